@@ -349,7 +349,7 @@ class NewJob(_Wire, frozen=True, kw_only=True):
     """Path of the script, absolute or relative to `cwd`."""
     args: list[str] = field(default_factory=list)
     function_b64: str | None = None
-    """cloudpickle of `(function, args, kwargs)`, base64; exactly one of `script`, `function_b64`."""
+    """cloudpickle of `(function, args, kwargs)`, base64; either this or `script`."""
     function_name: str | None = None
     name: str | None = None
     seconds: int | None = None

@@ -1,6 +1,7 @@
 """What the services need of the outside, as Protocols. Who implements them: see each docstring.
 
-Implementations live in `store/`, `devices/`, `engines/`, `web/` and import the domain, never a service.
+Implementations live in `store/`, `devices/`, `engines/` and `web/`; they import the domain and
+never a service.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ class DeviceBackend(Protocol):
 class ProcessSpec:
     """A holder's process: argv (never a shell), a filtered environment, a directory of its own.
 
-    The engine adds nothing to `env` but what it takes to run; `out.log` and `err.log` go to `directory`.
+    The engine adds nothing to `env` but the key; `out.log` and `err.log` go to `directory`.
     """
 
     key: str
@@ -219,7 +220,7 @@ class Engine(Protocol):
         """Ask it to end (SIGTERM to the process); returns at once."""
 
     def kill_lease(self, lease_id: int) -> list[int]:
-        """SIGKILL every process that carries the lease's id, wherever it hides; returns their pids."""
+        """SIGKILL every process that carries the lease's id; returns their pids."""
 
     def lease_pids(self, lease_id: int) -> list[int]:
         """Live pids that carry the lease's id in their environment."""
@@ -243,7 +244,7 @@ class Principal:
 
 
 class Identity(Protocol):
-    """Who the caller of the Jupyter server is. `web.identity.LocalIdentity` on one's own machine."""
+    """Who the caller of the Jupyter server is: `web.identity.LocalIdentity` on one's machine."""
 
     def principal(self, jupyter_username: str) -> Principal: ...
 

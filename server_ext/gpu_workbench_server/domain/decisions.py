@@ -95,6 +95,4 @@ class Ticked:
     beats: Mapping[int, float]
 
 
-Event = (
-    Submitted | Cancelled | Bound | Extended | Ended | Cleared | Metered | FleetSeen | Ticked
-)
+Event = Submitted | Cancelled | Bound | Extended | Ended | Cleared | Metered | FleetSeen | Ticked

@@ -61,8 +61,10 @@ class Profile:
         if self.kind == "whole":
             return "whole GPU"
         share = self.parts / PARTS
-        return f"1/{round(1 / share)} GPU" if abs(1 / share - round(1 / share)) < 1e-9 else (
-            f"{share:g} GPU"
+        return (
+            f"1/{round(1 / share)} GPU"
+            if abs(1 / share - round(1 / share)) < 1e-9
+            else (f"{share:g} GPU")
         )
 
 
@@ -83,7 +85,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds in GPU parts; a name that is missing falls back to the default, None is no limit."""
+    """Upper bounds in GPU parts. A missing name falls back to the default; None is no limit."""
 
     users: dict[str, int] = field(default_factory=dict)
     groups: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Requests, leases, slices and holders: frozen records. What may follow what is in `transitions`."""
+"""Requests, leases, slices, holders: frozen records. What may follow what: see `transitions`."""
 
 from __future__ import annotations
 

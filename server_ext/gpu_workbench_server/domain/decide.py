@@ -1,0 +1,181 @@
+"""`decide(state, event, now) → changes`: the broker's whole mind, with no hands.
+
+Pure as seen from outside: the state is as before when it returns. Whoever calls it commits the
+changes to the store first and puts them into the state then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import assert_never
+
+from ..errors import NotFound, TooLong, WrongState
+from .asks import Wanted, check_count, check_limits, check_seconds, choose, read
+from .decisions import (
+    Bound,
+    Cancelled,
+    Change,
+    Cleared,
+    Ended,
+    Event,
+    Extended,
+    FleetSeen,
+    Metered,
+    Submitted,
+    Ticked,
+)
+from .leases import EndReason, Lease, LedgerEntry, Request
+from .placement import capacity
+from .planning import grants
+from .state import State
+from .transitions import moved
+
+
+def admit(state: State, wanted: Wanted, request_id: int, now: float) -> Request:
+    """The request for what is wanted; raises `BadAsk` or a `Refused` where it can never be had."""
+    need = read(wanted.what)
+    pool = (
+        next(iter(state.pools.values())) if wanted.pool is None else (state.pools.get(wanted.pool))
+    )
+    if pool is None:
+        raise NotFound(f"There is no pool {wanted.pool}.", f"Pools: {', '.join(state.pools)}.")
+    profile = choose(need, state.offered(pool.name))
+    possible = capacity(state.gpus.values(), pool, profile.name, wanted.same_node)
+    check_count(wanted.count, possible, profile, pool)
+    seconds = check_seconds(wanted.seconds, pool)
+    parts = profile.parts * wanted.count
+    check_limits(parts, profile.parts, wanted.user, wanted.group, state.limits)
+    return Request(
+        id=request_id,
+        user=wanted.user,
+        group=wanted.group,
+        what=wanted.what,
+        profile=profile.name,
+        pool=pool.name,
+        count=wanted.count,
+        seconds=seconds,
+        created_at=now,
+        parts=parts,
+        min_memory_gb=need.memory_gb,
+        same_node=wanted.same_node,
+        priority=wanted.priority,
+        purpose=wanted.purpose,
+        name=wanted.name,
+        key=wanted.key,
+    )
+
+
+def decide(state: State, event: Event, now: float) -> tuple[Change, ...]:
+    """All that follows from an event, in order. Raises where the event itself makes no sense."""
+    if isinstance(event, FleetSeen):
+        state.see(event.gpus)  # what the devices show is a fact, not a decision
+    changes: list[Change] = []
+    with state.trial():
+        for change in _first(state, event, now):
+            state.put(change)
+            changes.append(change)
+        if not isinstance(event, (Bound, Metered)):
+            changes.extend(grants(state, now))
+    return tuple(changes)
+
+
+def _first(state: State, event: Event, now: float) -> Iterator[Change]:
+    """What the event itself does, before anybody else is served."""
+    match event:
+        case Submitted(request):
+            yield Change("queued", request, why=f"asked for {request.what}")
+        case Cancelled(request_id):
+            yield Change("cancelled", moved(_queued(state, request_id), "cancelled"))
+        case Bound(lease_id, holder):
+            lease = _held(state, lease_id)
+            if lease.holder and lease.holder.id != holder.id:
+                raise WrongState(
+                    f"Lease {lease_id} is already taken by {lease.holder.name}.",
+                    "Ask for a slice of your own.",
+                )
+            yield Change("bound", lease=replace(lease, holder=holder))
+        case Extended(lease_id, seconds):
+            yield _extended(state, _held(state, lease_id), seconds, now)
+        case Ended(lease_id, reason):
+            yield ended(_held(state, lease_id), reason, now)
+        case Cleared(lease_id):
+            lease = _known(state, lease_id)
+            yield Change("cleared", lease=replace(lease, cleared=True))
+        case Metered(used):
+            for lease_id, seconds in used.items():
+                if lease_id in state.leases:
+                    lease = replace(state.leases[lease_id], used_gpu_seconds=seconds)
+                    yield Change("metered", lease=lease)
+        case FleetSeen():
+            lost = {gpu.uuid for gpu in state.gpus.values() if gpu.health == "lost"}
+            for lease in list(state.leases.values()):
+                if lease.state != "ended" and any(one.gpu in lost for one in lease.slices):
+                    yield ended(lease, "lost", now, "its GPU is lost")
+        case Ticked(beats):
+            for lease in list(state.leases.values()):
+                over = _over(state, lease, beats, now)
+                if over:
+                    yield ended(lease, over[0], now, over[1])
+        case _:
+            assert_never(event)
+
+
+def _over(
+    state: State, lease: Lease, beats: dict[int, float] | object, now: float
+) -> tuple[EndReason, str] | None:
+    """Whether time alone ends a lease, and why."""
+    if lease.state == "ended":
+        return None
+    if now >= lease.ends_at:
+        return "expired", "its time is over"
+    if lease.holder is None:
+        claim = state.pools[lease.pool].claim_seconds if lease.pool in state.pools else 600
+        if now >= lease.granted_at + claim:
+            return "reclaimed", f"nobody took it for {claim} s"
+    elif now >= beats.get(lease.id, now + 1):  # type: ignore[attr-defined]
+        return "lost", "its heartbeat stopped"
+    return None
+
+
+def ended(lease: Lease, reason: EndReason, now: float, why: str = "") -> Change:
+    """The end of a lease, with its one ledger entry. Its slices stay taken until cleared."""
+    end = max(now, lease.granted_at)
+    entry = LedgerEntry(
+        lease.id, lease.user, lease.group, lease.pool, lease.profile, lease.purpose, lease.name,
+        lease.parts, lease.granted_at, end, reason, lease.used_gpu_seconds,
+    )  # fmt: skip
+    over = moved(lease, "ended", ended_at=end, end_reason=reason)
+    return Change("ended", lease=over, ledger=entry, why=why or reason)
+
+
+def _extended(state: State, lease: Lease, seconds: int, now: float) -> Change:
+    most = state.pools[lease.pool].max_seconds if lease.pool in state.pools else 0
+    if seconds < 1:
+        raise WrongState(f"A lease can't be extended by {seconds} s.", "Give a positive time.")
+    if lease.ends_at + seconds > now + most:
+        raise TooLong(
+            f"That would be more than {most / 3600:g} h from now.",
+            f"Extend by at most {max(0, now + most - lease.ends_at) / 3600:.1f} h.",
+        )
+    longer = replace(lease, ends_at=lease.ends_at + seconds)
+    return Change("extended", lease=longer, why=f"by {seconds} s")
+
+
+def _queued(state: State, request_id: int) -> Request:
+    if request_id not in state.queue:
+        raise NotFound(f"Request {request_id} doesn't wait any more.", "Look at your leases.")
+    return state.queue[request_id]
+
+
+def _known(state: State, lease_id: int) -> Lease:
+    if lease_id not in state.leases:
+        raise NotFound(f"There is no lease {lease_id}, or it is over.", "Ask for a new slice.")
+    return state.leases[lease_id]
+
+
+def _held(state: State, lease_id: int) -> Lease:
+    lease = _known(state, lease_id)
+    if lease.state == "ended":
+        raise WrongState(f"Lease {lease_id} has ended.", "Ask for a new slice.")
+    return lease

@@ -1,0 +1,454 @@
+"""The broker: decides who gets which slice, writes it down, and only then tells.
+
+One lock, one state, one store. Each call runs `decide`, commits the changes in one transaction and
+takes them into the state after that; where the store fails, nothing has happened. It starts no
+process and ends none: that is the business of the user's own server.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+
+from gpu_workbench import protocol as wire
+
+from ..domain.asks import Wanted, nick
+from ..domain.decide import admit, decide
+from ..domain.decisions import (
+    Bound,
+    Cancelled,
+    Change,
+    Cleared,
+    Ended,
+    Event,
+    Extended,
+    FleetSeen,
+    Metered,
+    Submitted,
+    Ticked,
+)
+from ..domain.fleet import Pool, Profile
+from ..domain.invariants import broken
+from ..domain.leases import Holder, Lease
+from ..domain.planning import forecast
+from ..domain.state import State
+from ..domain.units import PARTS, gpu_units
+from ..errors import NoDevices, NotFound, NotNow, OverLimit, WorkbenchError
+from ..ports import AuditEntry, Clock, DeviceBackend, EventSink, News, Principal, Store
+from . import views
+from .policy import Policy
+
+log = logging.getLogger(__name__)
+
+SYSTEM = Principal("system", admin=True)
+
+
+class Broker:
+    """The in-process `ports.BrokerApi`. Call `start` once, then `tick` about once a second."""
+
+    def __init__(
+        self,
+        store: Store,
+        devices: DeviceBackend,
+        clock: Clock,
+        sink: EventSink,
+        policy: Policy,
+    ) -> None:
+        self.policy = policy
+        self._store = store
+        self._devices = devices
+        self._clock = clock
+        self._sink = sink
+        self._lock = threading.RLock()
+        self._state = State(policy.pools, policy.limits)
+        self._beats: dict[int, float] = {}
+        self._next_id = 1
+        self._trouble: wire.Problem | None = None
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Rebuild from the store, look at the devices, check the invariants.
+
+        Leases that were alive get one time-to-live for their holders to be found again.
+        """
+        with self._lock:
+            snapshot = self._store.load()
+            now = self._clock.now()
+            self._next_id = snapshot.next_id
+            for lease in snapshot.leases:
+                self._state.put(Change("granted", lease=lease))
+                self._beats[lease.id] = now + self.policy.lease_ttl
+            for request in snapshot.requests:
+                self._state.put(Change("queued", request))
+            self.refresh_fleet()
+            for fault in broken(self._state):
+                log.error("invariant broken at start: %s", fault)
+
+    def refresh_fleet(self) -> None:
+        """Look at the devices again; where they can't be seen, say why and keep what is known."""
+        with self._lock:
+            was = dict(self._state.gpus)
+            try:
+                gpus = tuple(self._devices.inventory())
+            except NoDevices as error:
+                self._trouble = wire.Problem(
+                    code=error.code, message=error.message, hint=error.hint
+                )
+                return
+            self._trouble = None
+            self._run(FleetSeen(gpus), SYSTEM)
+            if was != self._state.gpus:
+                self._sink.tell(News("fleet", "fleet"))
+
+    def tick(self) -> None:
+        """Time passes: ends, lapsed heartbeats, unclaimed leases; and the queue is served."""
+        with self._lock:
+            self._run(Ticked(dict(self._beats)), SYSTEM)
+
+    # --- what is there ------------------------------------------------------------------------
+
+    def status(self, who: Principal) -> wire.Status:
+        with self._lock:
+            total, free = self._units()
+            return wire.Status(
+                api_version=wire.API_VERSION,
+                version=_version(),
+                user=who.user,
+                groups=list(who.groups),
+                admin=who.admin,
+                simulated=self._devices.simulated,
+                quotas=self._quotas(who),
+                lease_ttl=self.policy.lease_ttl,
+                units_total=total,
+                units_free=free,
+            )
+
+    def fleet(self, who: Principal) -> wire.Fleet:
+        with self._lock:
+            total, free = self._units()
+            return wire.Fleet(
+                gpus=[views.gpu(who, self._state, one) for one in self._state.gpus.values()],
+                pools=[
+                    views.pool(one, self._state.offered(name))
+                    for name, one in self._state.pools.items()
+                ],
+                simulated=self._devices.simulated,
+                units_total=total,
+                units_free=free,
+                trouble=self._trouble,
+            )
+
+    def cards(self, who: Principal, count: int = 1, seconds: int | None = None) -> list[wire.Card]:
+        """Each profile of each pool, and when the caller could have it: a dry run."""
+        with self._lock:
+            return [
+                self._card(who, pool, profile, count, seconds)
+                for name, pool in self._state.pools.items()
+                for profile in self._state.offered(name)
+            ]
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def ask(self, who: Principal, ask: wire.Ask) -> wire.Request:
+        with self._lock:
+            if ask.key:
+                known = self._store.find_request(who.user, ask.key)
+                if known:
+                    return self.request(who, known.id)
+            now = self._clock.now()
+            request = admit(self._state, _wanted(who, ask), self._next_id, now)
+            if ask.dry_run:
+                with self._state.trial():
+                    self._state.put(Change("queued", request))
+                    told = forecast(self._state, now).get(request.id)
+                return views.request(who, request, told)
+            self._next_id += 1
+            self._run(Submitted(request), who)
+            return self.request(who, request.id)
+
+    def requests(self, who: Principal) -> list[wire.Request]:
+        with self._lock:
+            told = forecast(self._state, self._clock.now())
+            return [views.request(who, one, told[one.id]) for one in self._state.waiting()]
+
+    def request(self, who: Principal, request_id: int) -> wire.Request:
+        with self._lock:
+            one = self._state.queue.get(request_id)
+            if one is not None:
+                told = forecast(self._state, self._clock.now())[one.id]
+                return views.request(who, one, told)
+            one = self._store.request(request_id)
+            if one is None or not views.may_see(who, one.user):
+                raise NotFound(f"There is no request {request_id} of yours.", "List requests.")
+            return views.request(who, one)
+
+    def cancel(self, who: Principal, request_id: int) -> wire.Request:
+        """Idempotent for a request that waits no more; a granted one must be released instead."""
+        with self._lock:
+            one = self.request(who, request_id)
+            if not (one.mine or who.admin):
+                raise NotFound(f"There is no request {request_id} of yours.", "List requests.")
+            if one.state == "queued":
+                self._run(Cancelled(request_id), who)
+                one = self.request(who, request_id)
+            return one
+
+    # --- leases -------------------------------------------------------------------------------
+
+    def leases(self, who: Principal, ended: bool = False) -> list[wire.Lease]:
+        with self._lock:
+            alive = [
+                views.lease(who, one)
+                for one in self._state.leases.values()
+                if one.state != "ended" and views.may_see(who, one.user)
+            ]
+            if not ended:
+                return alive
+            past = self._store.recent_leases(None if who.admin else who.user)
+            return alive + [views.lease(who, one) for one in past if one.state == "ended"]
+
+    def lease(self, who: Principal, lease_id: int) -> wire.Lease:
+        return views.lease(who, self._own(who, lease_id))
+
+    def claim(self, who: Principal, claim: wire.Claim) -> wire.Lease:
+        with self._lock:
+            found = self._claimable(who, claim)
+            if found is None:
+                if claim.ask is None:
+                    raise NotNow(
+                        f"No slice is waiting for {claim.path or 'this kernel'}.",
+                        "Ask for one in the GPU panel, or with gw.request().",
+                    )
+                found = self._at_once(who, claim.ask)
+            holder = wire.Holder(kind="kernel", id=claim.kernel_id, name=claim.path or found.name)
+            return self.bind(who, found.id, holder)
+
+    def bind(self, who: Principal, lease_id: int, holder: wire.Holder) -> wire.Lease:
+        with self._lock:
+            self._own(who, lease_id)
+            taken = Holder(holder.kind, holder.id, holder.name, holder.pid, holder.started)
+            self._run(Bound(lease_id, taken), who)
+            self._beats[lease_id] = self._clock.now() + self.policy.lease_ttl
+            return self.lease(who, lease_id)
+
+    def extend(self, who: Principal, lease_id: int, seconds: int) -> wire.Lease:
+        with self._lock:
+            self._own(who, lease_id)
+            self._run(Extended(lease_id, seconds), who)
+            return self.lease(who, lease_id)
+
+    def release(
+        self, who: Principal, lease_id: int, reason: wire.EndReason = "released"
+    ) -> wire.Lease:
+        with self._lock:
+            if self._own(who, lease_id).state != "ended":
+                self._run(Ended(lease_id, reason), who)
+            return self.lease(who, lease_id)
+
+    def heartbeat(self, who: Principal, lease_ids: Sequence[int]) -> list[int]:
+        with self._lock:
+            good = self._clock.now() + self.policy.lease_ttl
+            alive = []
+            for lease_id in lease_ids:
+                lease = self._state.leases.get(lease_id)
+                if lease and lease.state != "ended" and views.may_see(who, lease.user):
+                    self._beats[lease_id] = good
+                    alive.append(lease_id)
+            return alive
+
+    def usage(self, who: Principal, since: float = 0.0) -> wire.Usage:
+        with self._lock:
+            now = self._clock.now()
+            past = self._store.ledger(None if who.admin else who.user, since)
+            rows = [views.usage_row(one) for one in past]
+            rows += [
+                views.running_row(one, now)
+                for one in self._state.leases.values()
+                if one.state != "ended" and views.may_see(who, one.user)
+            ]
+            used = [row.used_gpu_seconds for row in rows if row.used_gpu_seconds is not None]
+            return wire.Usage(
+                rows=rows,
+                held_gpu_seconds=round(sum(row.held_gpu_seconds for row in rows), 3),
+                used_gpu_seconds=round(sum(used), 3) if used else None,
+            )
+
+    # --- for the server that acts ---------------------------------------------------------------
+
+    def uncleared(self) -> list[Lease]:
+        """Leases that have ended and whose slices wait to be found empty."""
+        with self._lock:
+            return [one for one in self._state.leases.values() if one.state == "ended"]
+
+    def alive(self) -> list[Lease]:
+        with self._lock:
+            return [one for one in self._state.leases.values() if one.state != "ended"]
+
+    def clear(self, lease_id: int) -> None:
+        """The slices of an ended lease are empty: they are free from now on."""
+        with self._lock:
+            self._run(Cleared(lease_id), SYSTEM)
+            self._beats.pop(lease_id, None)
+
+    def meter(self, used: Mapping[int, float]) -> None:
+        """GPU-seconds used so far, per lease."""
+        with self._lock:
+            self._run(Metered(used), SYSTEM)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _run(self, event: Event, actor: Principal) -> None:
+        """Decide, commit, take in, tell: in this order."""
+        now = self._clock.now()
+        changes = decide(self._state, event, now)
+        if not changes:
+            return
+        audit = [
+            AuditEntry(now, actor.user, one.kind, _subject(one), one.why)
+            for one in changes
+            if one.kind != "metered"
+        ]
+        self._store.commit(changes, audit)
+        for change in changes:
+            self._state.put(change)
+            if change.kind == "granted" and change.lease:
+                self._beats[change.lease.id] = now + self.policy.lease_ttl
+        self._tell(changes)
+
+    def _tell(self, changes: Sequence[Change]) -> None:
+        kinds = {change.kind for change in changes}
+        for change in changes:
+            if change.request:
+                owner = change.request.user
+                self._sink.tell(News("request", str(change.request.id), owner, change.kind))
+            if change.lease and change.kind != "metered":
+                owner = change.lease.user
+                self._sink.tell(News("lease", str(change.lease.id), owner, change.kind))
+        if kinds - {"metered"}:
+            self._sink.tell(News("fleet", "fleet"))
+        if kinds & {"granted", "ended", "cleared", "cancelled", "extended"}:
+            for waiting in self._state.waiting()[:50]:  # their position or estimate may be new
+                self._sink.tell(News("request", str(waiting.id), waiting.user, "waiting"))
+
+    def _own(self, who: Principal, lease_id: int) -> Lease:
+        lease = self._state.leases.get(lease_id) or self._store.lease(lease_id)
+        if lease is None or not views.may_see(who, lease.user):
+            raise NotFound(f"There is no lease {lease_id} of yours.", "List your leases.")
+        return lease
+
+    def _claimable(self, who: Principal, claim: wire.Claim) -> Lease | None:
+        """Its own lease again, else the one that waits for its path, else any that names none."""
+        mine = [le for le in self.alive() if le.user == who.user and le.purpose == "kernel"]
+        for lease in mine:
+            if lease.holder and lease.holder.id == claim.kernel_id:
+                return lease
+        free = [le for le in mine if le.holder is None]
+        for lease in free:
+            if claim.path and lease.name == claim.path:
+                return lease
+        return next((le for le in free if not le.name), None)
+
+    def _at_once(self, who: Principal, ask: wire.Ask) -> Lease:
+        request = self.ask(who, ask)
+        if request.state == "granted":
+            return self._own(who, request.id)
+        self.cancel(who, request.id)
+        sentence = request.reason.sentence if request.reason else "Nothing is free."
+        raise NotNow(
+            f"No slice of {request.profile.removeprefix('mig-')} is free now. {sentence}",
+            "Ask for one in the GPU panel and open the notebook when it is granted.",
+        )
+
+    def _card(
+        self, who: Principal, pool: Pool, profile: Profile, count: int, seconds: int | None
+    ) -> wire.Card:
+        now = self._clock.now()
+        when: wire.CardWhen = "never"
+        reason, expected = "", None
+        ask = wire.Ask(what=nick(profile), count=count, seconds=seconds, pool=pool.name)
+        try:
+            request = admit(self._state, _wanted(who, ask), self._next_id, now)
+        except OverLimit as error:
+            when, reason = "over_limit", error.message
+        except WorkbenchError as error:
+            reason = error.message
+        else:
+            with self._state.trial():
+                changes = decide(self._state, Submitted(request), now)
+                if any(c.kind == "granted" and c.lease and c.lease.id == request.id
+                       for c in changes):  # fmt: skip
+                    when = "now"
+                else:
+                    self._state.put(Change("queued", request))
+                    told = forecast(self._state, now)[request.id]
+                    when, reason, expected = "queued", told.reason.sentence, told.expected_at
+        return wire.Card(
+            profile=profile.name,
+            pool=pool.name,
+            label=profile.label,
+            kind=profile.kind,
+            memory_gb=profile.memory_gb,
+            units=gpu_units(profile.parts),
+            tier=profile.tier,
+            when=when,
+            expected_at=expected,
+            reason=reason,
+        )
+
+    def _units(self) -> tuple[float, float]:
+        gpus = [gpu for gpu in self._state.gpus.values() if gpu.health == "ok"]
+        free = sum(self._state.free_parts(gpu) for gpu in gpus)
+        return gpu_units(PARTS * len(gpus)), gpu_units(free)
+
+    def _quotas(self, who: Principal) -> list[wire.Quota]:
+        limits, state = self.policy.limits, self._state
+        user_limit = limits.user(who.user)
+        found = [
+            wire.Quota(
+                name=who.user,
+                scope="user",
+                held=gpu_units(state.user_parts[who.user]),
+                limit=None if user_limit is None else gpu_units(user_limit),
+            )
+        ]
+        for group in who.groups:
+            limit = limits.group(group)
+            found.append(
+                wire.Quota(
+                    name=group,
+                    scope="group",
+                    held=gpu_units(state.group_parts[group]),
+                    limit=None if limit is None else gpu_units(limit),
+                )
+            )
+        return found
+
+
+def _wanted(who: Principal, ask: wire.Ask) -> Wanted:
+    return Wanted(
+        user=who.user,
+        group=who.group,
+        what=ask.what,
+        count=ask.count,
+        seconds=ask.seconds,
+        pool=ask.pool,
+        same_node=ask.same_node,
+        priority=ask.priority if who.admin else min(ask.priority, 0),
+        purpose=ask.purpose,
+        name=ask.name,
+        key=ask.key,
+    )
+
+
+def _subject(change: Change) -> str:
+    if change.lease is not None:
+        return f"lease {change.lease.id}"
+    return f"request {change.request.id}" if change.request else ""
+
+
+def _version() -> str:
+    from .. import __version__
+
+    return __version__

@@ -1,0 +1,20 @@
+"""What an admin sets, as the broker needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..domain.fleet import Limits, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Pools, limits, and for how many seconds a heartbeat is good."""
+
+    pools: tuple[Pool, ...] = (Pool(),)
+    limits: Limits = field(default_factory=Limits)
+    lease_ttl: int = 90
+    dead_grace: float = 10.0
+    """Seconds after which a lease is lost whose holder's process is gone (a restart fits in)."""
+    stop_grace: float = 10.0
+    """Seconds that what runs on an ended lease gets to end by itself."""
