@@ -1,0 +1,254 @@
+"""A real Jupyter server with the extension, in directories of its own: start, kill -9, restart.
+
+Knows nothing of what is tested on it. It listens on 127.0.0.1, has a token and XSRF checks like any
+user's server, and uses simulated GPUs.
+
+    with LabServer(tmp_path) as server:
+        server.api("POST", "requests", {"what": "20GB"})
+        kernel = server.start_kernel("gpu-slice", path="churn.ipynb")
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from .waiting import wait_for
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+API = "gpu-workbench/api/v1"
+_FOREIGN = ("JUPYTER", "JPY_", "GPU_WORKBENCH", "IPYTHON", "CUDA_", "PYTEST")
+
+
+class HttpError(Exception):
+    """The server answered with something else than success; `body` is the decoded JSON, if any."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        self.status = status
+        self.body = body
+        super().__init__(f"HTTP {status}: {body}")
+
+    @property
+    def code(self) -> str | None:
+        return self.body.get("code") if isinstance(self.body, dict) else None
+
+
+class LabServer:
+    """One server process; `root` holds its config, data, runtime files, notebooks and log."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        app: Literal["server", "lab"] = "server",
+        workbench: dict[str, Any] | None = None,
+        config: dict[str, dict[str, Any]] | None = None,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        """`workbench` are settings of the extension, `config` of anything else in the server."""
+        self.root = root
+        self.app = app
+        self.token = secrets.token_hex(16)
+        self.port = free_port()
+        self.notebooks = root / "notebooks"
+        self.data_dir = root / "data"
+        self.runtime_dir = root / "runtime"
+        self.log_file = root / "server.log"
+        self.workbench = {"lease_ttl": 3} | (workbench or {})
+        self.config = config or {}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.env = self._environment() | (env or {})
+        for folder in (self.notebooks, self.data_dir, self.runtime_dir, root / "home"):
+            folder.mkdir(parents=True, exist_ok=True)
+        install_kernelspecs(self.data_dir)
+
+    @property
+    def url(self) -> str:
+        """With a slash at its end."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None, "not started"
+        return self.process.pid
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def start(self, seconds: float = 60.0) -> LabServer:
+        """Start it and wait until the extension answers."""
+        self._write_config()
+        module = {"server": "jupyter_server", "lab": "jupyterlab"}[self.app]
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, "--no-browser", "--allow-root"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=self.env,
+                cwd=self.root,
+                start_new_session=True,
+            )
+        wait_for(self._answers, seconds, f"server up\n{self.log_file}")
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"the server ended:\n{self.log_tail()}")
+        try:
+            self.api("GET", "status", timeout=5)
+        except (OSError, HttpError):
+            return False
+        return True
+
+    def kill9(self) -> None:
+        """SIGKILL to the server alone; kernels, clusters and jobs are on their own then."""
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait()
+
+    def stop(self, seconds: float = 20.0) -> None:
+        """SIGTERM, as a user or a service manager would; SIGKILL if that isn't heard."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+
+    def restart(self, *, kill: bool = False, same_port: bool = True) -> LabServer:
+        """End it (by SIGKILL with `kill`) and start it on the same directories and token."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill9() if kill else self.stop()
+        if not same_port:
+            self.port = free_port()
+        return self.start()
+
+    def __enter__(self) -> LabServer:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def log_tail(self, lines: int = 60) -> str:
+        text = self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def api(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
+        """Call the extension's REST API: `api("GET", "leases?ended=1")`. Raises HttpError."""
+        return self.call(method, f"{API}/{path}", body, timeout)
+
+    def jupyter(self, method: str, path: str, body: Any = None, timeout: float = 60.0) -> Any:
+        """Call Jupyter's own REST API: `jupyter("GET", "kernels")`. Raises HttpError."""
+        return self.call(method, f"api/{path}", body, timeout)
+
+    def call(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"token {self.token}",
+                "Content-Type": "application/json",
+            },
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            text = error.read()
+            try:
+                raise HttpError(error.code, json.loads(text)) from None
+            except ValueError:
+                raise HttpError(error.code, text.decode(errors="replace")[:2000]) from None
+        return json.loads(text) if text else None
+
+    def leases(self) -> list[dict[str, Any]]:
+        """The caller's leases that are not over."""
+        found: list[dict[str, Any]] = self.api("GET", "leases")["leases"]
+        return [one for one in found if one["state"] != "ended"]
+
+    # --- kernels ------------------------------------------------------------------------------
+
+    def start_kernel(self, name: str = "gpu-slice", path: str = "notebook.ipynb") -> dict[str, Any]:
+        """Open a session as JupyterLab does for a notebook; returns the kernel's model."""
+        session = self.jupyter(
+            "POST",
+            "sessions",
+            {"path": path, "type": "notebook", "name": path, "kernel": {"name": name}},
+        )
+        kernel: dict[str, Any] = session["kernel"]
+        return kernel
+
+    def kernel_ids(self) -> list[str]:
+        return [one["id"] for one in self.jupyter("GET", "kernels")]
+
+    # --- set-up -------------------------------------------------------------------------------
+
+    def _environment(self) -> dict[str, str]:
+        env = {name: v for name, v in os.environ.items() if not name.startswith(_FOREIGN)}
+        paths = [str(REPOSITORY / "server_ext"), str(REPOSITORY / "kernels")]
+        return env | {
+            "HOME": str(self.root / "home"),
+            "JUPYTER_CONFIG_DIR": str(self.root / "config"),
+            "JUPYTER_DATA_DIR": str(self.data_dir),
+            "JUPYTER_RUNTIME_DIR": str(self.runtime_dir),
+            "JUPYTERLAB_SETTINGS_DIR": str(self.root / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(self.root / "workspaces"),
+            "IPYTHONDIR": str(self.root / "ipython"),
+            "PYTHONPATH": os.pathsep.join(paths),
+        }
+
+    def _write_config(self) -> None:
+        settings: dict[str, dict[str, Any]] = {
+            "ServerApp": {
+                "ip": "127.0.0.1",
+                "port": self.port,
+                "port_retries": 0,
+                "root_dir": str(self.notebooks),
+                "open_browser": False,
+                "jpserver_extensions": {"gpu_workbench_server": True},
+            },
+            "IdentityProvider": {"token": self.token},
+            "LabApp": {"expose_app_in_browser": True},
+            "GpuWorkbench": self.workbench,
+        }
+        for name, values in self.config.items():
+            settings.setdefault(name, {}).update(values)
+        folder = self.root / "config"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "jupyter_server_config.json").write_text(json.dumps(settings))
+        (folder / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": settings["LabApp"]}))
+
+
+def install_kernelspecs(data_dir: Path) -> None:
+    """Put this repository's kernel specs where a Jupyter with that data directory looks."""
+    for spec in (REPOSITORY / "kernels" / "kernel-specs").iterdir():
+        if (spec / "kernel.json").exists():
+            shutil.copytree(spec, data_dir / "kernels" / spec.name, dirs_exist_ok=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
