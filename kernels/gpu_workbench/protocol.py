@@ -22,6 +22,7 @@ BASE_PATH = "/gpu-workbench/api/v1"
 # a process started for a lease carries the lease's id for life.
 LEASE_ENV = "GPU_WORKBENCH_LEASE"
 SLICES_ENV = "GPU_WORKBENCH_SLICES"  # slice ids, comma-separated, in rank / worker order
+BROKER_ENV = "GPU_WORKBENCH_BROKER"  # whose lease it is: ids of two brokers of one user may meet
 KEY_ENV = "GPU_WORKBENCH_KEY"  # the cluster's or job's id: one engine submission
 SIMULATED_ENV = "GPU_WORKBENCH_SIMULATED"  # "1" where the slices are simulated
 MEMORY_ENV = "GPU_WORKBENCH_MEMORY_BYTES"  # of one slice
