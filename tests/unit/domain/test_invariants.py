@@ -1,0 +1,163 @@
+"""Whatever is asked, ended, lost or drained in whatever order: the invariants hold after each step.
+
+2,000 steps and more in the fast suite; `GPU_WORKBENCH_STEPS` asks for another number.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from gpu_workbench_server.domain.decisions import (
+    Bound,
+    Cancelled,
+    Cleared,
+    Ended,
+    Extended,
+    FleetSeen,
+    Ticked,
+)
+from gpu_workbench_server.domain.fleet import Limits
+from gpu_workbench_server.domain.invariants import broken
+from gpu_workbench_server.domain.leases import Holder, Lease
+from gpu_workbench_server.domain.planning import forecast
+from gpu_workbench_server.domain.units import PARTS
+from gpu_workbench_server.errors import WorkbenchError
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from tests.support.fleets import Script, gpu, mig_gpu, state_of
+
+STEPS = int(os.environ.get("GPU_WORKBENCH_STEPS", "2400"))
+PER_RUN = 60
+
+ASKS = ["0.25", "0.5", "gpu", "1g.10gb", "2g.20gb", "3g.40gb", "20GB", "10GB", "45GB"]
+USERS = [("ana", "vision"), ("ben", "vision"), ("eve", "speech"), ("kim", None)]
+
+
+class BrokerMachine(RuleBasedStateMachine):
+    """The pure core under random events."""
+
+    @initialize()
+    def start(self) -> None:
+        limits = Limits(users={"ana": 2 * PARTS}, groups={"vision": 3 * PARTS})
+        self.fleet = [
+            gpu(0, "a"),
+            gpu(1, "a"),
+            gpu(2, "b"),
+            mig_gpu(3),
+            mig_gpu(4, ("1g.10gb",) * 7),
+        ]
+        self.script = Script(state_of(*self.fleet, limits=limits))
+        self.granted: dict[int, float] = {}
+
+    def _pick(self, number: int, alive: bool) -> Lease | None:
+        found = [le for le in self.script.state.leases.values() if (le.state != "ended") == alive]
+        return found[number % len(found)] if found else None
+
+    @rule(
+        what=st.sampled_from(ASKS),
+        user=st.sampled_from(USERS),
+        count=st.integers(1, 4),
+        same_node=st.booleans(),
+        seconds=st.integers(1, 5000),
+        priority=st.integers(0, 2),
+    )
+    def ask(
+        self,
+        what: str,
+        user: tuple[str, str | None],
+        count: int,
+        same_node: bool,
+        seconds: int,
+        priority: int,
+    ) -> None:
+        try:
+            self.script.ask(
+                what,
+                user[0],
+                user[1],
+                count=count,
+                same_node=same_node,
+                seconds=seconds,
+                priority=priority,
+            )
+        except WorkbenchError as error:
+            assert error.message
+            assert error.hint, f"a refusal must say what to do: {error.message}"
+
+    @rule(number=st.integers(0, 50))
+    def cancel(self, number: int) -> None:
+        queue = list(self.script.state.queue)
+        if queue:
+            self.script.run(Cancelled(queue[number % len(queue)]))
+
+    @rule(number=st.integers(0, 50))
+    def bind(self, number: int) -> None:
+        lease = self._pick(number, alive=True)
+        if lease and lease.holder is None:
+            self.script.run(Bound(lease.id, Holder("kernel", f"k{lease.id}")))
+
+    @rule(number=st.integers(0, 50), reason=st.sampled_from(["released", "preempted", "lost"]))
+    def end(self, number: int, reason: str) -> None:
+        lease = self._pick(number, alive=True)
+        if lease:
+            self.script.run(Ended(lease.id, reason))  # type: ignore[arg-type]
+
+    @rule(number=st.integers(0, 50))
+    def clear(self, number: int) -> None:
+        lease = self._pick(number, alive=False)
+        if lease:
+            self.script.run(Cleared(lease.id))
+
+    @rule(number=st.integers(0, 50), seconds=st.integers(1, 9000))
+    def extend(self, number: int, seconds: int) -> None:
+        lease = self._pick(number, alive=True)
+        if lease:
+            self.script.run(Extended(lease.id, seconds))
+
+    @rule(seconds=st.integers(-50, 2000), lapsed=st.integers(0, 50))
+    def pass_time(self, seconds: int, lapsed: int) -> None:
+        """Clocks jump back too."""
+        self.script.now += seconds
+        lease = self._pick(lapsed, alive=True)
+        self.script.run(Ticked({lease.id: self.script.now - 1} if lease else {}))
+
+    @rule(number=st.integers(0, 4), health=st.sampled_from(["ok", "drained", "lost", "gone"]))
+    def change_fleet(self, number: int, health: str) -> None:
+        seen = list(self.fleet)
+        if health == "gone":
+            del seen[number]
+        else:
+            seen[number] = replace(seen[number], health=health)  # type: ignore[arg-type]
+        self.script.run(FleetSeen(tuple(seen)))
+
+    @invariant()
+    def no_rule_is_broken(self) -> None:
+        assert broken(self.script.state) == []
+
+    @invariant()
+    def everybody_who_waits_is_told_why(self) -> None:
+        state = self.script.state
+        told = forecast(state, self.script.now)
+        assert set(told) == set(state.queue)
+        assert sorted(f.position for f in told.values()) == list(range(1, len(told) + 1))
+        assert all(f.reason.sentence for f in told.values())
+
+    @invariant()
+    def the_ledger_has_each_ended_lease_once(self) -> None:
+        ids = [c.ledger.lease_id for c in self.script.ledger if c.ledger]
+        assert len(ids) == len(set(ids))
+        over = {i for i, le in self.script.state.leases.items() if le.state == "ended"}
+        assert over <= set(ids)
+
+
+TestInvariants = BrokerMachine.TestCase
+TestInvariants.settings = settings(
+    max_examples=max(1, STEPS // PER_RUN),
+    stateful_step_count=PER_RUN,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
