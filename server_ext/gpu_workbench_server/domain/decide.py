@@ -6,7 +6,7 @@ changes to the store first and puts them into the state then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -122,7 +122,7 @@ def _first(state: State, event: Event, now: float) -> Iterator[Change]:
 
 
 def _over(
-    state: State, lease: Lease, beats: dict[int, float] | object, now: float
+    state: State, lease: Lease, beats: Mapping[int, float], now: float
 ) -> tuple[EndReason, str] | None:
     """Whether time alone ends a lease, and why."""
     if lease.state == "ended":
@@ -133,7 +133,7 @@ def _over(
         claim = state.pools[lease.pool].claim_seconds if lease.pool in state.pools else 600
         if now >= lease.granted_at + claim:
             return "reclaimed", f"nobody took it for {claim} s"
-    elif now >= beats.get(lease.id, now + 1):  # type: ignore[attr-defined]
+    elif now >= beats.get(lease.id, now + 1):
         return "lost", "its heartbeat stopped"
     return None
 

@@ -14,16 +14,6 @@ from .state import State
 from .units import PARTS
 
 
-def candidates(state: State, request: Request) -> list[Gpu]:
-    """Healthy GPUs of the pool that can be cut into the requested profile, taken or not."""
-    pool = state.pools[request.pool]
-    return [
-        gpu
-        for gpu in state.gpus.values()
-        if gpu.pool == pool.name and gpu.health == "ok" and _profile_on(gpu, pool, request)
-    ]
-
-
 def capacity(gpus: Iterable[Gpu], pool: Pool, profile: str, same_node: bool = False) -> int:
     """How many slices of a profile these GPUs give with everything free."""
     per_node: dict[str, int] = {}
@@ -47,7 +37,7 @@ def place(state: State, request: Request, shut: Collection[str] = ()) -> tuple[S
 
     `shut` are UUIDs of GPUs that an earlier request waits for.
     """
-    open_gpus = [gpu for gpu in candidates(state, request) if gpu.uuid not in shut]
+    open_gpus = [gpu for gpu in state.able(request) if gpu.uuid not in shut]
     if not request.same_node:
         return _fill(state, request, open_gpus)
     for _, on_node in groupby(sorted(open_gpus, key=lambda g: g.node), key=lambda g: g.node):
@@ -58,10 +48,9 @@ def place(state: State, request: Request, shut: Collection[str] = ()) -> tuple[S
 
 
 def _fill(state: State, request: Request, gpus: list[Gpu]) -> tuple[Slice, ...] | None:
-    pool = state.pools[request.pool]
     found: list[Slice] = []
     for gpu in sorted(gpus, key=lambda g: (state.free_parts(g), g.node, g.index)):
-        profile = _profile_on(gpu, pool, request)
+        profile = state.profile_on(gpu, request.profile)
         if profile is None:
             continue
         found += _cut(state, gpu, profile, request, request.count - len(found), len(found))
@@ -109,10 +98,3 @@ def _cut(
         )
         for n in range(min(room, wanted))
     ]
-
-
-def _profile_on(gpu: Gpu, pool: Pool, request: Request) -> Profile | None:
-    for profile in profiles_of(gpu, pool):
-        if profile.name == request.profile and profile.memory_gb >= request.min_memory_gb:
-            return profile
-    return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from . import reasons
 from .decisions import Change
 from .leases import Lease, Request
-from .placement import candidates, place
+from .placement import place
 from .reasons import Reason
 from .state import State
 from .transitions import moved
@@ -51,7 +51,7 @@ def grants(state: State, now: float) -> Iterator[Change]:
             continue
         slices = place(state, request, shut)
         if slices is None:
-            shut.update(gpu.uuid for gpu in candidates(state, request))
+            shut.update(gpu.uuid for gpu in state.able(request))
             continue
         change = granted(request, slices, now)
         state.put(change)
@@ -114,16 +114,16 @@ def _blocked_by(state: State, request: Request, waiting: list[Request]) -> Reaso
     limit = binding_limit(state, request)
     if limit:
         return limit
-    if not candidates(state, request):
+    if not state.able(request):
         return reasons.unavailable(_label(state, request), request.pool)
     if place(state, request):
-        mine = {gpu.uuid for gpu in candidates(state, request)}
+        mine = {gpu.uuid for gpu in state.able(request)}
         ahead = 0
         for other in waiting:
             if other.id == request.id:
                 break
             if binding_limit(state, other) is None and mine & {
-                gpu.uuid for gpu in candidates(state, other)
+                gpu.uuid for gpu in state.able(other)
             }:
                 ahead += 1
         return reasons.behind(ahead) if ahead else None

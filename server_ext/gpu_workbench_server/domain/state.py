@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from .decisions import Change
-from .fleet import Gpu, Limits, Pool, Profile, offered_by
+from .fleet import Gpu, Limits, Pool, Profile, offered_by, profiles_of
 from .leases import Lease, Request, Slice
 from .units import PARTS
 
@@ -46,6 +46,8 @@ class State:
         self.group_parts: dict[str, int] = defaultdict(int)
         self._undo: list[tuple[Request | Lease | None, int, str]] | None = None
         self._offers: dict[str, list[Profile]] = {}
+        self._cuts: dict[str, dict[str, Profile]] = {}
+        self._able: dict[tuple[str, str, float], list[Gpu]] = {}
         self.see(gpus)
 
     # --- the fleet ----------------------------------------------------------------------------
@@ -60,10 +62,35 @@ class State:
         self._offers = {
             name: offered_by(pool, self.gpus.values()) for name, pool in self.pools.items()
         }
+        self._cuts = {
+            uuid: {p.name: p for p in profiles_of(gpu, self.pools[gpu.pool])}
+            for uuid, gpu in self.gpus.items()
+            if gpu.pool in self.pools
+        }
+        self._able.clear()
 
     def offered(self, pool: str) -> list[Profile]:
         """The pool's profiles, smallest first."""
         return self._offers.get(pool, [])
+
+    def profile_on(self, gpu: Gpu, name: str) -> Profile | None:
+        """How a GPU would be cut for a profile; None where it can't be."""
+        return self._cuts.get(gpu.uuid, {}).get(name)
+
+    def able(self, request: Request) -> list[Gpu]:
+        """Healthy GPUs of the pool that can be cut into the requested profile, taken or not."""
+        key = (request.pool, request.profile, request.min_memory_gb)
+        found = self._able.get(key)
+        if found is None:
+            found = self._able[key] = [
+                gpu
+                for gpu in self.gpus.values()
+                if gpu.pool == request.pool
+                and gpu.health == "ok"
+                and (cut := self.profile_on(gpu, request.profile))
+                and cut.memory_gb >= request.min_memory_gb
+            ]
+        return found
 
     # --- requests and leases ------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from gpu_workbench_server.domain.asks import Wanted
 from gpu_workbench_server.domain.decide import admit
 from gpu_workbench_server.domain.fleet import Limits, Pool
@@ -15,7 +16,6 @@ from gpu_workbench_server.errors import (
     TooLong,
     UnknownProfile,
 )
-
 from tests.support.fleets import gpu, mig_gpu, state_of
 
 

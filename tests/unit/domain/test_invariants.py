@@ -8,6 +8,10 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from gpu_workbench_server.domain.decisions import (
     Bound,
     Cancelled,
@@ -23,13 +27,9 @@ from gpu_workbench_server.domain.leases import Holder, Lease
 from gpu_workbench_server.domain.planning import forecast
 from gpu_workbench_server.domain.units import PARTS
 from gpu_workbench_server.errors import WorkbenchError
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-
 from tests.support.fleets import Script, gpu, mig_gpu, state_of
 
-STEPS = int(os.environ.get("GPU_WORKBENCH_STEPS", "2400"))
+STEPS = int(os.environ.get("GPU_WORKBENCH_STEPS", "9000"))
 PER_RUN = 60
 
 ASKS = ["0.25", "0.5", "gpu", "1g.10gb", "2g.20gb", "3g.40gb", "20GB", "10GB", "45GB"]

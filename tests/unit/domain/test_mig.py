@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gpu_workbench_server.domain.mig import first_layout, layout_faults, rule_for
 
+from gpu_workbench_server.domain.mig import first_layout, layout_faults, rule_for
 from tests.support.fleets import mig_gpu
 
 
@@ -15,7 +15,7 @@ def test_the_default_layout_keeps_the_rules() -> None:
 
 
 def test_overlapping_instances_are_a_fault() -> None:
-    first, second, *rest = mig_gpu().instances
+    first, second, *_rest = mig_gpu().instances
     assert "overlaps" in str(layout_faults([first, replace(second, start=first.start)], 80.0))
 
 

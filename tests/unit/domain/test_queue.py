@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from gpu_workbench_server.domain.decisions import (
     Bound,
     Cancelled,
@@ -18,7 +19,6 @@ from gpu_workbench_server.domain.planning import forecast
 from gpu_workbench_server.domain.reasons import CODES
 from gpu_workbench_server.domain.units import PARTS
 from gpu_workbench_server.errors import NotFound, TooLong, WrongState
-
 from tests.support.fleets import Script, gpu, mig_gpu, state_of
 
 
