@@ -103,9 +103,9 @@ def _first(state: State, event: Event, now: float) -> Iterator[Change]:
             lease = _known(state, lease_id)
             yield Change("cleared", lease=replace(lease, cleared=True))
         case Metered(used):
-            for lease_id, seconds in used.items():
+            for lease_id, so_far in used.items():
                 if lease_id in state.leases:
-                    lease = replace(state.leases[lease_id], used_gpu_seconds=seconds)
+                    lease = replace(state.leases[lease_id], used_gpu_seconds=so_far)
                     yield Change("metered", lease=lease)
         case FleetSeen():
             lost = {gpu.uuid for gpu in state.gpus.values() if gpu.health == "lost"}
