@@ -7,6 +7,7 @@ real server): a broker sees its own processes only, by `BROKER_ENV`.
 
 Nothing is cached on purpose: between fork and exec a process shows its parent's environment under
 the same pid and start time. One look costs about 10 µs a process, others' are refused at the door.
+`setproctitle` would write over what we read: see `domain.environment`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,6 @@ from dataclasses import dataclass
 import psutil
 
 from gpu_workbench.protocol import BROKER_ENV, KEY_ENV, LEASE_ENV, SLICES_ENV
-
-# `setproctitle` (Dask uses it where installed) writes titles over the environment that we read.
-PRESERVE = {"SPT_NOENV": "1"}
-"""Must be in the environment of every process that is to be found again."""
 
 CLOCK_SLACK = 2.0
 """Seconds by which the start time of one and the same process may seem to move (boot time is
@@ -67,9 +64,7 @@ class EnvironScanner:
             return None
         slices = os.fsdecode(found.get(os.fsencode(SLICES_ENV), b""))
         key = os.fsdecode(found.get(os.fsencode(KEY_ENV), b""))
-        return Tagged(
-            pid, int(lease), tuple(one for one in slices.split(",") if one), key or None
-        )
+        return Tagged(pid, int(lease), tuple(one for one in slices.split(",") if one), key or None)
 
     def _tagged(self) -> Iterator[Tagged]:
         mine = os.getpid()

@@ -25,7 +25,7 @@ STATUS = "status.json"
 
 
 def write_json(path: Path, obj: Mapping[str, Any]) -> None:
-    """Replace `path` by `obj` at once (mode 0600). Raises `OSError` and leaves the old one whole."""
+    """Replace `path` by `obj` at once (mode 0600); `OSError` leaves the old one whole."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -57,7 +57,7 @@ def append_json_line(path: Path, obj: Mapping[str, Any]) -> None:
 
 
 def tail(path: Path, lines: int = 5, limit: int = 4096) -> str:
-    """The last `lines` non-empty lines among the last `limit` bytes; empty where there is no file."""
+    """The last `lines` non-empty lines of the last `limit` bytes; empty without a file."""
     try:
         with path.open("rb") as file:
             file.seek(0, os.SEEK_END)
