@@ -1,0 +1,272 @@
+"""Real GPUs: `ports.DeviceBackend` over NVML.
+
+No metric is required: what the driver does not tell is None. A GPU that is lost is reported so and
+the rest goes on. Knows leases only as what to attribute processes to.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pynvml
+
+from ..domain.fleet import Gpu
+from ..domain.leases import Slice
+from ..domain.units import PARTS
+from ..errors import NoDevices
+from ..ports import DeviceProcess, GpuReading, Held, Reading, SliceReading
+from .gpm import Gpm
+from .nvml_inventory import Device, read_devices
+from .nvml_library import GpuLost, NvmlLibrary, ask, ask_list
+from .processes import Owner, ProcessTable
+
+_MPS_SERVER = "nvidia-cuda-mps-server"
+"""Stays on the GPU as long as MPS runs, whoever uses it."""
+_UTILISATION_WINDOW_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _OnDevice:
+    """A process as NVML lists it; `gi` None outside MIG."""
+
+    pid: int
+    memory_bytes: int | None
+    gi: int | None
+    graphics: bool
+
+
+class NvmlBackend:
+    """Implements `ports.DeviceBackend`; safe to call from several threads.
+
+    `library` is another NVML library than the system's. The driver is looked for at the first
+    call, and again at every `inventory` that found none.
+    """
+
+    simulated = False
+
+    def __init__(self, library: Path | None = None) -> None:
+        self._library = NvmlLibrary(library)
+        self._lock = threading.RLock()
+        self._table = ProcessTable()
+        self._gpm = Gpm()
+        self._devices: list[Device] = []
+
+    def inventory(self) -> Sequence[Gpu]:
+        with self._lock:
+            self._library.start()
+            if ask(pynvml.nvmlDeviceGetCount) is None:
+                self._library.stop()  # the driver went away under us: what does it say now?
+                self._library.start()
+            self._devices = read_devices(self._devices)
+            if not self._devices:
+                raise NoDevices(
+                    "The NVIDIA driver runs, but shows no GPU.",
+                    "See `nvidia-smi -L`; in a container, start it with the GPUs.",
+                )
+            return [device.gpu for device in self._devices]
+
+    def read(self, held: Sequence[Held]) -> Reading:
+        with self._lock:
+            if not self._devices:
+                self.inventory()
+            owners = self._table.owners(held)
+            gpus: list[GpuReading] = []
+            slices: list[SliceReading] = []
+            processes: list[DeviceProcess] = []
+            for device in self._devices:
+                here = [
+                    (lease.lease_id, one)
+                    for lease in held
+                    for one in lease.slices
+                    if one.gpu == device.gpu.uuid
+                ]
+                try:
+                    gpu = self._read_gpu(device)
+                    found = self._read_processes(device, here, owners)
+                    parts = [self._read_slice(device, gpu, one, found) for _, one in here]
+                except GpuLost:
+                    gpus.append(GpuReading(device.gpu.uuid, lost=True))
+                    slices += [SliceReading(one.id) for _, one in here]
+                    continue
+                gpus.append(gpu)
+                slices += parts
+                processes += found
+            return Reading(tuple(gpus), tuple(slices), tuple(processes))
+
+    def processes_of(self, lease: Held) -> list[int]:
+        """Pids that the driver shows on the lease's slices, and live ones that carry its id.
+
+        On a whole GPU or a MIG instance everybody's compute processes count; what only draws there
+        (a desktop's X server), and what runs on another part of a shared GPU, counts only if it
+        belongs to the lease. Pids are the host's, also in a container.
+        """
+        with self._lock:
+            if not self._devices:
+                self.inventory()
+            owners = self._table.owners([lease])
+            tagged = self._table.owners([Held(lease.lease_id, lease.slices, {})])
+            found = {pid for pid in tagged if self._table.alive(pid)}
+            devices = {device.gpu.uuid: device for device in self._devices}
+            for one in lease.slices:
+                device = devices.get(one.gpu)
+                if device is None or device.gpu.health == "lost":
+                    continue
+                try:
+                    listed = list(_list_processes(device))
+                except GpuLost:
+                    continue
+                for process in listed:
+                    exclusive = one.kind != "fraction" and not process.graphics
+                    if not _is_on(one, process, device):
+                        continue
+                    if process.pid in owners or (exclusive and not _is_mps_server(process.pid)):
+                        found.add(process.pid)
+            return sorted(found)
+
+    def close(self) -> None:
+        with self._lock:
+            self._gpm.close()
+            self._devices = []
+            self._library.stop()
+
+    def _read_gpu(self, device: Device) -> GpuReading:
+        gpu, handle = device.gpu, device.handle
+        if gpu.health == "lost":
+            raise GpuLost(gpu.uuid)
+        rates = ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
+        if rates is not None:
+            activity: float | None = rates.gpu / 100
+        else:
+            activity = self._gpm.activity(gpu.uuid, handle)
+        power = ask(pynvml.nvmlDeviceGetPowerUsage, handle)
+        celsius = ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
+        return GpuReading(
+            uuid=gpu.uuid,
+            activity=activity,
+            memory_bytes=_used_bytes(handle),
+            power_watts=None if power is None else power / 1000,
+            temperature_c=None if celsius is None else float(celsius),
+        )
+
+    def _read_slice(
+        self, device: Device, gpu: GpuReading, one: Slice, processes: Sequence[DeviceProcess]
+    ) -> SliceReading:
+        if one.kind == "whole":
+            return SliceReading(one.id, gpu.activity, gpu.memory_bytes)
+        if one.kind == "mig":
+            for gi, (instance, handle) in device.instances.items():
+                if instance.uuid == one.instance:
+                    activity = self._gpm.activity(device.gpu.uuid, device.handle, instance.uuid, gi)
+                    return SliceReading(one.id, activity, _used_bytes(handle))
+            return SliceReading(one.id)
+        mine = [process for process in processes if process.slice_id == one.id]
+        if not mine and any(process.lease_id is None for process in processes):
+            return SliceReading(one.id)  # it may be one of those that nobody is known to own
+        busy = [p.activity for p in mine if p.activity is not None]
+        memory = [p.memory_bytes for p in mine if p.memory_bytes is not None]
+        return SliceReading(
+            slice_id=one.id,
+            activity=min(1.0, sum(busy) * PARTS / one.parts) if len(busy) == len(mine) else None,
+            memory_bytes=sum(memory) if len(memory) == len(mine) else None,
+        )
+
+    def _read_processes(
+        self, device: Device, here: Sequence[tuple[int, Slice]], owners: dict[int, Owner]
+    ) -> list[DeviceProcess]:
+        listed = list(_list_processes(device))
+        busy = _process_activity(device.handle) if listed and not device.gpu.mig else None
+        found: list[DeviceProcess] = []
+        for process in listed:
+            owner = owners.get(process.pid)
+            one = _slice_of(process, device, here, owner)
+            instance = device.instances.get(-1 if process.gi is None else process.gi)
+            found.append(
+                DeviceProcess(
+                    pid=process.pid,
+                    gpu=device.gpu.uuid,
+                    memory_bytes=process.memory_bytes,
+                    activity=None if busy is None else busy.get(process.pid, 0.0),
+                    instance=None if instance is None else instance[0].uuid,
+                    slice_id=None if one is None else one.id,
+                    lease_id=None if owner is None else owner.lease_id,
+                )
+            )
+        return found
+
+
+def _used_bytes(handle: Any) -> int | None:
+    """What is in use, without what the driver reserves where it tells the two apart."""
+    memory = ask(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
+    if memory is None:
+        memory = ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
+    return None if memory is None else int(memory.used)
+
+
+def _list_processes(device: Device) -> Iterator[_OnDevice]:
+    """Compute, MPS and graphics processes, each once per MIG instance.
+
+    The GPU's own lists need privileges where MIG is on; each instance's list does not.
+    """
+    seen: set[tuple[int, int | None]] = set()
+    places = [(one, gi) for gi, (_, one) in device.instances.items()]
+    for handle, gi in [*places, (device.handle, None)]:
+        for function, graphics in (
+            (pynvml.nvmlDeviceGetComputeRunningProcesses, False),
+            (pynvml.nvmlDeviceGetMPSComputeRunningProcesses, False),
+            (pynvml.nvmlDeviceGetGraphicsRunningProcesses, True),
+        ):
+            for process in ask_list(function, handle) or ():
+                told = process.gpuInstanceId
+                at = gi if gi is not None else told if told in device.instances else None
+                if (process.pid, at) not in seen:
+                    seen.add((process.pid, at))
+                    yield _OnDevice(process.pid, process.usedGpuMemory, at, graphics)
+
+
+def _process_activity(handle: Any) -> dict[int, float] | None:
+    """Share of the GPU that each pid used in the last second; None where it is not told."""
+    since = max(0, int(time.time() * 1e6) - _UTILISATION_WINDOW_US)
+    samples = ask_list(pynvml.nvmlDeviceGetProcessUtilization, handle, since)
+    if samples is None:
+        return None
+    return {one.pid: min(100, one.smUtil) / 100 for one in samples}
+
+
+def _is_on(one: Slice, process: _OnDevice, device: Device) -> bool:
+    if one.kind != "mig":
+        return True
+    instance = None if process.gi is None else device.instances.get(process.gi)
+    return instance is not None and instance[0].uuid == one.instance
+
+
+def _slice_of(
+    process: _OnDevice,
+    device: Device,
+    here: Sequence[tuple[int, Slice]],
+    owner: Owner | None,
+) -> Slice | None:
+    """The leased slice that a process runs on.
+
+    Where it runs says it for a MIG instance and a whole GPU; on a shared GPU only its owner does.
+    """
+    for lease_id, one in here:
+        if not _is_on(one, process, device):
+            continue
+        if one.kind != "fraction":
+            return one
+        if owner is not None and owner.lease_id == lease_id and owner.slice_id in (None, one.id):
+            return one
+    return None
+
+
+def _is_mps_server(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).name() == _MPS_SERVER[:15]
+    except psutil.Error:
+        return False

@@ -1,0 +1,172 @@
+"""Which processes belong to which lease, read from the operating system.
+
+Knows no GPU. A process belongs to a lease when it carries the lease's id in its environment (what
+it was started with, so for life), or when it, or an ancestor, is registered for the lease.
+
+Cheap at 2 Hz: a look lists the pids and reads only processes that are new. What never changes of a
+process (its start, its tag) is read once; where it is young and carries no tag it is read again,
+because between fork and exec a process still shows its parent's environment.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import psutil
+
+from gpu_workbench.protocol import LEASE_ENV, SLICES_ENV
+
+from ..ports import Held
+
+YOUNG_SECONDS = 3.0
+RECHECK_SECONDS = 10.0
+"""How often known pids are checked for having been given to another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """What a process's environment says; `slice_id` where it is for one slice only."""
+
+    lease_id: int
+    slice_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom a process works for; `slice_id` None: it may use all slices of the lease."""
+
+    lease_id: int
+    slice_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`cpu_seconds` since the process began at `created` (seconds since the epoch)."""
+
+    cpu_seconds: float
+    memory_bytes: int
+    created: float
+
+
+@dataclass(slots=True)
+class _Known:
+    process: psutil.Process
+    created: float
+    parent: int
+    tag: Tag | None
+    settled: bool
+
+
+@dataclass(slots=True)
+class ProcessTable:
+    """Remembers processes between looks. Not thread-safe: its backend holds a lock."""
+
+    _known: dict[int, _Known] = field(default_factory=dict)
+    _rechecked: float = 0.0
+
+    def owners(self, held: Sequence[Held]) -> dict[int, Owner]:
+        """All live processes of these leases."""
+        self._look()
+        alive = {one.lease_id for one in held}
+        registered = {
+            pid: Owner(one.lease_id, slice_id) for one in held for pid, slice_id in one.pids.items()
+        }
+        found: dict[int, Owner] = {}
+        for pid, known in self._known.items():
+            tag = known.tag
+            if tag is not None and tag.lease_id in alive:
+                root = self._nearest(pid, registered)
+                same = root is not None and root.lease_id == tag.lease_id
+                named = root.slice_id if root is not None and same else None
+                found[pid] = Owner(tag.lease_id, tag.slice_id or named)
+            elif registered:
+                root = self._nearest(pid, registered)
+                if root is not None:
+                    found[pid] = root
+        return found
+
+    def load(self, pid: int) -> Load | None:
+        """None where the process is gone, a zombie, or not ours to look at."""
+        known = self._known.get(pid)
+        if known is None:
+            return None
+        try:
+            with known.process.oneshot():
+                if known.process.status() == psutil.STATUS_ZOMBIE:
+                    return None
+                cpu = known.process.cpu_times()
+                memory = known.process.memory_info().rss
+        except psutil.Error:
+            return None
+        return Load(cpu.user + cpu.system, memory, known.created)
+
+    def alive(self, pid: int) -> bool:
+        """True unless the process is gone or only waits for its parent to take its exit code."""
+        known = self._known.get(pid)
+        if known is None:
+            return False
+        try:
+            return bool(known.process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.Error:
+            return False
+
+    def _look(self) -> None:
+        now = time.time()
+        pids = set(psutil.pids())
+        recheck = now - self._rechecked >= RECHECK_SECONDS
+        if recheck:
+            self._rechecked = now
+        for pid in list(self._known):
+            known = self._known[pid]
+            if pid not in pids or (recheck and not known.process.is_running()):
+                del self._known[pid]
+        for pid in pids:
+            seen = self._known.get(pid)
+            if seen is None or not seen.settled:
+                fresh = _read(pid, now)
+                if fresh is not None:
+                    self._known[pid] = fresh
+
+    def _nearest(self, pid: int, registered: Mapping[int, Owner]) -> Owner | None:
+        """The registration of the process itself or of its nearest ancestor."""
+        at, born = pid, None
+        for _ in range(len(self._known)):
+            known = self._known.get(at)
+            if known is None or (born is not None and known.created > born):
+                return None  # the ancestor is gone, and its pid may be another's
+            if at in registered:
+                return registered[at]
+            at, born = known.parent, known.created
+        return None
+
+
+def tag_of(environ: Mapping[str, str]) -> Tag | None:
+    """What an environment says of the lease; `LOCAL_RANK` picks among several slices."""
+    try:
+        lease_id = int(environ[LEASE_ENV])
+    except (KeyError, ValueError):
+        return None
+    slices = [one for one in environ.get(SLICES_ENV, "").split(",") if one]
+    if len(slices) == 1:
+        return Tag(lease_id, slices[0])
+    rank = environ.get("LOCAL_RANK", "")
+    if rank.isdigit() and int(rank) < len(slices):
+        return Tag(lease_id, slices[int(rank)])
+    return Tag(lease_id, None)
+
+
+def _read(pid: int, now: float) -> _Known | None:
+    try:
+        process = psutil.Process(pid)
+        created = process.create_time()
+        parent = process.ppid()
+    except psutil.Error:
+        return None
+    try:
+        tag = tag_of(process.environ())
+    except (psutil.Error, OSError):
+        tag = None  # not ours to look at
+    settled = tag is not None or now - created >= YOUNG_SECONDS
+    return _Known(process, created, parent, tag, settled)

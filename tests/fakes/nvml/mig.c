@@ -1,0 +1,183 @@
+/* MIG instances, their place on the GPU, and their activity (GPM). */
+#include "fake_nvml.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+ret_t nvmlDeviceGetMigMode(Device *device, u32 *current, u32 *pending) {
+  BEGIN_GPU(device);
+  *current = *pending = (u32)device->mig;
+  return OK;
+}
+
+ret_t nvmlDeviceGetMaxMigDeviceCount(Device *device, u32 *count) {
+  BEGIN_GPU(device);
+  *count = device->mig ? MAX_INSTANCES : 0;
+  return OK;
+}
+
+ret_t nvmlDeviceGetMigDeviceHandleByIndex(Device *device, u32 index, Device **handle) {
+  BEGIN_GPU(device);
+  if (index >= MAX_INSTANCES) return INVALID_ARGUMENT;
+  if (!device->mig || !driver.instances[device->gpu][index].present) return NOT_FOUND;
+  *handle = &driver.instances[device->gpu][index];
+  return OK;
+}
+
+ret_t nvmlDeviceGetDeviceHandleFromMigDeviceHandle(Device *device, Device **handle) {
+  BEGIN_DEVICE(device);
+  if (!device->is_instance) return INVALID_ARGUMENT;
+  *handle = gpu_of(device);
+  return OK;
+}
+
+ret_t nvmlDeviceIsMigDeviceHandle(Device *device, u32 *answer) {
+  BEGIN_DEVICE(device);
+  *answer = (u32)device->is_instance;
+  return OK;
+}
+
+ret_t nvmlDeviceGetGpuInstanceId(Device *device, u32 *id) {
+  BEGIN_DEVICE(device);
+  if (!device->is_instance) return NOT_SUPPORTED;
+  *id = (u32)device->gi;
+  return OK;
+}
+
+ret_t nvmlDeviceGetComputeInstanceId(Device *device, u32 *id) {
+  BEGIN_DEVICE(device);
+  if (!device->is_instance) return NOT_SUPPORTED;
+  *id = (u32)device->ci;
+  return OK;
+}
+
+typedef struct {
+  u32 multiprocessors, copy, decode, encode, jpeg, ofa, gpu_slices, compute_slices;
+  u64 memory_mb;
+} Attributes;
+
+ret_t nvmlDeviceGetAttributes_v2(Device *device, Attributes *attributes) {
+  BEGIN_DEVICE(device);
+  if (!device->is_instance) return NOT_SUPPORTED;
+  memset(attributes, 0, sizeof *attributes);
+  attributes->multiprocessors = (u32)device->sms;
+  attributes->gpu_slices = attributes->compute_slices = (u32)device->slices;
+  attributes->memory_mb = device->memory >> 20;
+  return OK;
+}
+
+/* --- GPU instances: the real library wants root for these --------------------------------------- */
+
+typedef struct {
+  Device *device;
+  u32 id, profile;
+  struct {
+    u32 start, size;
+  } placement;
+} GpuInstanceInfo;
+
+/* A GPU instance's handle is the Device of the MIG instance that stands on it. */
+ret_t nvmlDeviceGetGpuInstanceById(Device *device, u32 id, Device **instance) {
+  BEGIN_GPU(device);
+  for (int i = 0; i < MAX_INSTANCES; i++) {
+    Device *one = &driver.instances[device->gpu][i];
+    if (one->present && (u32)one->gi == id) {
+      *instance = one;
+      return OK;
+    }
+  }
+  return NOT_FOUND;
+}
+
+/* All of them, whatever the profile: the fake knows no profile ids. */
+ret_t nvmlDeviceGetGpuInstances(Device *device, u32 profile, Device **instances, u32 *count) {
+  (void)profile;
+  BEGIN_GPU(device);
+  *count = 0;
+  for (int i = 0; i < MAX_INSTANCES; i++)
+    if (driver.instances[device->gpu][i].present)
+      instances[(*count)++] = &driver.instances[device->gpu][i];
+  return OK;
+}
+
+ret_t nvmlGpuInstanceGetInfo(Device *instance, GpuInstanceInfo *info) {
+  BEGIN_DEVICE(instance);
+  memset(info, 0, sizeof *info);
+  info->device = gpu_of(instance);
+  info->id = (u32)instance->gi;
+  info->placement.start = (u32)instance->start;
+  info->placement.size = (u32)instance->size;
+  return OK;
+}
+
+/* --- GPM: activity between two samples ----------------------------------------------------------- */
+
+typedef struct {
+  double taken;
+  int activity;
+} Sample;
+
+typedef struct {
+  u32 id;
+  ret_t code;
+  double value;
+  const char *short_name, *long_name, *unit;
+} Metric;
+
+typedef struct {
+  u32 version, count;
+  Sample *first, *second;
+  Metric metrics[];
+} MetricsRequest;
+
+typedef struct {
+  u32 version, supported;
+} Support;
+
+ret_t nvmlGpmQueryDeviceSupport(Device *device, Support *support) {
+  BEGIN_DEVICE(device);
+  support->supported = 1;
+  return OK;
+}
+
+ret_t nvmlGpmSampleAlloc(Sample **sample) {
+  BEGIN;
+  *sample = calloc(1, sizeof **sample);
+  return OK;
+}
+
+ret_t nvmlGpmSampleFree(Sample *sample) {
+  BEGIN;
+  free(sample);
+  return OK;
+}
+
+ret_t nvmlGpmSampleGet(Device *device, Sample *sample) {
+  BEGIN_GPU(device);
+  *sample = (Sample){seconds_now(), device->activity};
+  return OK;
+}
+
+ret_t nvmlGpmMigSampleGet(Device *device, u32 gi, Sample *sample) {
+  BEGIN_GPU(device);
+  for (int i = 0; i < MAX_INSTANCES; i++) {
+    Device *one = &driver.instances[device->gpu][i];
+    if (!one->present || (u32)one->gi != gi) continue;
+    *sample = (Sample){seconds_now(), one->activity};
+    return OK;
+  }
+  return NOT_FOUND;
+}
+
+ret_t nvmlGpmMetricsGet(MetricsRequest *request) {
+  enum { GRAPHICS_UTIL = 1, SM_UTIL = 2 };
+  BEGIN;
+  if (request->version != 1) return VERSION_MISMATCH;
+  for (u32 i = 0; i < request->count; i++) {
+    Metric *metric = &request->metrics[i];
+    int known = metric->id == GRAPHICS_UTIL || metric->id == SM_UTIL;
+    metric->code = known ? OK : NOT_SUPPORTED;
+    metric->value = (request->first->activity + request->second->activity) / 2.0;
+  }
+  return OK;
+}
