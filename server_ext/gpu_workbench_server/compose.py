@@ -1,0 +1,177 @@
+"""The other half of the composition root: settings in, running services out. Knows no traitlets.
+
+Imported early and so imports nothing heavy at its top; `compose` runs in a thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import NoDevices
+from .housekeeping import Housekeeping
+from .lock import DataDirectoryLock
+from .ports import Clock, DeviceBackend, EventSink
+from .settings import Settings
+from .web.context import Services
+
+if TYPE_CHECKING:
+    from .services.broker import Broker
+    from .services.reaper import KernelSource
+    from .web.live import Hub
+
+log = logging.getLogger(__name__)
+
+FLEET_SECONDS = 30
+"""Rounds of housekeeping between two looks at which GPUs there are."""
+
+
+@dataclass
+class Running:
+    """All that was started, and how to stop it."""
+
+    services: Services
+    summary: str
+    broker: Broker
+    kernels: KernelSource
+    _cleanup: ExitStack = field(repr=False)
+
+    def detached(self) -> int:
+        """Leases of clusters and jobs: they outlive this server and need its heartbeats."""
+        return sum(lease.purpose in ("cluster", "job") for lease in self.broker.alive())
+
+    def close(self) -> None:
+        """Give back what this server's kernels hold, then stop everything. Blocking, idempotent."""
+        try:
+            self._release_kernels()
+        except Exception:
+            log.exception("GPU Workbench: the kernels' leases could not be given back")
+        self._cleanup.close()
+
+    def _release_kernels(self) -> None:
+        """Our kernels end with us, and too late to say so themselves."""
+        from .services.broker import SYSTEM
+
+        mine = {kernel.id for kernel in self.kernels.kernels()}
+        for lease in self.broker.alive():
+            if lease.holder is not None and lease.holder.id in mine:
+                self.broker.release(SYSTEM, lease.id)
+
+
+def broker_name(data_dir: Path) -> str:
+    """The same after every restart, another for another data directory."""
+    return hashlib.sha256(str(data_dir).encode()).hexdigest()[:12]
+
+
+def compose(settings: Settings, hub: Hub, manager: Any, loop: AbstractEventLoop) -> Running:
+    """Open, start and wire everything. Raises a `WorkbenchError`, and leaves nothing open then."""
+    from .engines.local import LocalEngine
+    from .services.broker import Broker
+    from .services.clusters import Clusters
+    from .services.jobs import Jobs
+    from .services.policy import Policy
+    from .services.reaper import Reaper
+    from .services.telemetry import Telemetry
+    from .store.sql import SqlStore
+    from .web.kernels import JupyterKernels
+
+    with ExitStack() as undo:
+        lock = DataDirectoryLock(settings.data_dir)
+        lock.take()
+        undo.callback(lock.release)
+        store = SqlStore.open(settings.data_dir)
+        undo.callback(store.close)
+        devices = open_devices(settings)
+        undo.callback(devices.close)
+
+        clock: Clock = SystemClock()
+        sink: EventSink = hub
+        policy = Policy(
+            pools=(settings.pool(),),
+            limits=settings.limits(),
+            lease_ttl=settings.lease_ttl,
+            dead_grace=settings.grace_seconds,
+            stop_grace=settings.grace_seconds,
+        )
+        engine = LocalEngine(settings.data_dir / "engine", broker_name(settings.data_dir))
+        broker = Broker(store, devices, clock, sink, policy)
+        broker.start()
+        clusters = Clusters(broker, store, engine, clock, sink, settings.data_dir / "clusters")
+        jobs = Jobs(broker, store, engine, clock, sink, settings.data_dir / "jobs")
+        kernels = JupyterKernels(manager, loop)
+        reaper = Reaper(broker, engine, devices, kernels, clock, policy)
+        telemetry = Telemetry(devices, reaper.held, clock, hub.sample)
+
+        chores: dict[str, Callable[[], object]] = {
+            "the broker's tick": broker.tick,
+            "clusters": clusters.reconcile,
+            "jobs": jobs.reconcile,
+            "leases": reaper.step,
+            "use of leases": lambda: broker.meter(telemetry.take_used()),
+            "the fleet": every(FLEET_SECONDS, broker.refresh_fleet),
+        }
+        housekeeping = Housekeeping(chores, settings.tick_seconds)
+        telemetry.start()
+        undo.callback(telemetry.stop)
+        housekeeping.start()
+        undo.callback(housekeeping.stop)
+        return Running(
+            services=Services(broker, clusters, jobs, telemetry),
+            summary=_summary(devices, settings),
+            broker=broker,
+            kernels=kernels,
+            _cleanup=undo.pop_all(),
+        )
+
+
+def open_devices(settings: Settings) -> DeviceBackend:
+    """As configured; `auto` takes the driver where it shows a GPU."""
+    if settings.devices != "simulated":
+        from .devices.nvml import NvmlBackend
+
+        backend = NvmlBackend()
+        if settings.devices == "nvml":
+            return backend  # it may find its GPUs later; the fleet says what is in the way
+        try:
+            backend.inventory()
+        except NoDevices:
+            backend.close()
+        else:
+            return backend
+    from .devices.simulated import SimulatedBackend
+
+    return SimulatedBackend(settings.fleet_file)
+
+
+class SystemClock:
+    """Seconds since the epoch, as the system counts them."""
+
+    def now(self) -> float:
+        import time
+
+        return time.time()
+
+
+def every(rounds: int, chore: Callable[[], object]) -> Callable[[], None]:
+    """A chore for one round in so many."""
+    left = rounds
+
+    def sometimes() -> None:
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            left = rounds
+            chore()
+
+    return sometimes
+
+
+def _summary(devices: DeviceBackend, settings: Settings) -> str:
+    kind = "simulated GPUs" if devices.simulated else "GPUs of this machine"
+    return f"{kind}, state in {settings.data_dir}"

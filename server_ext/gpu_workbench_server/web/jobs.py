@@ -1,0 +1,56 @@
+"""Training jobs: start, follow, stop. Logs are read by the job's id, never by a path."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from gpu_workbench import protocol as wire
+
+from .call import Call
+
+Offset = Annotated[int, Meta(ge=0, description="`next_offset` of the chunk before; 0 at first.")]
+
+
+class LogsQuery(Struct, frozen=True):
+    rank: Annotated[int, Meta(ge=0)] = 0
+    stream: Literal["out", "err"] = "out"
+    offset: Offset = 0
+
+
+class MetricsQuery(Struct, frozen=True):
+    offset: Offset = 0
+
+
+async def create(call: Call[wire.NewJob, None]) -> wire.Job:
+    return await call.workbench.on_holders(call.services.jobs.create, call.who, call.body)
+
+
+async def listing(call: Call[None, None]) -> wire.Jobs:
+    return wire.Jobs(jobs=await call.workbench.on_holders(call.services.jobs.list, call.who))
+
+
+async def get(call: Call[None, None]) -> wire.Job:
+    return await call.workbench.on_holders(call.services.jobs.get, call.who, call.item)
+
+
+async def stop(call: Call[None, None]) -> wire.Job:
+    return await call.workbench.on_holders(call.services.jobs.stop, call.who, call.item)
+
+
+async def logs(call: Call[None, LogsQuery]) -> wire.LogChunk:
+    query = call.query
+    return await call.workbench.on_holders(
+        call.services.jobs.logs, call.who, call.item, query.rank, query.stream, query.offset
+    )
+
+
+async def metrics(call: Call[None, MetricsQuery]) -> wire.MetricChunk:
+    return await call.workbench.on_holders(
+        call.services.jobs.metrics, call.who, call.item, call.query.offset
+    )
+
+
+async def result(call: Call[None, None]) -> wire.JobResult:
+    return await call.workbench.on_holders(call.services.jobs.result, call.who, call.item)

@@ -1,0 +1,95 @@
+"""The WebSocket `live`: who may open it, and the way of bytes to and from a `Watcher`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from jupyter_server.auth.decorator import ws_authenticated
+from jupyter_server.base.websocket import WebSocketMixin
+from tornado import web
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from ..errors import WorkbenchError
+from .auth import AuthenticatedHandler, permitted
+from .live import Hub, Watcher
+from .routes import LIVE_RESOURCE
+
+HUB_SETTING = "gpu_workbench_hub"
+TRY_AGAIN = 1013
+"""WebSocket close code "try again later"."""
+
+
+class FromClient(msgspec.Struct, frozen=True):
+    """The only message that a client sends: whether its window can be seen."""
+
+    hidden: bool
+
+
+class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
+    """One open window."""
+
+    watcher: Watcher | None = None
+    _pump: asyncio.Task[None] | None = None
+
+    @property
+    def hub(self) -> Hub:
+        hub: Hub = self.settings[HUB_SETTING]
+        return hub
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        # Past the mixin's own `prepare`, which passes an argument for redirects on.
+        await AuthenticatedHandler.prepare(self)
+
+    @ws_authenticated
+    @permitted("read", LIVE_RESOURCE)
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            await self.workbench.services()
+        except WorkbenchError as trouble:
+            raise web.HTTPError(503, trouble.message) from None
+        await super().get(*args, **kwargs)
+
+    async def open(self, *args: str, **kwargs: str) -> None:  # type: ignore[override]
+        super().open(*args, **kwargs)
+        watcher = self.watcher = Watcher(self.who, self.deliver)
+        try:
+            await self.hub.join(watcher)
+        except WorkbenchError as trouble:
+            self.close(TRY_AGAIN, trouble.message[:100])
+            return
+        if self.ws_connection is None:  # closed while we looked
+            self.hub.leave(watcher)
+            return
+        self._pump = asyncio.create_task(self._run(watcher))
+
+    async def deliver(self, data: bytes) -> None:
+        """Write one text frame and wait until it has gone out: here a slow reader waits."""
+        await self.write_message(data, binary=False)
+
+    async def _run(self, watcher: Watcher) -> None:
+        try:
+            await watcher.pump()
+        except WebSocketClosedError:
+            self.hub.leave(watcher)
+
+    def on_message(self, message: str | bytes) -> None:
+        try:
+            told = msgspec.json.decode(message, type=FromClient)
+        except msgspec.DecodeError:
+            return  # a newer client may say more: it is not an error
+        if self.watcher is not None:
+            self.hub.hide(self.watcher, told.hidden)
+
+    def on_close(self) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+        if self.watcher is not None:
+            self.hub.leave(self.watcher)
+        if self.ping_callback is not None:
+            self.ping_callback.stop()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """No page: a client sees the status and asks the REST API why."""
+        self.finish(f"HTTP {status_code}\n")
