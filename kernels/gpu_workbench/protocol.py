@@ -338,6 +338,43 @@ class Scale(_Wire, frozen=True, kw_only=True):
     workers: int
 
 
+# The files of a cluster's directory, between its service and its holder.
+
+
+class ClusterSpec(_Wire, frozen=True, kw_only=True):
+    """`spec.json`: what a cluster is, for life."""
+
+    id: str
+    name: str
+    lease: Lease
+    threads_per_worker: int
+    host_memory_bytes: int | None
+    """Per worker; None takes `host_share` of what this machine has."""
+    host_share: float
+    idle_seconds: int | None
+    """It ends when no task ran for so long; None is never."""
+
+
+class ClusterTarget(_Wire, frozen=True, kw_only=True):
+    """`target.json`: what is wanted of a cluster now."""
+
+    workers: int
+    stop: bool = False
+    ends_at: float | None = None
+    """When its lease ends, as far as known: a cluster whose server is gone ends itself then."""
+
+
+class ClusterStatus(_Wire, frozen=True, kw_only=True):
+    """`status.json`: what a cluster is now, as it says itself."""
+
+    state: Literal["starting", "running", "stopping", "ended", "failed"]
+    message: str
+    workers: list[WorkerView]
+    updated_at: float
+    scheduler_address: str | None = None
+    security: dict[str, str] | None = None
+
+
 # --- jobs -------------------------------------------------------------------------------------
 
 
