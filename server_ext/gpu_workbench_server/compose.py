@@ -106,7 +106,8 @@ def compose(settings: Settings, hub: Hub, manager: Any, loop: AbstractEventLoop)
         jobs = Jobs(broker, store, engine, clock, sink, settings.data_dir / "jobs")
         kernels = JupyterKernels(manager, loop)
         reaper = Reaper(broker, engine, devices, kernels, clock, policy)
-        telemetry = Telemetry(devices, reaper.held, clock, hub.sample)
+        measured = {one.id: one.used_gpu_seconds or 0.0 for one in broker.alive()}
+        telemetry = Telemetry(devices, reaper.held, clock, hub.sample, measured)
 
         chores: dict[str, Callable[[], object]] = {
             "the broker's tick": broker.tick,
@@ -135,7 +136,7 @@ def open_devices(settings: Settings) -> DeviceBackend:
     if settings.devices != "simulated":
         from .devices.nvml import NvmlBackend
 
-        backend = NvmlBackend()
+        backend = NvmlBackend(broker=broker_name(settings.data_dir))
         if settings.devices == "nvml":
             return backend  # it may find its GPUs later; the fleet says what is in the way
         try:
@@ -146,7 +147,7 @@ def open_devices(settings: Settings) -> DeviceBackend:
             return backend
     from .devices.simulated import SimulatedBackend
 
-    return SimulatedBackend(settings.fleet_file)
+    return SimulatedBackend(settings.fleet_file, broker_name(settings.data_dir))
 
 
 class SystemClock:

@@ -33,6 +33,8 @@ class Tagged:
     lease_id: int
     slices: tuple[str, ...] = ()
     key: str | None = None
+    local_rank: int | None = None
+    """Which of `slices` is its own, where an elastic launcher made it one of several ranks."""
 
 
 class EnvironScanner:
@@ -64,7 +66,14 @@ class EnvironScanner:
             return None
         slices = os.fsdecode(found.get(os.fsencode(SLICES_ENV), b""))
         key = os.fsdecode(found.get(os.fsencode(KEY_ENV), b""))
-        return Tagged(pid, int(lease), tuple(one for one in slices.split(",") if one), key or None)
+        rank = found.get(b"LOCAL_RANK", b"")
+        return Tagged(
+            pid=pid,
+            lease_id=int(lease),
+            slices=tuple(one for one in slices.split(",") if one),
+            key=key or None,
+            local_rank=int(rank) if rank.isdigit() else None,
+        )
 
     def _tagged(self) -> Iterator[Tagged]:
         mine = os.getpid()

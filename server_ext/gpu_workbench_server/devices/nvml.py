@@ -21,6 +21,7 @@ from ..domain.leases import Slice
 from ..domain.units import PARTS
 from ..errors import NoDevices
 from ..ports import DeviceProcess, GpuReading, Held, Reading, SliceReading
+from ..procscan import EnvironScanner
 from .gpm import Gpm
 from .nvml_inventory import Device, read_devices
 from .nvml_library import GpuLost, NvmlLibrary, ask, ask_list
@@ -44,16 +45,17 @@ class _OnDevice:
 class NvmlBackend:
     """Implements `ports.DeviceBackend`; safe to call from several threads.
 
-    `library` is another NVML library than the system's. The driver is looked for at the first
-    call, and again at every `inventory` that found none.
+    `library` is another NVML library than the system's; `broker` is what `BROKER_ENV` says in
+    processes of ours. The driver is looked for at the first call, and again at every `inventory`
+    that found none.
     """
 
     simulated = False
 
-    def __init__(self, library: Path | None = None) -> None:
+    def __init__(self, library: Path | None = None, broker: str = "") -> None:
         self._library = NvmlLibrary(library)
         self._lock = threading.RLock()
-        self._table = ProcessTable()
+        self._table = ProcessTable(EnvironScanner(broker))
         self._gpm = Gpm()
         self._devices: list[Device] = []
 

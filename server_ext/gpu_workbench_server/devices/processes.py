@@ -3,9 +3,9 @@
 Knows no GPU. A process belongs to a lease when it carries the lease's id in its environment (what
 it was started with, so for life), or when it, or an ancestor, is registered for the lease.
 
-Cheap at 2 Hz: a look lists the pids and reads only processes that are new. What never changes of a
-process (its start, its tag) is read once; where it is young and carries no tag it is read again,
-because between fork and exec a process still shows its parent's environment.
+Cheap at 2 Hz: a look lists the pids and reads only processes that are new. What does not change of
+a process (its start, its tag) is read once it is settled: between fork and exec a process still
+shows its parent's environment, so a young one is read at every look.
 """
 
 from __future__ import annotations
@@ -16,21 +16,12 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from gpu_workbench.protocol import LEASE_ENV, SLICES_ENV
-
 from ..ports import Held
+from ..procscan import EnvironScanner, Tagged
 
 YOUNG_SECONDS = 3.0
 RECHECK_SECONDS = 10.0
 """How often known pids are checked for having been given to another process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """What a process's environment says; `slice_id` where it is for one slice only."""
-
-    lease_id: int
-    slice_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +46,15 @@ class _Known:
     process: psutil.Process
     created: float
     parent: int
-    tag: Tag | None
+    tag: Owner | None
     settled: bool
 
 
 @dataclass(slots=True)
 class ProcessTable:
-    """Remembers processes between looks. Not thread-safe: its backend holds a lock."""
+    """Remembers processes between looks; `scanner` says whose tags count. Not thread-safe."""
 
+    scanner: EnvironScanner
     _known: dict[int, _Known] = field(default_factory=dict)
     _rechecked: float = 0.0
 
@@ -125,7 +117,7 @@ class ProcessTable:
         for pid in pids:
             seen = self._known.get(pid)
             if seen is None or not seen.settled:
-                fresh = _read(pid, now)
+                fresh = _read(pid, now, self.scanner)
                 if fresh is not None:
                     self._known[pid] = fresh
 
@@ -142,31 +134,21 @@ class ProcessTable:
         return None
 
 
-def tag_of(environ: Mapping[str, str]) -> Tag | None:
-    """What an environment says of the lease; `LOCAL_RANK` picks among several slices."""
-    try:
-        lease_id = int(environ[LEASE_ENV])
-    except (KeyError, ValueError):
-        return None
-    slices = [one for one in environ.get(SLICES_ENV, "").split(",") if one]
-    if len(slices) == 1:
-        return Tag(lease_id, slices[0])
-    rank = environ.get("LOCAL_RANK", "")
-    if rank.isdigit() and int(rank) < len(slices):
-        return Tag(lease_id, slices[int(rank)])
-    return Tag(lease_id, None)
+def _owner_of(tagged: Tagged) -> Owner:
+    """What a process's environment says; among several slices its local rank picks one."""
+    rank = 0 if len(tagged.slices) == 1 else tagged.local_rank
+    if rank is not None and rank < len(tagged.slices):
+        return Owner(tagged.lease_id, tagged.slices[rank])
+    return Owner(tagged.lease_id, None)
 
 
-def _read(pid: int, now: float) -> _Known | None:
+def _read(pid: int, now: float, scanner: EnvironScanner) -> _Known | None:
     try:
         process = psutil.Process(pid)
         created = process.create_time()
         parent = process.ppid()
     except psutil.Error:
         return None
-    try:
-        tag = tag_of(process.environ())
-    except (psutil.Error, OSError):
-        tag = None  # not ours to look at
-    settled = tag is not None or now - created >= YOUNG_SECONDS
-    return _Known(process, created, parent, tag, settled)
+    tagged = scanner.tags(pid)
+    tag = None if tagged is None else _owner_of(tagged)
+    return _Known(process, created, parent, tag, settled=now - created >= YOUNG_SECONDS)

@@ -16,6 +16,7 @@ from ..domain.fleet import Gpu
 from ..domain.leases import Slice
 from ..domain.units import PARTS
 from ..ports import DeviceProcess, GpuReading, Held, Reading, SliceReading
+from ..procscan import EnvironScanner
 from .fleet_file import default_fleet, read_fleet
 from .processes import Load, Owner, ProcessTable
 
@@ -38,17 +39,21 @@ class _Use:
 class SimulatedBackend:
     """Implements `ports.DeviceBackend`; safe to call from several threads.
 
-    `fleet` is a TOML file (see `fleet_file`), None the default fleet.
+    `fleet` is a TOML file (see `fleet_file`), None the default fleet; `broker` is what `BROKER_ENV`
+    says in processes of ours.
     """
 
     simulated = True
 
     def __init__(
-        self, fleet: Path | None = None, monotonic: Callable[[], float] = time.monotonic
+        self,
+        fleet: Path | None = None,
+        broker: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gpus = default_fleet() if fleet is None else read_fleet(fleet)
         self._monotonic = monotonic
-        self._table = ProcessTable()
+        self._table = ProcessTable(EnvironScanner(broker))
         self._lock = threading.Lock()
         self._looked_at: float | None = None
         self._cpu: dict[tuple[int, float], float] = {}

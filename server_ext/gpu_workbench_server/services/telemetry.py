@@ -99,12 +99,12 @@ class Telemetry:
         return self._sample
 
     def history(self, subject: str, seconds: float) -> wire.History:
-        """The last `seconds` of a GPU (UUID) or slice (id); empty columns where nothing is known."""
+        """The last `seconds` of a GPU (UUID) or slice (id); empty where nothing is known."""
         with self._lock:
             return self._histories.since(subject, self._clock.now() - seconds)
 
     def processes(self, leases: Sequence[wire.Lease]) -> list[wire.ProcessSample]:
-        """What runs on these leases (of one user, who may see the pids), by their holders' names."""
+        """What runs on these leases of one user, under the names of their holders."""
         names = {one.id: _name(one) for one in leases}
         holders = {part.id: one.id for one in leases for part in one.slices}
         found: list[wire.ProcessSample] = []
