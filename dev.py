@@ -8,7 +8,6 @@
     python3 dev.py generate        write what is generated: OpenAPI, TypeScript types, docs tables
     python3 dev.py quickstart      the quickstart notebook, headless, from start to nothing left
     python3 dev.py bench NAME …    one of benchmarks/
-    python3 dev.py setup           only the set-up of .venv and node_modules
     python3 dev.py clean [--all]   remove what was built (--all: .venv and node_modules too)
 
 Needs Python 3.11 or newer and nothing else: this file knows only the standard library. It installs
@@ -213,7 +212,7 @@ def install_torch() -> None:
 
 def install_python(*extras: str) -> None:
     install_torch()
-    wanted = ["hatchling>=1.27", "hatch-jupyter-builder>=0.9.1", "jupyter-builder>=1.3,<2"]
+    wanted = ["hatchling>=1.27", "editables", "jupyter-builder>=1.3,<2"]
     wanted += requirements("examples", "train", *(["gpu"] if nvidia_driver() else []), *extras)
     size = "about 250 MB" if not extras else "about 350 MB, the tests' included"
     step = Step(f"python-{'-'.join(extras)}", f"Python packages: {size}", *wanted)
@@ -257,10 +256,12 @@ def node_on_path() -> bool:
 
 
 def build_bundle() -> None:
-    sources = [ROOT / "labext" / name for name in ("src", "style", "schema", "tsconfig.json")]
-    step = Step(
-        "bundle", "lab extension", *sources, ROOT / "package.json", output=BUNDLE / "package.json"
-    )
+    described = ROOT / "docs/reference/openapi.json"
+    types = Step("types", "TypeScript types", described, output=ROOT / "labext/src/api/schema.ts")
+    types.ensure(["npm", "run", "--silent", "generate"])
+    sources = ("src", "style", "schema", "tsconfig.json", "../package.json")
+    inputs = [ROOT / "labext" / name for name in sources]
+    step = Step("bundle", "lab extension", *inputs, output=BUNDLE / "package.json")
     step.ensure(["npm", "run", "--silent", "build"])
 
 
@@ -304,11 +305,6 @@ def run(args: list[str]) -> int:
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         *args,
     )
-
-
-def setup(_args: list[str]) -> int:
-    prepare("test", "lint", browser=True)
-    return 0
 
 
 def pytest(*args: object) -> int:
@@ -378,7 +374,7 @@ def clean(args: list[str]) -> int:
 
 COMMANDS = {
     f.__name__.replace("_", "-"): f
-    for f in (run, test, test_slow, lint, check, generate, quickstart, bench, setup, clean)
+    for f in (run, test, test_slow, lint, check, generate, quickstart, bench, clean)
 }
 
 

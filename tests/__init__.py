@@ -1,0 +1,1 @@
+"""Suites by what they need: see docs/developer/tests.md."""

@@ -1,0 +1,27 @@
+"""Generic things for every suite: nobody's real directories, no deadlines on a slow machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+# A busy CI machine is slow at random; a property is no less true for it.
+settings.register_profile("workbench", deadline=None)
+settings.load_profile("workbench")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_directories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Jupyter's directories are the test session's own, and no outer workbench is known."""
+    base = tmp_path_factory.mktemp("jupyter")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CONFIG", "DATA", "RUNTIME"):
+            patch.setenv(f"JUPYTER_{name}_DIR", str(base / name.lower()))
+        patch.setenv("IPYTHONDIR", str(base / "ipython"))
+        for name in [name for name in os.environ if name.startswith("GPU_WORKBENCH_")]:
+            if name != "GPU_WORKBENCH_CHROMIUM":
+                patch.delenv(name)
+        yield
