@@ -230,7 +230,7 @@ class LabServer:
             },
             "IdentityProvider": {"token": self.token},
             "LabApp": {"expose_app_in_browser": True},
-            "GpuWorkbench": self.workbench,
+            "GpuWorkbenchApp": self.workbench,
         }
         for name, values in self.config.items():
             settings.setdefault(name, {}).update(values)
