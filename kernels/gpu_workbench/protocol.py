@@ -20,7 +20,7 @@ BASE_PATH = "/gpu-workbench/api/v1"
 
 # What a holder finds in its environment. `LEASE_ENV` is also how orphans are found again:
 # a process started for a lease carries the lease's id for life.
-LEASE_ENV = "GPU_WORKBENCH_LEASE"
+LEASE_ENV = "GPU_WORKBENCH_LEASE"  # the id of the lease that the process runs for
 SLICES_ENV = "GPU_WORKBENCH_SLICES"  # slice ids, comma-separated, in rank / worker order
 BROKER_ENV = "GPU_WORKBENCH_BROKER"  # whose lease it is: ids of two brokers of one user may meet
 KEY_ENV = "GPU_WORKBENCH_KEY"  # the cluster's or job's id: one engine submission

@@ -1,0 +1,76 @@
+"""Settings: traits of the server plugin, JupyterLab's own settings, environment variables."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import markdown
+from traitlets.config import Configurable
+
+from gpu_workbench import protocol
+from gpu_workbench_server.app import GpuWorkbenchApp
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "labext/schema/plugin.json"
+
+
+def page() -> str:
+    return markdown.page(
+        "Settings",
+        "Who runs the server sets the first table, who sits in front of JupyterLab the second; "
+        "the third is what our processes tell each other.",
+        "## Server",
+        "In a Jupyter configuration file (`c.GpuWorkbenchApp.lease_ttl = 120`) or on the command "
+        "line (`--GpuWorkbenchApp.lease_ttl=120`). Durations are seconds, limits GPU units.",
+        markdown.table(["setting", "type", "default", "what it does"], traits(GpuWorkbenchApp)),
+        "## JupyterLab",
+        "In JupyterLab's settings editor, under “GPU Workbench”.",
+        markdown.table(["setting", "type", "default", "what it does"], lab_settings()),
+        "## Environment",
+        "Set by the server for what it starts; a script may read them and should not set them.",
+        markdown.table(["variable", "what it holds"], variables()),
+    )
+
+
+def traits(app: type[Configurable]) -> list[tuple[str, ...]]:
+    """Those that the class adds; what it inherits of jupyter_server is documented there."""
+    return [
+        (
+            markdown.code(f"{app.__name__}.{name}"),
+            trait.info(),
+            markdown.code(trait.default_value_repr()),
+            trait.help,
+        )
+        for name, trait in sorted(app.class_own_traits(config=True).items())
+    ]
+
+
+def lab_settings() -> list[tuple[str, ...]]:
+    properties: dict[str, dict[str, Any]] = json.loads(SCHEMA.read_text())["properties"]
+    return [
+        (
+            markdown.code(name),
+            str(one.get("type", "")),
+            markdown.code(json.dumps(one["default"])) if "default" in one else "",
+            f"{one['title']}. {one.get('description', '')}",
+        )
+        for name, one in sorted(properties.items())
+    ]
+
+
+def variables() -> list[tuple[str, ...]]:
+    """The `*_ENV` constants of the wire types; the comment or string beside one explains it."""
+    lines = inspect.getsource(protocol).splitlines()
+    found = []
+    for node in ast.parse("\n".join(lines)).body:
+        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+            continue
+        if node.targets[0].id.endswith("_ENV"):
+            _, _, comment = lines[(node.end_lineno or node.lineno) - 1].partition("#")
+            value = ast.literal_eval(node.value)
+            found.append((markdown.code(value), comment.strip()))
+    return found

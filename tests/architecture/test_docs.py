@@ -1,0 +1,80 @@
+"""What somebody can call, set or read is in a reference page, and the pages are up to date."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from gpu_workbench_server.app import GpuWorkbenchApp
+from gpu_workbench_server.errors import all_errors
+from gpu_workbench_server.web.routes import LIVE_PATH, OPENAPI_PATH, ROUTES
+from tests.architecture.tree import KERNEL, ROOT, files, relative, text
+
+REFERENCE = ROOT / "docs/reference"
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+
+
+def mentioned(page: str) -> set[str]:
+    """Everything that a reference page has between backticks."""
+    return set(re.findall(r"`([^`\n]+)`", (REFERENCE / page).read_text()))
+
+
+def sources(folder: str, *suffixes: str) -> str:
+    return "\n".join(text(p) or "" for p in files(*suffixes) if relative(p).startswith(folder))
+
+
+def test_the_reference_pages_are_what_the_code_says_today() -> None:
+    made = subprocess.run(
+        [sys.executable, "docs/generate", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+
+
+def test_every_route_is_in_the_reference() -> None:
+    routes = {f"{route.method} {route.path}" for route in ROUTES}
+    assert routes | {f"GET {OPENAPI_PATH}", f"GET {LIVE_PATH}"} <= mentioned("rest.md")
+
+
+def test_every_route_is_in_the_openapi_document() -> None:
+    paths = json.loads((REFERENCE / "openapi.json").read_text())["paths"]
+    described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert {(route.method, route.path) for route in ROUTES} <= described
+
+
+def test_every_error_code_is_in_the_reference() -> None:
+    assert {error.code for error in all_errors()} <= mentioned("errors.md")
+
+
+def test_every_setting_of_the_server_is_in_the_reference() -> None:
+    own = {f"GpuWorkbenchApp.{name}" for name in GpuWorkbenchApp.class_own_traits(config=True)}
+    assert own <= mentioned("settings.md")
+
+
+def test_every_setting_of_jupyterlab_is_in_the_reference() -> None:
+    schema = json.loads((ROOT / "labext/schema/plugin.json").read_text())
+    assert set(schema["properties"]) <= mentioned("settings.md")
+
+
+def test_every_environment_variable_is_in_the_reference() -> None:
+    # As string constants, wherever they stand; prose about them does not count.
+    named = re.findall(r'"(GPU_WORKBENCH_[A-Z_]+)"', sources("server_ext/", ".py"))
+    named += re.findall(r'"(GPU_WORKBENCH_[A-Z_]+)"', sources(relative(KERNEL), ".py"))
+    assert set(named) <= mentioned("settings.md")
+
+
+def test_every_command_of_jupyterlab_is_in_the_reference() -> None:
+    ids = re.findall(r"const \w+ = '(gpu-workbench:[\w-]+)'", sources("labext/src/", ".ts", ".tsx"))
+    assert ids
+    assert set(ids) <= mentioned("commands.md")
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in files(".md") if relative(p).startswith(("docs/", "README"))], ids=relative
+)
+def test_a_page_links_only_to_what_is_there(page) -> None:
+    links = LINK.findall(text(page) or "")
+    assert [link for link in links if not (page.parent / link).exists()] == []
