@@ -1,0 +1,57 @@
+"""An exception as facts: what was raised, where in the user's code, the trace without our frames.
+
+Pure; used by ranks for `error.json`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from types import TracebackType
+from typing import Any
+
+_OURS = os.path.dirname(os.path.abspath(__file__))
+
+
+def error_record(error: BaseException, root: str) -> dict[str, Any]:
+    """The exception's type, message, place ("train.py:12"), trace, time, and missing module if any.
+
+    `root` is the directory of the user's code: the innermost line there is the place to look at,
+    not the line deep inside a library that it led to.
+    """
+    trace = _without_ours(error.__traceback__)
+    frames = traceback.extract_tb(trace)
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "where": _place(error, frames, root),
+        "traceback": "".join(traceback.format_exception(type(error), error, trace)),
+        "module": error.name if isinstance(error, ModuleNotFoundError) else None,
+        "time": time.time(),
+    }
+
+
+def _without_ours(trace: TracebackType | None) -> TracebackType | None:
+    start = trace
+    while start is not None and start.tb_frame.f_code.co_filename.startswith(_OURS):
+        start = start.tb_next
+    return start if start is not None else trace
+
+
+def _place(error: BaseException, frames: traceback.StackSummary, root: str) -> str | None:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{os.path.basename(error.filename)}:{error.lineno}"
+    for frame in reversed(frames):
+        if frame.filename.startswith(os.path.join(root, "")) and not _installed(frame.filename):
+            return f"{os.path.relpath(frame.filename, root)}:{frame.lineno}"
+        if "ipykernel_" in frame.filename or frame.filename.startswith("<ipython"):
+            return f"line {frame.lineno} of the cell, in {frame.name}"
+    if not frames:
+        return None
+    return f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}"
+
+
+def _installed(path: str) -> bool:
+    return "site-packages" in path or path.startswith(os.path.join(sys.prefix, "lib"))

@@ -1,0 +1,126 @@
+"""What a rank adds to the user's code without touching it, each only once its library is imported.
+
+- a beat at every optimizer step (`torch.optim`), so that a frozen rank shows;
+- rank 0's rendezvous store listens on loopback only (torch's own listens on every interface);
+- the TensorBoard event files that the script opens, noted so that the supervisor can follow them.
+
+It imports no library itself: a script that needs none of them pays nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Callable
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .metrics import RunLog
+
+EVENT_FILES = "tensorboard.txt"
+"""In a rank's directory: paths of the event files it opened, one a line."""
+
+_LOOPBACK = "127.0.0.1"
+
+
+def install(directory: Path, log: RunLog) -> None:
+    """Arm all of them, once, before the user's code runs."""
+
+    def beat(torch_optimizer: ModuleType) -> None:
+        torch_optimizer.register_optimizer_step_post_hook(
+            lambda optimizer, args, kwargs: log.stepped(optimizer)
+        )
+
+    after_import(
+        {"torch.optim.optimizer": beat, "torch.distributed.rendezvous": listen_on_loopback}
+    )
+    note_event_files(directory / EVENT_FILES)
+
+
+def listen_on_loopback(rendezvous: ModuleType) -> None:
+    """Give a store that rank 0 serves on 127.0.0.1 a socket bound there, and only there."""
+    store_class = rendezvous.TCPStore
+
+    def tcp_store(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("is_master") and kwargs.get("host_name") == _LOOPBACK:
+            with contextlib.suppress(OSError):  # the port is taken: let torch say so itself
+                listener = socket.create_server((_LOOPBACK, int(kwargs["port"])), backlog=1024)
+                kwargs["master_listen_fd"] = listener.detach()
+        return store_class(*args, **kwargs)
+
+    rendezvous.TCPStore = tcp_store  # type: ignore[attr-defined]
+
+
+def note_event_files(note: Path) -> None:
+    """Write down each event file that this process opens for writing, wherever it lies."""
+    seen: set[str] = set()
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if event != "open" or not isinstance(args[0], str | bytes):
+            return
+        path, mode, flags = os.fsdecode(args[0]), args[1], args[2]
+        if "tfevents" not in path:
+            return
+        path = os.path.abspath(path)
+        writes = (
+            flags & (os.O_WRONLY | os.O_RDWR) if isinstance(flags, int) else "r" not in str(mode)
+        )
+        if writes and path not in seen:
+            seen.add(path)
+            with contextlib.suppress(OSError), note.open("a", encoding="utf-8") as file:
+                file.write(path + "\n")
+
+    sys.addaudithook(hook)
+
+
+# --- after an import --------------------------------------------------------------------------
+
+
+def after_import(calls: dict[str, Callable[[ModuleType], None]]) -> None:
+    """Call `calls[name](module)` right after each named module is imported, or now if it is."""
+    for name in [name for name in calls if name in sys.modules]:
+        calls[name](sys.modules[name])
+    sys.meta_path.insert(0, _AfterImport(calls))
+
+
+class _AfterImport(MetaPathFinder):
+    def __init__(self, calls: dict[str, Callable[[ModuleType], None]]) -> None:
+        self._calls = calls
+        self._busy: set[str] = set()
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name not in self._calls or name in self._busy:
+            return None
+        self._busy.add(name)  # the others find it; this finder must not find itself
+        try:
+            spec = find_spec(name)
+        finally:
+            self._busy.discard(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, self._calls[name])
+        return spec
+
+
+class _Loader(Loader):
+    def __init__(self, loader: Any, call: Callable[[ModuleType], None]) -> None:
+        self._loader = loader
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        found: ModuleType | None = self._loader.create_module(spec)
+        return found
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        # Our additions must never cost a run: another torch may have other names.
+        with contextlib.suppress(AttributeError, TypeError):
+            self._call(module)

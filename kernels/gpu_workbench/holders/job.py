@@ -1,0 +1,247 @@
+"""A training job's supervisor: `python -m gpu_workbench.holders.job DIR`.
+
+Starts torch's elastic agent with N ranks, watches what they leave on disk, and writes what it saw
+to `DIR/status.json`. It outlives kernel, browser and server; it knows none of them, only its
+directory (`spec.json`, `target.json`) and SIGTERM. It imports no torch, and it draws no
+conclusions: who failed first, and the sentence about it, is `domain.jobs.diagnose` on the server.
+
+Nothing that it started is left when it ends: orphans are adopted, then all descendants are killed.
+If it is killed itself, the kernel kills the agent and the ranks (`die_with_parent`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .agent import AGENT
+from .files import SPEC, STATUS, TARGET, append_json_line, read_json, tail, write_json
+from .metrics import read_beat
+from .points import Points
+from .processes import adopt_orphans, alive, kill_family, reap
+from .rank import DONE, ERROR, RANK, RESULT, run_directory
+
+_TICK = 0.2
+_BEATS_EVERY = 1.0
+_MAX_THREADS = 8
+
+
+def agent_environment(directory: Path, spec: dict[str, Any]) -> dict[str, str]:
+    """What the agent needs besides our own environment: torchrun's options, as `PET_*` variables.
+
+    The agent's rendezvous is a file (it listens nowhere) and the ranks' is on loopback.
+    """
+    ranks = int(spec["ranks"])
+    return {
+        "OMP_NUM_THREADS": str(max(1, min(_MAX_THREADS, (os.cpu_count() or 1) // ranks))),
+        "GLOO_SOCKET_IFNAME": "lo",
+        "NCCL_SOCKET_IFNAME": "lo",
+        **(spec.get("env") or {}),
+        "PET_NNODES": "1",
+        "PET_NPROC_PER_NODE": str(ranks),
+        "PET_MAX_RESTARTS": str(int(spec.get("max_restarts") or 0)),
+        "PET_RDZV_BACKEND": "c10d",
+        "PET_RDZV_CONF": "store_type=file",
+        "PET_RDZV_ENDPOINT": str(directory / "rendezvous"),
+        "PET_RDZV_ID": secrets.token_hex(8),
+        "PET_LOCAL_ADDR": "127.0.0.1",
+        "PET_MONITOR_INTERVAL": "0.1",
+        # Without it a restart after a killed rank hangs or fails in 7 of 10 (pytorch#135712).
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+    }
+
+
+class Supervisor:
+    """One job, from its start to its end."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._spec = read_json(directory / SPEC) or {}
+        self._ranks = int(self._spec["ranks"])
+        self._grace = float(self._spec.get("grace_seconds") or 10.0)
+        self._points = Points(directory)
+        self._attempt = 0
+        self._gone: dict[int, float] = {}
+        self._stop: str | None = None
+        self._stop_at: float | None = None
+        self._all_done_at: float | None = None
+        self._started = time.time()
+        self._written: dict[str, Any] = {}
+        self._beats_at = 0.0
+
+    def run(self) -> None:
+        """Start, watch, end. The final state is in `status.json` when it returns."""
+        adopt_orphans()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._want_stop("stopped"))
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if importlib.util.find_spec("torch") is None:
+            self._finish("failed", missing_torch=True)
+            return
+        agent = self._start()
+        while agent.poll() is None:
+            self._look(agent)
+            self._write("running", self._seen())
+            time.sleep(_TICK)
+        kill_family()
+        self._look(None)
+        seen = self._seen()
+        if self._is_done(seen):
+            self._finish("succeeded")
+        elif self._stop is not None:
+            self._finish("stopped")
+        else:
+            self._finish("failed")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._event("start", ranks=self._ranks)
+        environment = os.environ | agent_environment(self._directory, self._spec)
+        log = os.open(self._directory / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-m", "gpu_workbench.holders.agent", str(self._directory)],
+                cwd=self._directory,  # not the user's: a random.py there is not for the agent
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        finally:
+            os.close(log)
+
+    # --- while it runs ------------------------------------------------------------------------
+
+    def _look(self, agent: subprocess.Popen[bytes] | None) -> None:
+        """One tick: take in what the ranks wrote, and end the agent where it must end."""
+        while run_directory(self._directory, self._attempt + 1, 0).parent.is_dir():
+            self._attempt += 1
+            self._gone.clear()
+            self._all_done_at = None
+            self._event("restart", attempt=self._attempt)
+        self._points.gather(self._run_directories())
+        if agent is None:
+            return
+        reap(except_for=agent.pid)
+        target = read_json(self._directory / TARGET) or {}
+        if target.get("state") == "stopped":
+            self._want_stop(str(target.get("reason") or "stopped"))
+        now = time.monotonic()
+        if self._stop is not None:
+            if self._stop_at is None:
+                self._stop_at = now
+                self._event("stop", reason=self._stop)
+                agent.terminate()
+            elif now - self._stop_at > self._grace:
+                kill_family()
+        # Work that is done may still hang in a library's clean-up (NCCL, DDP): done is the word of
+        # the ranks, and the grace is for what they do after it.
+        elif self._is_done(self._seen()):
+            self._all_done_at = self._all_done_at or now
+            if now - self._all_done_at > self._grace:
+                self._event("hung_after_done")
+                kill_family()
+
+    def _want_stop(self, reason: str) -> None:
+        self._stop = self._stop or reason
+
+    def _run_directories(self) -> dict[int, Path]:
+        return {n: run_directory(self._directory, self._attempt, n) for n in range(self._ranks)}
+
+    def _is_done(self, ranks: list[dict[str, Any]]) -> bool:
+        return all(rank["state"] == "succeeded" for rank in ranks)
+
+    def _seen(self) -> list[dict[str, Any]]:
+        """Each rank as its files and its process show it."""
+        failures = (read_json(self._directory / AGENT) or {}).get("failures") or []
+        codes = {one["rank"]: one["exit_code"] for one in failures}
+        return [
+            self._rank_seen(rank, run, codes.get(rank))
+            for rank, run in self._run_directories().items()
+        ]
+
+    def _rank_seen(self, rank: int, run: Path, exit_code: int | None) -> dict[str, Any]:
+        started, beat = read_json(run / RANK), read_beat(run)
+        error, done = read_json(run / ERROR), (run / DONE).exists()
+        state = "waiting"
+        if started is not None:
+            state = "running" if alive(started["pid"], started["started"]) else "gone"
+            if state == "gone":
+                self._gone.setdefault(rank, time.time())
+        if done:
+            state, exit_code = "succeeded", 0
+        elif error is not None or exit_code not in (None, 0):
+            state = "failed"
+        return {
+            "rank": rank,
+            "slice_id": started["slice_id"] if started else None,
+            "pid": started["pid"] if started else None,
+            "state": state,
+            "exit_code": exit_code,
+            "step": beat[0] if beat else None,
+            "beat_at": beat[1] if beat else None,
+            "gone_at": self._gone.get(rank),
+            "error": error,
+        }
+
+    # --- what is written ----------------------------------------------------------------------
+
+    def _finish(self, state: str, missing_torch: bool = False) -> None:
+        agent = read_json(self._directory / AGENT) or {}
+        started = any(rank["pid"] for rank in self._seen())
+        self._event("end", state=state)
+        self._write(
+            state,
+            self._seen(),
+            ended_at=time.time(),
+            missing_torch=missing_torch,
+            agent_error=agent.get("error"),
+            # Where no rank came up, the agent's own last words are all there is.
+            agent_log=None if started else tail(self._directory / "agent.log", lines=12),
+        )
+
+    def _write(self, state: str, ranks: list[dict[str, Any]], **more: Any) -> None:
+        """Replace `status.json` where something changed; where only beats did, once a second."""
+        status = {
+            "state": state,
+            "pid": os.getpid(),
+            "started_at": self._started,
+            "attempt": self._attempt,
+            "ranks": ranks,
+            "metrics": self._points.latest,
+            "not_a_number": self._points.not_a_number,
+            "stop": self._stop,
+            "has_result": (self._run_directories()[0] / RESULT).exists(),
+            "python": sys.executable,
+            **more,
+        }
+        changed = _still(status) != _still(self._written)
+        if changed or (
+            status != self._written and time.monotonic() - self._beats_at >= _BEATS_EVERY
+        ):
+            self._beats_at = time.monotonic()
+            write_json(self._directory / STATUS, status)
+            self._written = {**status, "metrics": dict(self._points.latest)}
+
+    def _event(self, event: str, **facts: Any) -> None:
+        line = {"time": time.time(), "event": event, **facts}
+        append_json_line(self._directory / "events.jsonl", line)
+
+
+def _still(status: dict[str, Any]) -> dict[str, Any]:
+    """The part of a status that does not change with every step."""
+    ranks = [
+        {k: v for k, v in rank.items() if k not in ("step", "beat_at")}
+        for rank in status.get("ranks", [])
+    ]
+    return {**status, "ranks": ranks, "metrics": None}
+
+
+if __name__ == "__main__":
+    Supervisor(Path(sys.argv[1])).run()

@@ -1,0 +1,169 @@
+"""One rank of a training job: put it on its slice, run the user's code, leave the truth on disk.
+
+Started by torch's elastic agent as `python -m gpu_workbench.holders.rank DIR`. Two stages in one
+process: the first chooses the rank's slice by LOCAL_RANK, points stdout and stderr at the rank's
+own files and then *executes itself again*, so that `/proc/<pid>/environ` says which slice the rank
+uses (load is attributed by it) and nothing could have read the environment before it was right.
+The second runs the script as `python script.py args` would, or the pickled function.
+
+Leaves in `DIR/attempt-K/rank-N/`: `rank.json` (pid), `out.log`, `err.log`, then either `done.json`
+(and `result.pkl` of a function) or `error.json`. Imports no torch; knows nothing of servers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+from ..protocol import RUN_ENV
+from .failures import error_record
+from .files import SPEC, read_json, write_json
+from .processes import die_with_parent
+
+RANK = "rank.json"
+DONE = "done.json"
+ERROR = "error.json"
+RESULT = "result.pkl"
+FUNCTION = "function.pkl"
+
+
+def run_directory(directory: Path, attempt: int, rank: int) -> Path:
+    """Where one rank of one attempt keeps its files."""
+    return directory / f"attempt-{attempt}" / f"rank-{rank}"
+
+
+# --- first stage: on its slice ----------------------------------------------------------------
+
+
+def enter_slice(directory: Path) -> None:
+    """Set up this rank's files and environment, and execute the second stage. Does not return."""
+    import msgspec
+    import psutil
+
+    from .. import attach
+    from ..protocol import Lease
+
+    die_with_parent()
+    spec = read_json(directory / SPEC) or {}
+    rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
+    run = run_directory(directory, int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")), rank)
+    run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for number, name in ((1, "out.log"), (2, "err.log")):
+        log = os.open(run / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, number)
+        os.close(log)
+    lease = msgspec.convert(spec["lease"], Lease)
+    mine = lease.slices[local_rank]
+    environment = {k: v for k, v in os.environ.items() if k not in attach.MANAGED}
+    environment |= attach.slice_environment(lease, [mine]) | {RUN_ENV: str(run)}
+    started = psutil.Process().create_time()
+    write_json(run / RANK, {"pid": os.getpid(), "started": started, "slice_id": mine.id})
+    os.execve(
+        sys.executable,
+        [sys.executable, "-u", "-m", "gpu_workbench.holders.rank", str(directory), "--run"],
+        environment,
+    )
+
+
+# --- second stage: the user's code ------------------------------------------------------------
+
+
+def run_rank(directory: Path) -> int:
+    """Run what the spec says; 0, or non-zero with `error.json` written."""
+    from .. import attach
+    from . import hooks, metrics
+
+    run = Path(os.environ[RUN_ENV])
+    spec = read_json(directory / SPEC) or {}
+    attach.apply_memory_caps()
+    log = metrics.current()
+    if log is not None:
+        hooks.install(run, log)
+    try:
+        os.chdir(spec["cwd"])
+        if spec.get("script"):
+            run_script(spec["script"], spec.get("args") or [])
+        else:
+            keep_result(run, run_function(directory / FUNCTION, spec["cwd"]))
+    except BaseException as error:
+        if isinstance(error, SystemExit) and error.code in (None, 0):
+            _done(run)
+            return 0
+        return _failed(run, error, spec)
+    _done(run)
+    return 0
+
+
+def run_script(script: str, args: list[str]) -> None:
+    """As `python script.py args`: its directory first on the path, its globals alive to the end."""
+    sys.argv = [script, *args]
+    sys.path[0] = os.path.dirname(os.path.abspath(script))
+    main = types.ModuleType("__main__")
+    main.__file__ = script
+    main.__dict__["__builtins__"] = __builtins__
+    with open(script, "rb") as file:
+        code = compile(file.read(), script, "exec", dont_inherit=True)
+    sys.modules["__main__"] = main
+    exec(code, main.__dict__)
+
+
+def run_function(path: Path, cwd: str) -> Any:
+    """Call the pickled `(function, args, kwargs)`."""
+    sys.path[0] = cwd
+    with path.open("rb") as file:
+        function, args, kwargs = pickle.load(file)
+    return function(*args, **kwargs)
+
+
+def keep_result(run: Path, value: Any) -> None:
+    """Write the function's value for `job.result()`: whole or not at all.
+
+    A value that can't be pickled does not fail the run, hours of training may lie behind it: the
+    reason is kept instead.
+    """
+    import cloudpickle
+
+    try:
+        data = cloudpickle.dumps(value)
+    except Exception as error:
+        reason = f"returned a {type(value).__name__} that can't be pickled: {error}"
+        write_json(run / "result-error.json", {"message": reason})
+        return
+    part = run / f".{RESULT}"
+    part.write_bytes(data)
+    os.replace(part, run / RESULT)
+
+
+def _done(run: Path) -> None:
+    """The explicit word that the work is complete: an exit code alone may come late or never."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    write_json(run / DONE, {"time": time.time()})
+
+
+def _failed(run: Path, error: BaseException, spec: dict[str, Any]) -> int:
+    from .metrics import read_beat
+
+    beat = read_beat(run)
+    root = os.path.dirname(os.path.abspath(spec["script"])) if spec.get("script") else spec["cwd"]
+    record = error_record(error, root)
+    record |= {"rank": int(os.environ["RANK"]), "step": beat[0] if beat else None}
+    print(record["traceback"], file=sys.stderr, flush=True)
+    write_json(run / ERROR, record)
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code & 0xFF or 1
+    return 1
+
+
+if __name__ == "__main__":
+    job = Path(sys.argv[1])
+    if "--run" in sys.argv[2:]:
+        sys.exit(run_rank(job))
+    enter_slice(job)

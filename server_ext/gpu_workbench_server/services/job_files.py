@@ -1,0 +1,261 @@
+"""A job's directory, from the server's side: write what is to run, read what became of it.
+
+The files' layout is the holder's (`gpu_workbench.holders`), and the two sides share nothing but
+JSON. The user's code writes here too, so nothing found here is trusted: paths are built from
+numbers, links are not followed, reads are capped, and odd JSON is as good as none.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import math
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from gpu_workbench import protocol as wire
+
+from ..domain.jobs import End, Raised, RankEnd, first_cause
+
+LOG_PIECE = 64 * 1024
+POINTS_PIECE = 256 * 1024
+MAX_RESULT = 256 * 1024 * 1024
+MAX_STATUS = 16 * 1024 * 1024
+
+
+class _Error(Struct):
+    type: str = "Exception"
+    message: str = ""
+    time: float = 0.0
+    where: str | None = None
+    module: str | None = None
+    traceback: str = ""
+
+    def raised(self) -> Raised:
+        return Raised(self.type, self.message, self.time, self.where, self.module)
+
+
+class RankStatus(Struct):
+    """One rank, as the supervisor saw it."""
+
+    rank: int
+    state: Literal["waiting", "running", "succeeded", "failed", "gone"] = "waiting"
+    slice_id: str | None = None
+    pid: int | None = None
+    exit_code: int | None = None
+    step: int | None = None
+    beat_at: float | None = None
+    gone_at: float | None = None
+    error: _Error | None = None
+
+    def view(self) -> wire.RankView:
+        return wire.RankView(
+            rank=self.rank,
+            slice_id=self.slice_id,
+            pid=self.pid,
+            state=self.state,
+            exit_code=self.exit_code,
+            step=self.step,
+            beat_at=self.beat_at,
+        )
+
+
+class JobStatus(Struct):
+    """The supervisor's `status.json`."""
+
+    state: Literal["running", "succeeded", "failed", "stopped"]
+    started_at: float = 0.0
+    ended_at: float | None = None
+    attempt: int = 0
+    ranks: list[RankStatus] = field(default_factory=list)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    not_a_number: tuple[str, int] | None = None
+    stop: str | None = None
+    has_result: bool = False
+    python: str = "python"
+    missing_torch: bool = False
+    agent_error: str | None = None
+    agent_log: str | None = None
+
+    def end(self) -> End:
+        """The evidence for a diagnosis."""
+        return End(
+            ranks=tuple(
+                RankEnd(
+                    one.rank,
+                    one.exit_code,
+                    one.step,
+                    one.beat_at,
+                    one.gone_at,
+                    None if one.error is None else one.error.raised(),
+                )
+                for one in self.ranks
+            ),
+            restarts=self.attempt,
+            python=self.python,
+            missing_torch=self.missing_torch,
+            agent_error=self.agent_error,
+            agent_log=self.agent_log,
+        )
+
+    def first_traceback(self) -> str | None:
+        """Of the rank that failed first, where it raised."""
+        first = first_cause(self.end().ranks)
+        error = self.ranks[first.rank].error if first else None
+        return error.traceback if error else None
+
+
+class JobFiles:
+    """The directory of one job."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory
+
+    # --- written ------------------------------------------------------------------------------
+
+    def create(self, wanted: Mapping[str, Any], function: bytes | None) -> None:
+        """What is to run, kept until its slices are granted. Readable by its owner only."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if function is not None:
+            _replace(self.path / "function.pkl", function)
+        _replace(self.path / "wanted.json", json.dumps(wanted).encode())
+
+    def start(self, lease: wire.Lease) -> None:
+        """What runs, and where: `spec.json`."""
+        wanted = json.loads((self.path / "wanted.json").read_bytes())
+        spec = {**wanted, "lease": msgspec.to_builtins(lease)}
+        _replace(self.path / "spec.json", json.dumps(spec).encode())
+
+    def want_stop(self, reason: str) -> None:
+        _replace(
+            self.path / "target.json", json.dumps({"state": "stopped", "reason": reason}).encode()
+        )
+
+    # --- read ---------------------------------------------------------------------------------
+
+    def status(self) -> JobStatus | None:
+        """The supervisor's word, or None where there is none yet."""
+        data = self._read("status.json", MAX_STATUS)
+        try:
+            return None if data is None else msgspec.json.decode(data, type=JobStatus)
+        except msgspec.MsgspecError:
+            return None
+
+    def last_words(self) -> str:
+        """The end of what the supervisor itself wrote to stderr; it is quiet unless it breaks."""
+        with contextlib.suppress(OSError), _open(self.path / "err.log") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 2000))
+            lines = file.read(2000).decode(errors="replace").strip().splitlines()
+            return lines[-1] if lines else ""
+        return ""
+
+    def log(
+        self, attempt: int, rank: int, stream: Literal["out", "err"], offset: int
+    ) -> tuple[int, int, str, bool]:
+        """(offset, next offset, text, at the end) of at most 64 KiB of a rank's newest attempt.
+
+        A negative offset counts from the end. An offset past the end (a new attempt has a new log)
+        starts again.
+        """
+        try:
+            file = _open(self.path / f"attempt-{attempt}" / f"rank-{rank}" / f"{stream}.log")
+        except OSError:
+            return 0, 0, "", True
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            start = max(0, size + offset) if offset < 0 else offset
+            start = 0 if start > size else start
+            file.seek(start)
+            data = file.read(LOG_PIECE)
+        if start + len(data) < size:
+            data = _whole_characters(data)
+        following = start + len(data)
+        return start, following, data.decode(errors="replace"), following >= size
+
+    def points(self, offset: int) -> tuple[list[wire.MetricPoint], int, bool]:
+        """(points, next offset, at the end); the offset is opaque to readers."""
+        try:
+            file = _open(self.path / "metrics.jsonl")
+        except OSError:
+            return [], 0, True
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            start = offset if 0 <= offset <= size else 0
+            file.seek(start)
+            data = file.read(POINTS_PIECE)
+        whole = data.rfind(b"\n") + 1
+        found = [_point(line) for line in data[:whole].splitlines()]
+        return [one for one in found if one], start + whole, start + whole >= size
+
+    def result(self, attempt: int) -> tuple[str | None, str | None]:
+        """(value of rank 0 as base64, why there is none)."""
+        rank = Path(f"attempt-{attempt}") / "rank-0"
+        data = self._read(str(rank / "result.pkl"), MAX_RESULT)
+        if data is not None:
+            return base64.b64encode(data).decode(), None
+        reason = self._read(str(rank / "result-error.json"), LOG_PIECE)
+        with contextlib.suppress(ValueError, AttributeError):
+            return None, str(json.loads(reason or b"{}").get("message") or "") or None
+        return None, None
+
+    def _read(self, name: str, most: int) -> bytes | None:
+        try:
+            with _open(self.path / name) as file:
+                if os.fstat(file.fileno()).st_size > most:
+                    return None
+                data: bytes = file.read(most)
+                return data
+        except OSError:
+            return None
+
+
+def _open(path: Path) -> Any:
+    """Open a regular file for reading, following no link, neither it nor the rank's directory.
+
+    Raises `OSError`; also for a pipe, which would block us.
+    """
+    for part in (path.parent, path.parent.parent):
+        if part.is_symlink():
+            raise OSError(f"a link: {part}")
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(f"not a file: {path}")
+    return os.fdopen(handle, "rb")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(half, path)
+
+
+def _whole_characters(data: bytes) -> bytes:
+    """Without the first bytes of a UTF-8 character whose rest comes with the next piece."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte & 0xC0 != 0x80:
+            need = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return data if need <= back else data[:-back]
+    return data
+
+
+def _point(line: bytes) -> wire.MetricPoint | None:
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        one = json.loads(line)
+        values = {str(k): float(v) for k, v in one["v"].items() if math.isfinite(v)}
+        return wire.MetricPoint(
+            rank=int(one["r"]), step=int(one["s"]), time=float(one["t"]), values=values
+        )
+    return None

@@ -1,0 +1,120 @@
+"""What a caller wants to run, checked before anything is asked for or written."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gpu_workbench import protocol as wire
+
+from ..domain.jobs import MAX_RANKS, refused_variables
+from ..errors import BadRequest
+
+MAX_FUNCTION = 64 * 1024 * 1024
+MAX_RESTARTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A `NewJob` that can be run. `env` may hold secrets: it goes into the job's directory only."""
+
+    name: str
+    ranks: int
+    python: str
+    cwd: str
+    script: str | None
+    args: list[str]
+    function: bytes | None
+    function_name: str
+    max_restarts: int
+    env: dict[str, str] = field(repr=False)
+
+    @property
+    def command(self) -> list[str]:
+        """For people: what each rank runs."""
+        if self.script is not None:
+            return ["python", self.script, *self.args]
+        return [f"{self.function_name}()"]
+
+    def spec(self, job_id: str) -> dict[str, Any]:
+        """What the supervisor reads; the lease is added when it is granted."""
+        return {
+            "id": job_id,
+            "name": self.name,
+            "ranks": self.ranks,
+            "script": self.script,
+            "args": self.args,
+            "cwd": self.cwd,
+            "env": self.env,
+            "max_restarts": self.max_restarts,
+        }
+
+
+def read_order(new: wire.NewJob, default_python: str) -> Order:
+    """Check it; raises `BadRequest` that says what is wrong."""
+    if not 1 <= new.ranks <= MAX_RANKS:
+        raise BadRequest(f"{new.ranks} ranks can't be run.", f"Ask for 1 to {MAX_RANKS}.")
+    if (new.script is None) == (new.function_b64 is None):
+        raise BadRequest(
+            "A job runs either a script or a function.",
+            "Give exactly one of `script` and `function_b64`.",
+        )
+    if not 0 <= new.max_restarts <= MAX_RESTARTS:
+        raise BadRequest(f"max_restarts is {new.max_restarts}.", f"Give 0 to {MAX_RESTARTS}.")
+    refused = refused_variables(new.env)
+    if refused:
+        raise BadRequest(
+            f"A job may not set {', '.join(refused)}.",
+            "These place its ranks or steer the interpreter; set others, or use `python`.",
+        )
+    cwd = _directory(new.cwd)
+    script = None if new.script is None else _script(new.script, cwd)
+    function_name = new.function_name or "function"
+    return Order(
+        name=new.name or (os.path.basename(script) if script else function_name),
+        ranks=new.ranks,
+        python=_interpreter(new.python or default_python),
+        cwd=cwd,
+        script=script,
+        args=list(new.args),
+        function=None if new.function_b64 is None else _function(new.function_b64),
+        function_name=function_name,
+        max_restarts=new.max_restarts,
+        env=dict(new.env),
+    )
+
+
+def _directory(cwd: str | None) -> str:
+    path = Path(cwd).expanduser() if cwd else Path.home()
+    if not path.is_absolute() or not path.is_dir():
+        raise BadRequest(f"{path} is no directory here.", "`cwd` must be an absolute path.")
+    return str(path)
+
+
+def _script(script: str, cwd: str) -> str:
+    path = Path(cwd) / Path(script).expanduser()
+    if not path.is_file():
+        raise BadRequest(f"There is no script {path}.", "Give its path relative to `cwd`.")
+    return str(path)
+
+
+def _interpreter(python: str) -> str:
+    if not os.path.isabs(python) or not os.access(python, os.X_OK) or os.path.isdir(python):
+        raise BadRequest(f"{python} can't be run.", "`python` must be an interpreter's full path.")
+    return python
+
+
+def _function(encoded: str) -> bytes:
+    if len(encoded) > MAX_FUNCTION * 4 // 3:
+        raise BadRequest(
+            f"The function and what it brings is larger than {MAX_FUNCTION >> 20} MB.",
+            "Read large data inside the function, from a file, instead of passing it.",
+        )
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadRequest("`function_b64` is not base64.") from None

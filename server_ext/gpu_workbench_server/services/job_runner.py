@@ -1,0 +1,191 @@
+"""One step of a job: from its request to its slices being free again.
+
+Acts as the user, through the engine; the broker only decides. Level-triggered: `advance` looks at
+what is (request, lease, process, `status.json`) and moves one step on, so a server that was killed
+at any line goes on where it was. A record is in the store before anything is started, and says that
+a job is over only after nothing of it is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gpu_workbench import protocol as wire
+
+from ..domain.jobs import Job, JobState, diagnose
+from ..domain.transitions import JOB, check
+from ..ports import BrokerApi, Clock, Engine, Principal, ProcessRef, ProcessSpec
+from .job_files import JobStatus
+from .job_records import JobRecords
+from .job_views import lease_over, running_message
+
+
+class JobRunner:
+    """Moves jobs on. The caller holds a lock: one step at a time."""
+
+    def __init__(
+        self,
+        broker: BrokerApi,
+        engine: Engine,
+        records: JobRecords,
+        clock: Clock,
+        environment: Mapping[str, str],
+        stop_grace: float,
+    ) -> None:
+        self._broker = broker
+        self._engine = engine
+        self._records = records
+        self._clock = clock
+        self._environment = dict(environment)
+        self._stop_grace = stop_grace
+
+    def advance(self, job: Job) -> wire.Job:
+        if job.state == "waiting":
+            return self._await_grant(job)
+        ref = self._ref(job)
+        if ref is None:  # we were killed between the record and the start
+            return self.begin_stop(job, job.stop_reason) if job.stop_asked_at else self._start(job)
+        running = self._engine.state(ref) == "running"
+        # Read after the look at the process: its last word is not missed.
+        status = self._records.files(job.id).status()
+        if status is not None and status.state != "running":
+            return self._ended(job, status)
+        if not running:
+            return self._vanished(job, status)
+        lease = self._broker.lease(owner(job), job.request_id)
+        if lease.state == "ended":
+            if job.state != "stopping":
+                return self.begin_stop(job, lease_over(lease))
+        elif lease.holder is None:
+            self._bind(job)
+        else:
+            self._broker.heartbeat(owner(job), [lease.id])
+        if job.stop_asked_at is not None:
+            if self._clock.now() - job.stop_asked_at > self._stop_grace:
+                self._engine.kill_lease(job.request_id)
+            return self._records.tell(job)
+        if status is None:
+            return self._records.tell(job)
+        state: JobState = "running" if any(one.pid for one in status.ranks) else "starting"
+        message = running_message(job, status, self._clock.now())
+        return self._records.move(job, state, message=message, started_at=status.started_at)
+
+    def _await_grant(self, job: Job) -> wire.Job:
+        request = self._broker.request(owner(job), job.request_id)
+        if request.state == "queued":
+            reason = request.reason.sentence if request.reason else ""
+            place = f"position {request.position}" if request.position else "queued"
+            return self._records.move(
+                job, "waiting", message=f"{place}: {reason}" if reason else place
+            )
+        if request.state == "granted":
+            return self._start(job)
+        if request.state == "cancelled":
+            return self.finish(job, "stopped", "its request was cancelled")
+        reason = request.reason.sentence if request.reason else ""
+        return self.finish(job, "failed", f"its request was {request.state}. {reason}".strip())
+
+    def _start(self, job: Job) -> wire.Job:
+        """Record, then start: `submit` of a key that runs already finds it."""
+        lease = self._broker.lease(owner(job), job.request_id)
+        if lease.state == "ended":
+            return self.finish(job, "failed", lease_over(lease))
+        files = self._records.files(job.id)
+        files.start(lease)
+        slices = tuple(one.id for one in lease.slices)
+        message = f"starting {job.ranks} ranks on {lease.profile}"
+        self._records.move(job, "starting", message=message, has_lease=True, slices=slices)
+        job = self._records.newest(job)
+        environment = self._environment | {
+            wire.LEASE_ENV: str(lease.id),
+            wire.SLICES_ENV: ",".join(slices),
+            wire.KEY_ENV: job.id,
+        }
+        argv = (job.python, "-m", "gpu_workbench.holders.job", str(files.path))
+        try:
+            ref = self._engine.submit(
+                ProcessSpec(key=job.id, argv=argv, env=environment, directory=files.path)
+            )
+        except OSError as error:
+            return self.finish(job, "failed", f"{job.python} could not be started: {error}")
+        job = self._records.put(replace(job, pid=ref.pid, pid_started=ref.started))
+        self._bind(job)
+        return self._records.tell(job)
+
+    def _bind(self, job: Job) -> None:
+        holder = wire.Holder(
+            kind="job", id=job.id, name=job.name, pid=job.pid, started=job.pid_started
+        )
+        self._broker.bind(owner(job), job.request_id, holder)
+
+    def begin_stop(self, job: Job, reason: str) -> wire.Job:
+        self._records.files(job.id).want_stop(reason or "stopped")
+        message = f"stopping: {reason}" if reason else "stopping"
+        now = self._clock.now()
+        self._records.move(job, "stopping", message=message, stop_asked_at=now, stop_reason=reason)
+        job = self._records.newest(job)
+        ref = self._ref(job)
+        if ref is None:
+            return self.finish(job, "failed" if reason else "stopped", reason or "stopped")
+        self._engine.terminate(ref)
+        return self._records.tell(job)
+
+    def _ended(self, job: Job, status: JobStatus) -> wire.Job:
+        """The supervisor said its last word."""
+        if status.state == "succeeded":
+            took = max(0.0, (status.ended_at or self._clock.now()) - status.started_at)
+            return self.finish(job, "succeeded", f"done in {took:.0f} s", status)
+        if status.state == "failed" and job.stop_asked_at is None:
+            return self.finish(job, "failed", diagnose(status.end()), status)
+        return self._stopped(job, status)
+
+    def _vanished(self, job: Job, status: JobStatus | None) -> wire.Job:
+        """The supervisor is gone without a last word: it was killed, or it never came up."""
+        if job.stop_asked_at is not None:
+            return self._stopped(job, status)
+        if status is None:
+            words = self._records.files(job.id).last_words()
+            why = f"it could not be started: {words}" if words else "it could not be started"
+            return self.finish(job, "failed", why)
+        message = "its supervisor was killed, and the ranks with it"
+        return self.finish(job, "lost", message, status)
+
+    def _stopped(self, job: Job, status: JobStatus | None) -> wire.Job:
+        steps = [one.step for one in status.ranks if one.step is not None] if status else []
+        after = f" after step {max(steps)}" if steps else ""
+        if job.stop_reason:
+            return self.finish(job, "failed", f"{job.stop_reason}{after}", status)
+        return self.finish(job, "stopped", f"stopped{after}", status)
+
+    def finish(
+        self, job: Job, state: JobState, message: str, status: JobStatus | None = None
+    ) -> wire.Job:
+        """End what is left, give the slices back, and only then write it down as over."""
+        check(JOB, "job", job.state, state)
+        if job.has_lease:
+            self._engine.kill_lease(job.request_id)
+        self.give_back(owner(job), job.request_id, "lost" if state == "lost" else "released")
+        ended = (status.ended_at if status else None) or self._clock.now()
+        started = status.started_at if status else job.started_at
+        return self._records.move(job, state, message=message, ended_at=ended, started_at=started)
+
+    def _ref(self, job: Job) -> ProcessRef | None:
+        if job.pid is not None and job.pid_started is not None:
+            return ProcessRef(job.id, job.pid, job.pid_started)
+        found = self._engine.find(job.id)
+        if found is not None:
+            self._records.put(replace(job, pid=found.pid, pid_started=found.started))
+        return found
+
+    def give_back(
+        self, who: Principal, request_id: int, reason: wire.EndReason = "released"
+    ) -> None:
+        """Whatever became of the request: it is over."""
+        if self._broker.cancel(who, request_id).state == "granted":
+            self._broker.release(who, request_id, reason)
+
+
+def owner(job: Job) -> Principal:
+    """In whose name it is acted."""
+    return Principal(job.owner, job.groups)

@@ -1,0 +1,79 @@
+"""A job as people see it: wire type and sentences. Pure functions of record and status."""
+
+from __future__ import annotations
+
+from gpu_workbench import protocol as wire
+
+from ..domain.jobs import Job
+from .job_files import JobStatus
+
+SILENT_SECONDS = 30.0
+"""A run that made steps and then none for so long is worth a word: a frozen rank shows nowhere
+else, and torch itself gives up on it after ten minutes (NCCL) or thirty (gloo)."""
+
+_WHY_OVER: dict[str | None, str] = {
+    "expired": "its time was up",
+    "reclaimed": "its slices were idle and were taken back",
+    "preempted": "its slices went to somebody with priority",
+    "lost": "its lease was lost, nobody spoke for it",
+    "released": "its slices were given back",
+}
+
+
+def view(job: Job, status: JobStatus | None) -> wire.Job:
+    """The job, with what its ranks do as the supervisor saw it last."""
+    if status is not None and status.ranks:
+        ranks = [one.view() for one in status.ranks]
+    else:
+        slices = [*job.slices, *[None] * (job.ranks - len(job.slices))]
+        ranks = [
+            wire.RankView(rank=number, slice_id=slices[number], pid=None, state="waiting")
+            for number in range(job.ranks)
+        ]
+    latest = status.metrics if status else {}
+    return wire.Job(
+        id=job.id,
+        name=job.name,
+        state=job.state,
+        user=job.owner,
+        lease_id=job.request_id if job.has_lease else None,
+        request_id=job.request_id,
+        ranks=ranks,
+        per_rank=job.per_rank,
+        created_at=job.created_at,
+        message=job.message,
+        command=list(job.command),
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        metrics={name: value for name, value in latest.items() if value is not None},
+        step=max((one.step for one in ranks if one.step is not None), default=None),
+        has_result=status.has_result if status else False,
+    )
+
+
+def running_message(job: Job, status: JobStatus, now: float) -> str:
+    """What it does, and what somebody should look at."""
+    up = sum(one.state in ("running", "succeeded") for one in status.ranks)
+    words = [f"{up} of {job.ranks} ranks up" if up < job.ranks else f"running on {job.ranks} ranks"]
+    if status.attempt:
+        words.append(
+            f"restarted {status.attempt} times" if status.attempt > 1 else "restarted once"
+        )
+    if status.not_a_number:
+        name, step = status.not_a_number
+        words.append(f"{name} is not a number since step {step}")
+    beats = [
+        (one.beat_at, one.step)
+        for one in status.ranks
+        if one.beat_at is not None and one.state == "running"
+    ]
+    if beats and now - max(beats)[0] > SILENT_SECONDS:
+        at, step_made = max(beats)
+        # Whole tens: the sentence is news each time it changes.
+        words.append(f"no step for {(now - at) // 10 * 10:.0f} s, since step {step_made}")
+    return "; ".join(words)
+
+
+def lease_over(lease: wire.Lease) -> str:
+    """Why a job whose lease ended is over."""
+    return f"its lease ended: {_WHY_OVER.get(lease.end_reason, 'it is over')}"

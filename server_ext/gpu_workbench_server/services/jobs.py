@@ -1,0 +1,190 @@
+"""Training jobs of this server's user: start, follow, stop; logs, metrics and results by id.
+
+The verbs only. `job_orders` checks what is to run, `job_runner` moves it on, `job_records` writes
+it down, `job_files` reads what it left on disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from gpu_workbench import protocol as wire
+
+from ..domain.environment import environment_for_holder
+from ..domain.jobs import Job
+from ..errors import NotFound, WorkbenchError
+from ..ports import BrokerApi, Clock, Engine, EventSink, Principal, Store
+from .job_orders import Order, read_order
+from .job_records import JobRecords, may_see
+from .job_runner import JobRunner, owner
+
+log = logging.getLogger(__name__)
+
+
+class Jobs:
+    """Thread-safe. Call `reconcile` about once a second."""
+
+    def __init__(
+        self,
+        broker: BrokerApi,
+        engine: Engine,
+        store: Store,
+        sink: EventSink,
+        clock: Clock,
+        root: Path,
+        environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+        stop_grace: float = 20.0,
+    ) -> None:
+        """`root` gets a directory per job. `environment` is what every holder inherits: by default
+        the server's own, filtered."""
+        base = environment_for_holder(os.environ) if environment is None else environment
+        self._broker = broker
+        self._clock = clock
+        self._python = python
+        self._records = JobRecords(store, sink, clock, root)
+        self._runner = JobRunner(broker, engine, self._records, clock, base, stop_grace)
+        self._lock = threading.RLock()
+
+    # --- for people -----------------------------------------------------------------------------
+
+    def create(self, who: Principal, new: wire.NewJob) -> wire.Job:
+        """Ask for its slices; it starts when they are granted.
+
+        Raises `BadRequest` for what can't be run and `Refused` for what can never be had.
+        """
+        order = read_order(new, self._python)
+        job_id = f"job-{secrets.token_hex(4)}"
+        request = self._broker.ask(
+            who,
+            wire.Ask(
+                what=new.per_rank,
+                count=new.ranks,
+                seconds=new.seconds,
+                purpose="job",
+                name=order.name,
+                key=job_id,
+                same_node=True,
+            ),
+        )
+        try:
+            self._records.files(job_id).create(order.spec(job_id), order.function)
+            with self._lock:
+                job = self._records.put(self._new(who, new, order, job_id, request.id))
+                return self._runner.advance(job)
+        except BaseException:
+            self._runner.give_back(who, request.id)
+            raise
+
+    def list(self, who: Principal) -> list[wire.Job]:
+        """The caller's jobs, newest first."""
+        jobs = reversed(self._records.all())
+        return [self._records.view(job) for job in jobs if may_see(who, job)]
+
+    def get(self, who: Principal, job_id: str) -> wire.Job:
+        return self._records.view(self._records.own(who, job_id))
+
+    def stop(self, who: Principal, job_id: str) -> wire.Job:
+        """Ask it to end; idempotent. Ranks get SIGTERM, and SIGKILL after a grace."""
+        with self._lock:
+            job = self._records.own(who, job_id)
+            if job.over or job.state == "stopping":
+                return self._records.view(job)
+            if job.state == "waiting":
+                self._broker.cancel(owner(job), job.request_id)
+                return self._runner.finish(job, "stopped", "stopped before it started")
+            return self._runner.begin_stop(job, "")
+
+    def logs(
+        self, who: Principal, job_id: str, rank: int, stream: Literal["out", "err"], offset: int
+    ) -> wire.LogChunk:
+        """At most 64 KiB of one rank's log, of its newest attempt."""
+        job = self._records.own(who, job_id)
+        if not 0 <= rank < job.ranks:
+            raise NotFound(f"There is no rank {rank} in {job_id}.", f"Ranks: 0 to {job.ranks - 1}.")
+        start, following, text, at_end = self._records.files(job_id).log(
+            self._attempt(job), rank, stream, offset
+        )
+        return wire.LogChunk(
+            rank=rank,
+            stream=stream,
+            offset=start,
+            next_offset=following,
+            text=text,
+            ended=at_end and job.over,
+        )
+
+    def metrics(self, who: Principal, job_id: str, offset: int) -> wire.MetricChunk:
+        """Points of all ranks since `offset` (0 at first, then `next_offset`)."""
+        job = self._records.own(who, job_id)
+        points, following, at_end = self._records.files(job_id).points(offset)
+        return wire.MetricChunk(points=points, next_offset=following, ended=at_end and job.over)
+
+    def result(self, who: Principal, job_id: str) -> wire.JobResult:
+        """What the function returned on rank 0, or why there is nothing (yet)."""
+        job = self._records.own(who, job_id)
+        if job.state != "succeeded":
+            why = job.message if job.over else f"it is {job.state}"
+            return wire.JobResult(value_b64=None, error=why, traceback=self._traceback(job))
+        value, error = self._records.files(job_id).result(self._attempt(job))
+        return wire.JobResult(value_b64=value, error=error, traceback=None)
+
+    # --- for the server -------------------------------------------------------------------------
+
+    def reconcile(self) -> None:
+        """Move every job that is not over one step on; about once a second."""
+        for known in [job for job in self._records.all() if not job.over]:
+            with self._lock:
+                job = self._records.newest(known)
+                if job.over:
+                    continue
+                try:
+                    self._runner.advance(job)
+                except (WorkbenchError, OSError) as error:
+                    log.warning("job %s: %s", job.id, error)  # the next round tries again
+
+    def attributions(self) -> dict[int, dict[int, str | None]]:
+        """lease → a rank's pid → its slice: what each rank's load is shown under."""
+        found: dict[int, dict[int, str | None]] = {}
+        for job in self._records.all():
+            if job.state in ("starting", "running", "stopping"):
+                status = self._records.files(job.id).status()
+                ranks = status.ranks if status else []
+                pids = {
+                    one.pid: one.slice_id for one in ranks if one.pid and one.state == "running"
+                }
+                found[job.request_id] = dict(pids)
+        return found
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _new(
+        self, who: Principal, new: wire.NewJob, order: Order, job_id: str, request_id: int
+    ) -> Job:
+        return Job(
+            id=job_id,
+            owner=who.user,
+            groups=who.groups,
+            name=order.name,
+            ranks=new.ranks,
+            per_rank=new.per_rank,
+            command=tuple(order.command),
+            python=order.python,
+            created_at=self._clock.now(),
+            request_id=request_id,
+        )
+
+    def _attempt(self, job: Job) -> int:
+        status = self._records.files(job.id).status()
+        return status.attempt if status else 0
+
+    def _traceback(self, job: Job) -> str | None:
+        status = self._records.files(job.id).status()
+        return status.first_traceback() if status else None
