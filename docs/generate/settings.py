@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import markdown
 from traitlets.config import Configurable
 
-from gpu_workbench import protocol
 from gpu_workbench_server.app import GpuWorkbenchApp
 
 ROOT = Path(__file__).resolve().parents[2]
+VARIABLE = re.compile(
+    r'(?P<above>(?:^# .+\n)+)?^[A-Z_]+_ENV = "(?P<name>GPU_WORKBENCH_\w+)"(?: +# (?P<beside>.+))?'
+    r'(?:\n"""(?P<under>[^"]+)""")?',
+    re.MULTILINE,
+)
 SCHEMA = ROOT / "labext/schema/plugin.json"
 
 
@@ -63,14 +66,11 @@ def lab_settings() -> list[tuple[str, ...]]:
 
 
 def variables() -> list[tuple[str, ...]]:
-    """The `*_ENV` constants of the wire types; the comment or string beside one explains it."""
-    lines = inspect.getsource(protocol).splitlines()
-    found = []
-    for node in ast.parse("\n".join(lines)).body:
-        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
-            continue
-        if node.targets[0].id.endswith("_ENV"):
-            _, _, comment = lines[(node.end_lineno or node.lineno) - 1].partition("#")
-            value = ast.literal_eval(node.value)
-            found.append((markdown.code(value), comment.strip()))
-    return found
+    """The `*_ENV` constants of both packages; the comment nearest to one explains it."""
+    packages = (ROOT / "kernels/gpu_workbench", ROOT / "server_ext/gpu_workbench_server")
+    sources = [path.read_text() for package in packages for path in sorted(package.rglob("*.py"))]
+    found = {}
+    for one in (one for source in sources for one in VARIABLE.finditer(source)):
+        above = (one["above"] or "").replace("# ", "")
+        found[markdown.code(one["name"])] = one["beside"] or one["under"] or above
+    return sorted(found.items())
