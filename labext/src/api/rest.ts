@@ -1,0 +1,127 @@
+/**
+ * Every HTTP call to the server plugin, one method each. Nothing else in the extension fetches.
+ *
+ * Goes through JupyterLab's `ServerConnection`, which adds the token and `X-XSRFToken`. All methods
+ * reject with `ApiError`. Reading is marked `no_track_activity`, so that an open panel does not keep
+ * an idle server from being culled.
+ */
+
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import { asApiError, errorOfAnswer } from './errors';
+import type { Cards, Clusters, JobResult, Jobs, Leases, MetricChunk, Requests } from './schema';
+import type {
+  AskBody,
+  Card,
+  Cluster,
+  ClusterBody,
+  Fleet,
+  History,
+  Job,
+  JobBody,
+  Lease,
+  LogChunk,
+  Request,
+  Status
+} from './types';
+
+/** Path of the API below the server's base URL. */
+export const API_PATH = 'gpu-workbench/api/v1';
+
+type Query = Record<string, string | number | undefined>;
+type Method = 'GET' | 'POST' | 'DELETE';
+
+export class WorkbenchApi {
+  constructor(readonly settings: ServerConnection.ISettings = ServerConnection.makeSettings()) {}
+
+  status = (): Promise<Status> => this.get<Status>('status');
+
+  fleet = (): Promise<Fleet> => this.get<Fleet>('fleet');
+
+  cards = async (count: number, seconds: number): Promise<Card[]> =>
+    (await this.get<Cards>('cards', { count, seconds })).cards;
+
+  requests = async (): Promise<Request[]> => (await this.get<Requests>('requests')).requests;
+
+  request = (id: number): Promise<Request> => this.get<Request>(`requests/${id}`);
+
+  ask = (body: AskBody): Promise<Request> => this.send<Request>('POST', 'requests', body);
+
+  cancel = (id: number): Promise<Request> => this.send<Request>('DELETE', `requests/${id}`);
+
+  leases = async (): Promise<Lease[]> => (await this.get<Leases>('leases')).leases;
+
+  extend = (id: number, seconds: number): Promise<Lease> =>
+    this.send<Lease>('POST', `leases/${id}/extend`, { seconds });
+
+  release = (id: number): Promise<Lease> => this.send<Lease>('DELETE', `leases/${id}`);
+
+  clusters = async (): Promise<Cluster[]> => (await this.get<Clusters>('clusters')).clusters;
+
+  startCluster = (body: ClusterBody): Promise<Cluster> =>
+    this.send<Cluster>('POST', 'clusters', body);
+
+  scaleCluster = (id: string, workers: number): Promise<Cluster> =>
+    this.send<Cluster>('POST', `clusters/${encodeURIComponent(id)}/scale`, { workers });
+
+  stopCluster = (id: string): Promise<Cluster> =>
+    this.send<Cluster>('DELETE', `clusters/${encodeURIComponent(id)}`);
+
+  jobs = async (): Promise<Job[]> => (await this.get<Jobs>('jobs')).jobs;
+
+  job = (id: string): Promise<Job> => this.get<Job>(`jobs/${encodeURIComponent(id)}`);
+
+  startJob = (body: JobBody): Promise<Job> => this.send<Job>('POST', 'jobs', body);
+
+  stopJob = (id: string): Promise<Job> =>
+    this.send<Job>('POST', `jobs/${encodeURIComponent(id)}/stop`);
+
+  jobLog = (id: string, rank: number, stream: 'out' | 'err', offset: number): Promise<LogChunk> =>
+    this.get<LogChunk>(`jobs/${encodeURIComponent(id)}/logs`, { rank, stream, offset });
+
+  jobMetrics = (id: string, offset: number): Promise<MetricChunk> =>
+    this.get<MetricChunk>(`jobs/${encodeURIComponent(id)}/metrics`, { offset });
+
+  jobResult = (id: string): Promise<JobResult> =>
+    this.get<JobResult>(`jobs/${encodeURIComponent(id)}/result`);
+
+  /** The recent past of a GPU (its UUID) or a slice (its id). */
+  history = (subject: string, seconds: number): Promise<History> =>
+    this.get<History>('telemetry/history', { subject, seconds });
+
+  private get<T>(path: string, query: Query = {}): Promise<T> {
+    const asked = new URLSearchParams({ no_track_activity: '1' });
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) {
+        asked.set(name, String(value));
+      }
+    }
+    return this.send<T>('GET', `${path}?${asked.toString()}`);
+  }
+
+  private async send<T>(method: Method, path: string, body?: unknown): Promise<T> {
+    const url = URLExt.join(this.settings.baseUrl, API_PATH, path);
+    const init: RequestInit = { method };
+    if (body !== undefined) {
+      init.body = JSON.stringify(body);
+    }
+    let status: number;
+    let text: string;
+    try {
+      const answer = await ServerConnection.makeRequest(url, init, this.settings);
+      status = answer.status;
+      text = await answer.text();
+    } catch (reason) {
+      throw asApiError(reason);
+    }
+    if (status < 200 || status >= 300) {
+      throw errorOfAnswer(status, text);
+    }
+    try {
+      return JSON.parse(text) as T;
+    } catch {
+      throw errorOfAnswer(status, text);
+    }
+  }
+}

@@ -1,0 +1,21 @@
+/** Registers the plugins, nothing else. */
+
+import { clusterPlugin } from './cluster/plugin';
+import { jobPlugin } from './job/plugin';
+import { launcherPlugin } from './launcher/plugin';
+import { modelPlugin } from './model/plugin';
+import { notebookPlugin } from './notebook/plugin';
+import { panelPlugin } from './panel/plugin';
+import { statusPlugin } from './status/plugin';
+
+export * from './tokens';
+
+export default [
+  modelPlugin,
+  notebookPlugin,
+  panelPlugin,
+  statusPlugin,
+  launcherPlugin,
+  clusterPlugin,
+  jobPlugin
+];

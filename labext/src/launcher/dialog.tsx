@@ -1,0 +1,80 @@
+/** The launcher's small question: which slice, for how long? The form's own fields, in a dialog. */
+
+import type { Dialog } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import React from 'react';
+
+import { CardsModel } from '../model/cards';
+import type { IFormState } from '../model/form';
+import { FormModel, faultyField, fittingCard } from '../model/form';
+import { units } from '../model/words';
+import type { Workbench } from '../model/workbench';
+import { useFollowed } from '../panel/context';
+import { DurationField, MemoryField, ProfileCards } from '../panel/fields';
+
+export class SliceQuestion extends ReactWidget implements Dialog.IBodyWidget<IFormState> {
+  constructor(
+    private readonly workbench: Workbench,
+    start: Partial<IFormState>,
+    private readonly trans: TranslationBundle
+  ) {
+    super();
+    this.addClass('gw-dialog');
+    this.form = new FormModel({ ...start, purpose: 'kernel', count: 1, target: { kind: 'new' } });
+    this.cards = new CardsModel(workbench, this.form);
+    void this.cards.read();
+  }
+
+  getValue(): IFormState {
+    return this.form.state;
+  }
+
+  override dispose(): void {
+    this.cards.dispose();
+    super.dispose();
+  }
+
+  protected override render(): React.ReactElement {
+    return (
+      <Question workbench={this.workbench} form={this.form} cards={this.cards} trans={this.trans} />
+    );
+  }
+
+  private readonly form: FormModel;
+  private readonly cards: CardsModel;
+}
+
+function Question(props: {
+  workbench: Workbench;
+  form: FormModel;
+  cards: CardsModel;
+  trans: TranslationBundle;
+}): React.ReactElement {
+  const { workbench, form, cards, trans } = props;
+  const state = useFollowed(form.changed, () => form.state);
+  const offered = useFollowed(cards.changed, () => cards.cards) ?? [];
+  const problem = useFollowed(cards.changed, () => cards.problem);
+  const chosen = fittingCard(state, offered);
+  const pools = workbench.fleet?.pools ?? [];
+  const longest = Math.max(...pools.map(pool => pool.max_seconds), 3600);
+  const fields = { form, state, trans };
+  return (
+    <div className="gw-form" data-testid="gw-dialog">
+      {problem && <p className="gw-reason">{`${problem.message} ${problem.hint}`}</p>}
+      <ProfileCards {...fields} cards={offered} now={workbench.clock.now} />
+      <div className="gw-row">
+        <MemoryField {...fields} faulty={faultyField(state) === 'memory'} />
+        <DurationField {...fields} longest={longest} />
+        <span className="gw-cost">
+          {chosen ? trans.__('costs %1 GPU', units(chosen.units)) : ''}
+        </span>
+      </div>
+      <p className="gw-hint" role="status">
+        {chosen?.when === 'queued'
+          ? `${chosen.reason} ${trans.__('The notebook opens when the slice is yours.')}`
+          : (chosen?.reason ?? '')}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,168 @@
+/**
+ * The request form's state: what is asked for, how often, how long, for what. No DOM, no fetching.
+ *
+ * `what` is either a chosen profile or a memory that somebody typed; choosing one clears the other.
+ */
+
+import type { ISignal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
+
+import type { AskBody, Card, ClusterBody, JobBody } from '../api/types';
+import { parseMemory, profileName } from './words';
+
+export type Purpose = 'kernel' | 'cluster' | 'job';
+
+/** Where the kernel of a `kernel` request goes: a path, a notebook to be made, or nowhere yet. */
+export type Target = { kind: 'new' } | { kind: 'later' } | { kind: 'path'; path: string };
+
+export interface IFormState {
+  readonly purpose: Purpose;
+  /** Name of the chosen profile, null where `memory` rules. */
+  readonly profile: string | null;
+  readonly pool: string | null;
+  /** As typed. */
+  readonly memory: string;
+  /** Slices: of the request, one per worker, one per rank. */
+  readonly count: number;
+  readonly seconds: number;
+  readonly name: string;
+  readonly script: string;
+  readonly args: string;
+  readonly target: Target;
+}
+
+export class FormModel {
+  constructor(start: Partial<IFormState> = {}) {
+    this._state = {
+      purpose: 'kernel',
+      profile: null,
+      pool: null,
+      memory: '20 GB',
+      count: 1,
+      seconds: 7200,
+      name: '',
+      script: '',
+      args: '',
+      target: { kind: 'new' },
+      ...start
+    };
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get state(): IFormState {
+    return this._state;
+  }
+
+  set(change: Partial<IFormState>): void {
+    this._state = { ...this._state, ...change };
+    this._changed.emit();
+  }
+
+  chooseCard(card: Card): void {
+    this.set({ profile: card.profile, pool: card.pool, memory: `${card.memory_gb} GB` });
+  }
+
+  /** From a click on a free part of the fleet: `offer` names a profile. */
+  chooseOffer(offer: string, cards: readonly Card[]): void {
+    const card = cards.find(
+      one => one.profile === offer || profileName(one.profile) === profileName(offer)
+    );
+    if (card) {
+      this.chooseCard(card);
+    } else {
+      this.set({ profile: offer, pool: null });
+    }
+  }
+
+  typeMemory(memory: string): void {
+    this.set({ memory, profile: null, pool: null });
+  }
+
+  /** A cluster of one worker is no cluster: the count follows the purpose until it is set. */
+  choosePurpose(purpose: Purpose): void {
+    const { count } = this._state;
+    const natural = purpose === 'kernel' ? 1 : 2;
+    this.set({ purpose, count: purpose === 'kernel' || count === 1 ? natural : count });
+  }
+
+  private _changed = new Signal<this, void>(this);
+  private _state: IFormState;
+}
+
+/** The card that the form's `what` comes to: the chosen one, else the smallest that has the memory. */
+export function fittingCard(state: IFormState, cards: readonly Card[]): Card | null {
+  if (state.profile !== null) {
+    return (
+      cards.find(
+        card => card.profile === state.profile && (!state.pool || card.pool === state.pool)
+      ) ?? null
+    );
+  }
+  const wanted = parseMemory(state.memory);
+  if (wanted === null) {
+    return null;
+  }
+  const fits = cards.filter(card => card.memory_gb >= wanted);
+  fits.sort((a, b) => a.memory_gb - b.memory_gb || a.units - b.units);
+  return fits[0] ?? null;
+}
+
+/** What of the form can't be sent, as the name of its field; null when all can. */
+export function faultyField(state: IFormState): 'memory' | 'count' | 'script' | null {
+  if (state.profile === null && parseMemory(state.memory) === null) {
+    return 'memory';
+  }
+  if (!Number.isInteger(state.count) || state.count < 1) {
+    return 'count';
+  }
+  if (state.purpose === 'job' && !state.script.trim()) {
+    return 'script';
+  }
+  return null;
+}
+
+/** `what` of the wire: the profile's name, or the memory with its unit. */
+export function whatOf(state: IFormState): string {
+  return state.profile ?? `${parseMemory(state.memory) ?? 0}GB`;
+}
+
+/** @param name path of the notebook the slice is for; empty where that is decided later */
+export function askBody(state: IFormState, name: string): AskBody {
+  const body: AskBody = {
+    what: whatOf(state),
+    count: state.count,
+    seconds: state.seconds,
+    purpose: 'kernel',
+    name
+  };
+  return state.pool ? { ...body, pool: state.pool } : body;
+}
+
+export function clusterBody(state: IFormState): ClusterBody {
+  return {
+    workers: state.count,
+    per_worker: whatOf(state),
+    seconds: state.seconds,
+    ...(state.name.trim() ? { name: state.name.trim() } : {})
+  };
+}
+
+export function jobBody(state: IFormState): JobBody {
+  return {
+    ranks: state.count,
+    per_rank: whatOf(state),
+    seconds: state.seconds,
+    script: state.script.trim(),
+    args: splitArgs(state.args),
+    ...(state.name.trim() ? { name: state.name.trim() } : {})
+  };
+}
+
+/** Words of a command line; quotes keep blanks together. There is no shell behind it. */
+export function splitArgs(text: string): string[] {
+  const found = text.match(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g) ?? [];
+  return found.map(word => word.replace(/"([^"]*)"|'([^']*)'/g, (_, a, b) => a ?? b));
+}

@@ -1,0 +1,109 @@
+/**
+ * Numbers as people read them: "14.2 GB", "1:42:10", "in about 12 min", "at 14:32", "0.25 GPU".
+ *
+ * Pure; whoever calls brings the translation. Memory is written as on a GPU's label: an "80 GB"
+ * card has 80 · 2³⁰ bytes.
+ */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+const GIB = 2 ** 30;
+
+export function gigabytes(bytes: number): string {
+  const gb = bytes / GIB;
+  return gb >= 99.95 ? gb.toFixed(0) : gb.toFixed(1).replace(/\.0$/, '');
+}
+
+export function memory(bytes: number | null): string {
+  return bytes === null ? '–' : `${gigabytes(bytes)} GB`;
+}
+
+/** "14.2 of 20 GB"; unknown use is a dash. */
+export function memoryOf(trans: TranslationBundle, used: number | null, total: number): string {
+  return trans.__('%1 of %2 GB', used === null ? '–' : gigabytes(used), gigabytes(total));
+}
+
+/** "43 %"; unknown is a dash. */
+export function percent(share: number | null): string {
+  return share === null ? '–' : `${Math.round(share * 100)} %`;
+}
+
+/** GPU units: "0.25", "1", "1.29". */
+export function units(value: number): string {
+  return String(Math.round(value * 100) / 100);
+}
+
+/** Time left as a clock: "1:42:10", "9:05". Never negative. */
+export function countdown(seconds: number): string {
+  const left = Math.max(0, Math.floor(seconds));
+  const [h, m, s] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+  const two = (n: number): string => String(n).padStart(2, '0');
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+/** Time left for the status bar: "1:42" are hours and minutes, "9 min" minutes. */
+export function shortLeft(trans: TranslationBundle, seconds: number): string {
+  const left = Math.max(0, Math.floor(seconds));
+  const h = Math.floor(left / 3600);
+  const m = Math.floor(left / 60) % 60;
+  return h > 0 ? `${h}:${String(m).padStart(2, '0')}` : trans.__('%1 min', m);
+}
+
+/** A duration to choose: "30 min", "2 h", "1 h 30 min", "3 d". */
+export function duration(trans: TranslationBundle, seconds: number): string {
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) {
+    return trans.__('%1 min', minutes);
+  }
+  if (minutes % 1440 === 0) {
+    return trans.__('%1 d', minutes / 1440);
+  }
+  const h = Math.floor(minutes / 60);
+  return minutes % 60 ? trans.__('%1 h %2 min', h, minutes % 60) : trans.__('%1 h', h);
+}
+
+/** A time of the clock: "14:32"; with the day when it is not today. */
+export function clockTime(at: number, now: number): string {
+  const [date, today] = [new Date(at * 1000), new Date(now * 1000)];
+  const time = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hour12: false });
+  if (date.toDateString() === today.toDateString()) {
+    return time;
+  }
+  return `${date.toLocaleDateString([], { weekday: 'short', day: 'numeric', month: 'short' })} ${time}`;
+}
+
+/** When something is expected: "now", "in about 12 min", "at 14:32" from an hour on. */
+export function expected(trans: TranslationBundle, at: number, now: number): string {
+  const seconds = at - now;
+  if (seconds <= 0) {
+    return trans.__('any moment');
+  }
+  if (seconds < 3600) {
+    return trans.__('in about %1 min', Math.max(1, Math.round(seconds / 60)));
+  }
+  return trans.__('at %1', clockTime(at, now));
+}
+
+/** The same in the few letters a card has: "≈ 12 min", "≈ 14:32". */
+export function shortExpected(trans: TranslationBundle, at: number, now: number): string {
+  const seconds = at - now;
+  return seconds < 3600
+    ? trans.__('≈ %1 min', Math.max(1, Math.round(seconds / 60)))
+    : `≈ ${clockTime(at, now)}`;
+}
+
+/** "20", "20 GB", "20gb", "512 MB" as a memory in GB; `null` when it is none. */
+export function parseMemory(text: string): number | null {
+  const found = /^\s*(\d+(?:[.,]\d+)?)\s*(?:([mgt])i?b?)?\s*$/i.exec(text);
+  if (!found?.[1]) {
+    return null;
+  }
+  const amount = Number(found[1].replace(',', '.'));
+  const scale = { m: 1 / 1000, g: 1, t: 1000 }[(found[2] ?? 'g').toLowerCase()] ?? 1;
+  return amount > 0 ? amount * scale : null;
+}
+
+/** Short name of a profile: the kind's prefix says nothing to people. */
+export function profileName(profile: string): string {
+  return profile.replace(/^(mig|fraction)-/, '');
+}

@@ -1,0 +1,87 @@
+/** What every component of the panel can reach, and how it follows the model. No fetching here. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { ISignal } from '@lumino/signaling';
+import { createContext, useCallback, useContext, useSyncExternalStore } from 'react';
+
+import type { Cluster, Job, Lease } from '../api/types';
+import type { CardsModel } from '../model/cards';
+import type { FormModel } from '../model/form';
+import type { IPreferences } from '../model/settings';
+import type { Workbench } from '../model/workbench';
+
+/** What people can do that needs more of JupyterLab than the model. All reject with `ApiError`. */
+export interface IActions {
+  /** Send the request form; resolves with a sentence that says what happened. */
+  submit(): Promise<string>;
+  /** Open a notebook on a lease that no kernel has taken. */
+  startNotebook(lease: Lease): Promise<void>;
+  /** Show what a lease is for, where there is something to show. */
+  reveal(lease: Lease): Promise<void>;
+  /** Ask whether to, then give the lease back. */
+  release(lease: Lease): Promise<void>;
+  stopCluster(cluster: Cluster): Promise<void>;
+  insertClient(cluster: Cluster): Promise<void>;
+  stopJob(job: Job): Promise<void>;
+  openLogs(job: Job): Promise<void>;
+  openSettings(): Promise<void>;
+}
+
+/** The notebook in front. */
+export interface ICurrent {
+  readonly path: string | null;
+  readonly changed: ISignal<unknown, unknown>;
+}
+
+/** The lease to bring into view, for example after a click in the status bar. */
+export interface IFocus {
+  readonly lease: number | null;
+  readonly changed: ISignal<unknown, unknown>;
+}
+
+export interface IPanelContext {
+  readonly workbench: Workbench;
+  readonly form: FormModel;
+  readonly cards: CardsModel;
+  readonly actions: IActions;
+  readonly current: ICurrent;
+  readonly focus: IFocus;
+  readonly preferences: () => IPreferences;
+  /** Emits when colours have to be read again. */
+  readonly themeChanged: ISignal<unknown, unknown> | null;
+  readonly trans: TranslationBundle;
+}
+
+export const PanelContext = createContext<IPanelContext | null>(null);
+
+export function usePanel(): IPanelContext {
+  const context = useContext(PanelContext);
+  if (!context) {
+    throw new Error('A component of the panel is used outside of it.');
+  }
+  return context;
+}
+
+/**
+ * Follow a value of the model. `read` must return the same object until something changed, as all
+ * getters of the model do.
+ */
+export function useFollowed<T>(signal: ISignal<unknown, unknown>, read: () => T): T {
+  const subscribe = useCallback(
+    (told: () => void) => {
+      const slot = (): void => told();
+      signal.connect(slot);
+      return () => {
+        signal.disconnect(slot);
+      };
+    },
+    [signal]
+  );
+  return useSyncExternalStore(subscribe, read);
+}
+
+/** The server's time, once a second. */
+export function useNow(): number {
+  const { clock } = usePanel().workbench;
+  return useFollowed(clock.ticked, () => clock.now);
+}

@@ -1,0 +1,174 @@
+/** "Mine": what I hold, what it does, how long it is mine, and what I can do next. */
+
+import { closeIcon } from '@jupyterlab/ui-components';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React, { useEffect, useRef, useState } from 'react';
+
+import type { Lease } from '../api/types';
+import { Sparkline } from '../chart/sparkline';
+import { loadOf } from '../model/load';
+import { shortName } from '../model/paths';
+import { countdown, memoryOf, percent, profileName } from '../model/words';
+import { useFollowed, useNow, usePanel } from './context';
+import { IconButton, Section, Trouble, useAction } from './parts';
+
+/** Rows drawn at once; more on demand. */
+const FIRST = 20;
+/** From here on the time left is amber. */
+const SOON = 600;
+
+export function MineSection(): React.ReactElement {
+  const { workbench, trans } = usePanel();
+  const leases = useFollowed(workbench.leases.changed, () => workbench.leases.items);
+  const [all, setAll] = useState(false);
+  const shown = all ? leases : leases.slice(0, FIRST);
+  return (
+    <Section title={trans.__('Mine')} name="mine" aside={leases.length || undefined}>
+      {leases.length === 0 && (
+        <p className="gw-empty" data-testid="gw-mine-empty">
+          {trans.__('You hold nothing. Request a slice above, or in a cell: gw.request("20GB").')}
+        </p>
+      )}
+      <ul className="gw-list">
+        {shown.map(lease => (
+          <LeaseRow key={lease.id} lease={lease} />
+        ))}
+      </ul>
+      {shown.length < leases.length && (
+        <button className="gw-link" onClick={() => setAll(true)}>
+          {trans.__('Show all %1', leases.length)}
+        </button>
+      )}
+    </Section>
+  );
+}
+
+function LeaseRow(props: { lease: Lease }): React.ReactElement {
+  const { lease } = props;
+  const { workbench, actions, focus, trans } = usePanel();
+  const focused = useFollowed(focus.changed, () => focus.lease === lease.id);
+  const extend = useAction(() => workbench.extend(lease.id, 3600));
+  const release = useAction(() => actions.release(lease));
+  const start = useAction(() => actions.startNotebook(lease));
+  const row = useRef<HTMLLIElement>(null);
+  useEffect(() => {
+    if (focused) {
+      row.current?.scrollIntoView({ block: 'nearest' });
+    }
+  }, [focused]);
+  const name = leaseName(lease, trans);
+  const unclaimed = lease.purpose === 'kernel' && !lease.holder;
+  return (
+    <li
+      ref={row}
+      className={`gw-item${focused ? ' gw-mod-focused' : ''}`}
+      data-testid="gw-lease"
+      data-lease={lease.id}
+      data-state={lease.state}
+    >
+      <div className="gw-item-head">
+        <button
+          className="gw-link gw-item-name"
+          title={lease.holder?.name ?? lease.name}
+          onClick={() => void actions.reveal(lease)}
+        >
+          {name}
+        </button>
+        <span className="gw-item-what">{sliceWords(lease)}</span>
+        <TimeLeft lease={lease} />
+      </div>
+      <Load lease={lease} />
+      <div className="gw-item-actions">
+        {unclaimed && (
+          <button
+            className="gw-button gw-mod-primary"
+            disabled={start.busy}
+            data-testid="gw-lease-start"
+            onClick={start.go}
+          >
+            {trans.__('Start notebook')}
+          </button>
+        )}
+        <button
+          className="gw-button"
+          title={trans.__('Keep it one hour longer')}
+          disabled={extend.busy}
+          data-testid="gw-lease-extend"
+          onClick={extend.go}
+        >
+          {trans.__('+1 h')}
+        </button>
+        <IconButton
+          icon={closeIcon}
+          label={trans.__('Release %1', name)}
+          testid="gw-lease-release"
+          disabled={release.busy}
+          onClick={release.go}
+        />
+      </div>
+      {[start, extend, release].map(
+        (action, i) =>
+          action.problem && (
+            <Trouble key={i} problem={action.problem} retry={action.go} dismiss={action.forget} />
+          )
+      )}
+    </li>
+  );
+}
+
+function TimeLeft(props: { lease: Lease }): React.ReactElement {
+  const { trans } = usePanel();
+  const left = props.lease.ends_at - useNow();
+  return (
+    <span
+      className={`gw-left${left < SOON ? ' gw-mod-soon' : ''}`}
+      role="timer"
+      title={trans.__('Time left')}
+      data-testid="gw-lease-left"
+    >
+      {countdown(left)}
+    </span>
+  );
+}
+
+function Load(props: { lease: Lease }): React.ReactElement {
+  const { lease } = props;
+  const { workbench, themeChanged, trans } = usePanel();
+  const { telemetry } = workbench;
+  // A new sample is a new time: the figures are read again when it changes.
+  useFollowed(telemetry.sampled, () => telemetry.time);
+  const load = loadOf(lease, telemetry);
+  const used = memoryOf(trans, load.memory, load.memoryTotal);
+  return (
+    <div className="gw-load">
+      <Sparkline
+        columns={() => loadOf(lease, telemetry).columns}
+        total={load.memoryTotal}
+        sampled={telemetry.sampled}
+        themeChanged={themeChanged}
+        label={trans.__('Activity %1, memory %2, last two minutes', percent(load.activity), used)}
+      />
+      <span className="gw-load-figures" data-testid="gw-lease-load">
+        {trans.__('%1 · %2', percent(load.activity), used)}
+      </span>
+    </div>
+  );
+}
+
+function leaseName(lease: Lease, trans: TranslationBundle): string {
+  const name = shortName(lease.holder?.name || lease.name);
+  switch (lease.holder?.kind ?? lease.purpose) {
+    case 'cluster':
+      return trans.__('cluster %1', name);
+    case 'job':
+      return trans.__('job %1', name);
+    default:
+      return name || (lease.holder ? trans.__('a kernel') : trans.__('not used yet'));
+  }
+}
+
+/** "2g.20gb", "4×1g.10gb". */
+function sliceWords(lease: Lease): string {
+  const profile = profileName(lease.profile);
+  return lease.slices.length > 1 ? `${lease.slices.length}×${profile}` : profile;
+}

@@ -1,0 +1,132 @@
+/** Puts the panel at the left and wires its actions to JupyterLab. */
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ILabShell, ILayoutRestorer } from '@jupyterlab/application';
+import { ICommandPalette, IThemeManager } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { Signal } from '@lumino/signaling';
+
+import { insertClient, stopCluster } from '../cluster/plugin';
+import { openLogs, stopJob } from '../job/plugin';
+import { outcome } from '../launcher/outcome';
+import { CardsModel } from '../model/cards';
+import { clusterBody, jobBody } from '../model/form';
+import { confirmRelease } from '../talk';
+import { CommandIDs, IGpuWorkbench, INotebooks } from '../tokens';
+import type { IActions, IFocus } from './context';
+import { PANEL_ID, WorkbenchPanel } from './panel';
+
+export const panelPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyterlab-gpu-workbench:panel',
+  description: 'The panel "GPUs" at the left.',
+  autoStart: true,
+  requires: [IGpuWorkbench, INotebooks, ILabShell],
+  optional: [ICommandPalette, ILayoutRestorer, IThemeManager, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    gpu: IGpuWorkbench,
+    notebooks: INotebooks,
+    shell: ILabShell,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null,
+    themes: IThemeManager | null,
+    translator: ITranslator | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('jupyterlab_gpu_workbench');
+    const { workbench, form, preferences } = gpu;
+    const focus = new Focus();
+    const panel = new WorkbenchPanel({
+      workbench,
+      form,
+      cards: new CardsModel(workbench, form),
+      actions: actionsOf(app, gpu, notebooks, trans),
+      current: notebooks.current,
+      focus,
+      preferences,
+      themeChanged: themes?.themeChanged ?? null,
+      trans
+    });
+    shell.add(panel, 'left', { rank: 150, type: 'GPUs' });
+    restorer?.add(panel, PANEL_ID);
+
+    app.commands.addCommand(CommandIDs.openPanel, {
+      label: trans.__('Show the GPU Panel'),
+      execute: args => {
+        focus.set(typeof args['lease'] === 'number' ? args['lease'] : null);
+        shell.activateById(PANEL_ID);
+      }
+    });
+    app.commands.addCommand(CommandIDs.requestSlice, {
+      label: trans.__('Request a GPU Slice'),
+      execute: () => {
+        shell.activateById(PANEL_ID);
+        // The panel may be drawn only now that it is shown.
+        requestAnimationFrame(() => {
+          panel.node.querySelector<HTMLInputElement>('.gw-mod-memory')?.focus();
+        });
+      }
+    });
+    for (const command of [CommandIDs.openPanel, CommandIDs.requestSlice]) {
+      palette?.addItem({ command, category: trans.__('GPUs') });
+    }
+  }
+};
+
+/** The lease that the panel marks and scrolls to. */
+class Focus implements IFocus {
+  lease: number | null = null;
+  readonly changed = new Signal<this, void>(this);
+
+  set(lease: number | null): void {
+    this.lease = lease;
+    this.changed.emit();
+  }
+}
+
+function actionsOf(
+  app: JupyterFrontEnd,
+  gpu: IGpuWorkbench,
+  notebooks: INotebooks,
+  trans: TranslationBundle
+): IActions {
+  const { workbench, form } = gpu;
+  const { starter, current } = notebooks;
+  return {
+    submit: async () => {
+      const { state } = form;
+      switch (state.purpose) {
+        case 'kernel': {
+          const request = await starter.ask(state);
+          return outcome(trans, request, workbench.clock.now);
+        }
+        case 'cluster': {
+          const cluster = await workbench.startCluster(clusterBody(state));
+          return trans.__('Cluster %1: %2', cluster.name, cluster.message || cluster.state);
+        }
+        case 'job': {
+          const job = await workbench.startJob(jobBody(state));
+          return trans.__('Job %1: %2', job.name, job.message || job.state);
+        }
+      }
+    },
+    startNotebook: lease => starter.startOn(lease),
+    reveal: async lease => {
+      const id = lease.holder?.id;
+      const job = id === undefined ? undefined : workbench.jobs.get(id);
+      if (job) {
+        openLogs(app, workbench, trans, job);
+      } else if (lease.purpose === 'kernel') {
+        await starter.reveal(lease);
+      }
+    },
+    release: lease => confirmRelease(workbench, trans, lease),
+    stopCluster: cluster => stopCluster(workbench, trans, cluster),
+    insertClient: async cluster => insertClient(current, trans, cluster),
+    stopJob: job => stopJob(workbench, trans, job),
+    openLogs: async job => openLogs(app, workbench, trans, job),
+    openSettings: async () => {
+      await app.commands.execute('settingeditor:open', { query: 'GPU Workbench' });
+    }
+  };
+}

@@ -1,0 +1,96 @@
+/** The form's row that depends on what the slices are for: a notebook, a cluster, a job. */
+
+import React from 'react';
+
+import type { Target } from '../model/form';
+import { shortName } from '../model/paths';
+import { useFollowed, usePanel } from './context';
+
+export function PurposeFields(): React.ReactElement {
+  const { form } = usePanel();
+  const purpose = useFollowed(form.changed, () => form.state.purpose);
+  switch (purpose) {
+    case 'kernel':
+      return <NotebookFields />;
+    case 'cluster':
+      return <ClusterFields />;
+    case 'job':
+      return <JobFields />;
+  }
+}
+
+function NotebookFields(): React.ReactElement {
+  const { form, current, trans } = usePanel();
+  const target = useFollowed(form.changed, () => form.state.target);
+  const path = useFollowed(current.changed, () => current.path);
+  const shown = target.kind === 'path' && target.path !== path ? 'new' : target.kind;
+  const choose = (kind: string): void => {
+    const chosen: Target =
+      kind === 'path' && path ? { kind: 'path', path } : { kind: kind === 'later' ? kind : 'new' };
+    form.set({ target: chosen });
+  };
+  return (
+    <div className="gw-row">
+      <label className="gw-field gw-mod-wide">
+        <span>{trans.__('opens')}</span>
+        <select
+          className="gw-input"
+          value={shown}
+          data-testid="gw-form-target"
+          onChange={event => choose(event.target.value)}
+        >
+          <option value="new">{trans.__('a new notebook')}</option>
+          {path && (
+            <option value="path">{trans.__('%1 (restarts its kernel)', shortName(path))}</option>
+          )}
+          <option value="later">{trans.__('nothing yet')}</option>
+        </select>
+      </label>
+    </div>
+  );
+}
+
+function ClusterFields(): React.ReactElement {
+  const { trans } = usePanel();
+  return (
+    <div className="gw-row">
+      <TextField field="name" label={trans.__('name')} hint={trans.__('chosen for you')} />
+    </div>
+  );
+}
+
+function JobFields(): React.ReactElement {
+  const { trans } = usePanel();
+  return (
+    <>
+      <div className="gw-row">
+        <TextField field="script" label={trans.__('script')} hint="train.py" />
+      </div>
+      <div className="gw-row">
+        <TextField field="args" label={trans.__('arguments')} hint="--epochs 3" />
+      </div>
+    </>
+  );
+}
+
+function TextField(props: {
+  field: 'name' | 'script' | 'args';
+  label: string;
+  hint: string;
+}): React.ReactElement {
+  const { form } = usePanel();
+  const value = useFollowed(form.changed, () => form.state[props.field]);
+  return (
+    <label className="gw-field gw-mod-wide">
+      <span>{props.label}</span>
+      <input
+        className="gw-input"
+        value={value}
+        placeholder={props.hint}
+        spellCheck={false}
+        data-testid={`gw-form-${props.field}`}
+        onChange={event => form.set({ [props.field]: event.target.value })}
+      />
+    </label>
+  );
+}

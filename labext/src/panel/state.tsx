@@ -1,0 +1,40 @@
+/** The state of a cluster or a job as a word in a fitting colour. */
+
+import React from 'react';
+
+import type { Cluster, Job } from '../api/types';
+import { usePanel } from './context';
+
+type State = Cluster['state'] | Job['state'];
+
+const MOOD: Record<State, 'busy' | 'good' | 'bad' | 'calm'> = {
+  waiting: 'busy',
+  starting: 'busy',
+  running: 'good',
+  stopping: 'busy',
+  ended: 'calm',
+  failed: 'bad',
+  succeeded: 'good',
+  stopped: 'calm',
+  lost: 'bad'
+};
+
+export function StateTag(props: { state: State }): React.ReactElement {
+  const { trans } = usePanel();
+  const words: Record<State, string> = {
+    waiting: trans.__('waiting'),
+    starting: trans.__('starting'),
+    running: trans.__('running'),
+    stopping: trans.__('stopping'),
+    ended: trans.__('ended'),
+    failed: trans.__('failed'),
+    succeeded: trans.__('succeeded'),
+    stopped: trans.__('stopped'),
+    lost: trans.__('lost')
+  };
+  return (
+    <span className={`gw-tag gw-mod-${MOOD[props.state]}`} data-testid="gw-state">
+      {words[props.state]}
+    </span>
+  );
+}
