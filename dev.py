@@ -288,18 +288,16 @@ def prepare(*extras: str, browser: bool = False) -> None:
 
 
 def run(args: list[str]) -> int:
-    """JupyterLab on 127.0.0.1 with directories of its own for settings and layout."""
+    """JupyterLab on 127.0.0.1, with settings and layout of its own: panel open, no questions."""
     prepare()
-    settings, workspaces = STATE / "lab/settings", STATE / "lab/workspaces"
-    news = settings / "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
-    if not news.exists():  # no question about news in the first minute
-        news.parent.mkdir(parents=True)
-        news.write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    os.environ["JUPYTERLAB_SETTINGS_DIR"] = str(settings)
-    os.environ["JUPYTERLAB_WORKSPACES_DIR"] = str(workspaces)
-    root = ["--allow-root"] if os.geteuid() == 0 else []
+    lab = STATE / "lab"
+    if not lab.exists():
+        shutil.copytree(ROOT / "labext/first-start", lab)
+    os.environ["JUPYTERLAB_SETTINGS_DIR"] = str(lab / "settings")
+    os.environ["JUPYTERLAB_WORKSPACES_DIR"] = str(lab / "workspaces")
     return loud(
-        *(BIN / "jupyter", "lab", "--ServerApp.ip=127.0.0.1", *root),
+        *(BIN / "jupyter", "lab", "--ServerApp.ip=127.0.0.1"),
+        *(["--allow-root"] if os.geteuid() == 0 else []),
         f"--ServerApp.root_dir={ROOT / 'examples'}",
         "--LabApp.default_url=/lab/tree/01-quickstart.ipynb",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
