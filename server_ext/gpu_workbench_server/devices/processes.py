@@ -46,8 +46,9 @@ class _Known:
     process: psutil.Process
     created: float
     parent: int
-    tag: Owner | None
-    settled: bool
+    tag: Owner | None = None
+    settled: bool = False
+    """Its environment will not change any more."""
 
 
 @dataclass(slots=True)
@@ -116,10 +117,15 @@ class ProcessTable:
                 del self._known[pid]
         for pid in pids:
             seen = self._known.get(pid)
-            if seen is None or not seen.settled:
-                fresh = _read(pid, now, self.scanner)
-                if fresh is not None:
-                    self._known[pid] = fresh
+            if seen is None:
+                seen = _meet(pid)
+                if seen is None:
+                    continue
+                self._known[pid] = seen
+            if not seen.settled:
+                tagged = self.scanner.tags(pid)
+                seen.tag = None if tagged is None else _owner_of(tagged)
+                seen.settled = now - seen.created >= YOUNG_SECONDS
 
     def _nearest(self, pid: int, registered: Mapping[int, Owner]) -> Owner | None:
         """The registration of the process itself or of its nearest ancestor."""
@@ -142,13 +148,10 @@ def _owner_of(tagged: Tagged) -> Owner:
     return Owner(tagged.lease_id, None)
 
 
-def _read(pid: int, now: float, scanner: EnvironScanner) -> _Known | None:
+def _meet(pid: int) -> _Known | None:
     try:
         process = psutil.Process(pid)
-        created = process.create_time()
-        parent = process.ppid()
+        with process.oneshot():
+            return _Known(process, process.create_time(), process.ppid())
     except psutil.Error:
         return None
-    tagged = scanner.tags(pid)
-    tag = None if tagged is None else _owner_of(tagged)
-    return _Known(process, created, parent, tag, settled=now - created >= YOUNG_SECONDS)
