@@ -1,0 +1,163 @@
+"""The store in memory: a real, small one for tests and for simulation. Nothing survives it.
+
+Keeps the same promises as `sql.SqlStore`, and refuses what that one's constraints refuse.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal, TypeVar
+
+from ..domain.decisions import Change
+from ..domain.leases import Lease, LedgerEntry, Request
+from ..domain.units import PARTS
+from ..errors import StoreTrouble
+from ..ports import AuditEntry, Record, Snapshot
+from .occupancy import moved_parts
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass
+class _Data:
+    """Everything, and how to take back what the commit in progress has done."""
+
+    requests: dict[int, Request] = field(default_factory=dict)
+    keys: dict[tuple[str, str], int] = field(default_factory=dict)
+    leases: dict[int, Lease] = field(default_factory=dict)
+    occupancy: dict[str, int] = field(default_factory=dict)
+    ledger: dict[int, LedgerEntry] = field(default_factory=dict)
+    audit: list[AuditEntry] = field(default_factory=list)
+    records: dict[tuple[str, str], Record] = field(default_factory=dict)
+    undo: list[Callable[[], object]] = field(default_factory=list)
+
+    def put(self, change: Change) -> None:
+        if change.request is not None:
+            self._put_request(change.request)
+        if change.lease is not None:
+            self._put_lease(change.lease)
+        if change.ledger is not None:
+            if change.ledger.lease_id in self.ledger:
+                raise _refused(f"lease {change.ledger.lease_id} is in the ledger already")
+            self._set(self.ledger, change.ledger.lease_id, change.ledger)
+
+    def _put_request(self, request: Request) -> None:
+        if request.key is not None:
+            key = (request.user, request.key)
+            if self.keys.get(key, request.id) != request.id:
+                raise _refused(f"{request.user} used the key {request.key} before")
+            self._set(self.keys, key, request.id)
+        self._set(self.requests, request.id, request)
+
+    def _put_lease(self, lease: Lease) -> None:
+        if lease.cleared and lease.state != "ended":
+            raise _refused(f"lease {lease.id} is {lease.state} and cleared")
+        if (lease.state == "ended") != (lease.ended_at is not None):
+            raise _refused(f"lease {lease.id} is {lease.state} and its end is {lease.ended_at}")
+        for device, parts in moved_parts(self.leases.get(lease.id), lease).items():
+            taken = self.occupancy.get(device, 0) + parts
+            if not 0 <= taken <= PARTS:
+                raise _refused(f"device {device} would be granted twice")
+            self._set(self.occupancy, device, taken)
+        self._set(self.leases, lease.id, lease)
+
+    def _set(self, table: dict[_K, _V], key: _K, value: _V) -> None:
+        if key in table:
+            self.undo.append(partial(table.__setitem__, key, table[key]))
+        else:
+            self.undo.append(partial(table.__delitem__, key))
+        table[key] = value
+
+
+class MemoryStore:
+    """`ports.Store` in dictionaries."""
+
+    def __init__(self) -> None:
+        self._data = _Data()
+        self._lock = threading.RLock()
+
+    def load(self) -> Snapshot:
+        with self._lock:
+            data = self._data
+            return Snapshot(
+                requests=tuple(
+                    data.requests[i]
+                    for i in sorted(data.requests)
+                    if data.requests[i].state == "queued"
+                ),
+                leases=tuple(
+                    data.leases[i] for i in sorted(data.leases) if not data.leases[i].cleared
+                ),
+                next_id=max((0, *data.requests, *data.leases, *data.ledger)) + 1,
+            )
+
+    def commit(self, changes: Sequence[Change], audit: Sequence[AuditEntry] = ()) -> None:
+        with self._lock:
+            self._data.undo.clear()
+            try:
+                for change in changes:
+                    self._data.put(change)
+            except StoreTrouble:
+                for take_back in reversed(self._data.undo):
+                    take_back()
+                raise
+            self._data.audit.extend(audit)
+
+    def find_request(self, user: str, key: str) -> Request | None:
+        with self._lock:
+            known = self._data.keys.get((user, key))
+            return None if known is None else self._data.requests[known]
+
+    def request(self, request_id: int) -> Request | None:
+        return self._data.requests.get(request_id)
+
+    def lease(self, lease_id: int) -> Lease | None:
+        return self._data.leases.get(lease_id)
+
+    def recent_leases(self, user: str | None, limit: int = 100) -> list[Lease]:
+        with self._lock:
+            newest = sorted(self._data.leases.values(), key=lambda lease: -lease.id)
+        return [lease for lease in newest if user in (None, lease.user)][:limit]
+
+    def ledger(
+        self, user: str | None = None, since: float = 0.0, until: float | None = None
+    ) -> list[LedgerEntry]:
+        with self._lock:
+            found = sorted(self._data.ledger.values(), key=lambda one: (one.end, one.lease_id))
+        return [
+            one
+            for one in found
+            if user in (None, one.user) and one.end >= since and (until is None or one.end < until)
+        ]
+
+    def audit(self, limit: int = 200) -> list[AuditEntry]:
+        with self._lock:
+            return self._data.audit[::-1][:limit]
+
+    def put_record(self, record: Record) -> None:
+        try:
+            body = json.loads(json.dumps(dict(record.body)))  # a copy, as a database gives it back
+        except (TypeError, ValueError) as error:
+            raise _refused(f"{record.kind} {record.id}: {error}") from error
+        with self._lock:
+            self._data.records[record.kind, record.id] = replace(record, body=body)
+
+    def records(self, kind: Literal["cluster", "job"], limit: int = 500) -> list[Record]:
+        with self._lock:
+            found = [one for one in self._data.records.values() if one.kind == kind]
+        return sorted(found, key=lambda one: (one.updated_at, one.id), reverse=True)[:limit]
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def _refused(why: str) -> StoreTrouble:
+    return StoreTrouble(
+        f"The store refuses this: {why}.",
+        "Nothing was changed. This is a defect of GPU Workbench: please report it.",
+    )

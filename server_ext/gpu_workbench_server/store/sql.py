@@ -1,0 +1,246 @@
+"""The store in an SQL database: SQLite beside the server now, any other later.
+
+Knows `ports.Store` and its tables; decides nothing. A commit is one transaction that either is on
+disk when the call returns or has not happened. Calls may come from any thread and any process:
+readers read side by side, writers queue up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from ..domain.decisions import Change
+from ..domain.leases import Lease, LedgerEntry, Request, Slice
+from ..errors import StoreTrouble
+from ..ports import AuditEntry, Record, Snapshot
+from . import FILE_NAME, migrate, rows, sqlite, tables
+from .occupancy import moved_parts
+from .troubles import damaged_hint, guarded
+
+
+class SqlStore:
+    """`ports.Store` over SQLAlchemy Core. `SqlStore.open` is the usual way in."""
+
+    def __init__(self, url: str | sa.URL, *, read_only: bool = False) -> None:
+        """Connects lazily and expects this version's tables: see `open`."""
+        self.url = sa.make_url(url)
+        self.engine = sa.create_engine(self.url)
+        if sqlite.is_sqlite(self.engine):
+            sqlite.prepare(self.engine, read_only=read_only)
+        self._writer = self.engine.execution_options(**{sqlite.WRITES: True})
+        # Within a process, writers wait for each other here: fair, and woken at once. Between
+        # processes the database's own lock counts.
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, where: str | Path, *, read_only: bool = False) -> SqlStore:
+        """Open a database and bring its tables up to date, checked.
+
+        `where` is a directory (the file in it is `FILE_NAME`), a file, or a URL of SQLAlchemy.
+        Raises `StoreTrouble` where it can't be read, is damaged or is of a newer version; nothing
+        is changed then, and nothing is ever deleted. `read_only` changes nothing at all.
+        """
+        url = _url(where)
+        path = sqlite.file_of(url)
+        with guarded(url, "opened"):
+            if read_only and path is not None and not path.exists():
+                raise StoreTrouble(
+                    f"There is no store {path} yet.", "It is made when the server starts."
+                )
+            if path is not None and not read_only:
+                sqlite.make_private(path)
+        store = cls(url, read_only=read_only)
+        try:
+            with guarded(url, "opened"):
+                store._prepare(read_only)
+        except StoreTrouble:
+            store.close()
+            raise
+        return store
+
+    def _prepare(self, read_only: bool) -> None:
+        with self.engine.connect() as connection:
+            if sqlite.is_sqlite(self.engine):
+                faults = sqlite.faults(connection)
+                if faults:
+                    raise StoreTrouble(
+                        f"The broker's store {self.url.database} is damaged: {faults[0]}.",
+                        damaged_hint(self.url),
+                    )
+            current = migrate.check(connection)
+        if current:
+            return
+        if read_only:
+            raise StoreTrouble(
+                f"The broker's store {self.url.database} is of an older version.",
+                "Nothing was changed. Start the Jupyter server once: it brings the store up to "
+                "date.",
+            )
+        with self._writer.begin() as connection:
+            migrate.upgrade(connection)
+
+    def close(self) -> None:
+        """Close all connections. Idempotent; a later call opens them again."""
+        self.engine.dispose()
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def commit(self, changes: Sequence[Change], audit: Sequence[AuditEntry] = ()) -> None:
+        with self._writing() as connection:
+            for change in changes:
+                if change.request is not None:
+                    _put(connection, tables.requests, rows.request_row(change.request), "id")
+                if change.lease is not None:
+                    _put_lease(connection, change.lease)
+                if change.ledger is not None:
+                    _insert(connection, tables.ledger, [rows.ledger_row(change.ledger)])
+            _insert(connection, tables.audit, [rows.audit_row(entry) for entry in audit])
+
+    def put_record(self, record: Record) -> None:
+        with self._writing() as connection:
+            _put(connection, tables.records, rows.record_row(record), "kind", "id")
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def load(self) -> Snapshot:
+        queued = sa.select(tables.requests).where(tables.requests.c.state == "queued")
+        held = sa.select(tables.leases).where(~tables.leases.c.cleared)
+        with self._reading() as connection:
+            newest = [
+                connection.execute(sa.select(sa.func.max(column))).scalar() or 0
+                for column in (tables.requests.c.id, tables.leases.c.id, tables.ledger.c.lease_id)
+            ]
+            found = rows.mappings(connection.execute(queued.order_by(tables.requests.c.id)))
+            return Snapshot(
+                requests=tuple(rows.request_of(row) for row in found),
+                leases=tuple(_leases(connection, held.order_by(tables.leases.c.id))),
+                next_id=max(newest) + 1,
+            )
+
+    def find_request(self, user: str, key: str) -> Request | None:
+        columns = tables.requests.c
+        return self._request(sa.and_(columns.user == user, columns.key == key))
+
+    def request(self, request_id: int) -> Request | None:
+        return self._request(tables.requests.c.id == request_id)
+
+    def lease(self, lease_id: int) -> Lease | None:
+        with self._reading() as connection:
+            return _lease(connection, lease_id)
+
+    def recent_leases(self, user: str | None, limit: int = 100) -> list[Lease]:
+        query = sa.select(tables.leases).order_by(tables.leases.c.id.desc()).limit(limit)
+        if user is not None:
+            query = query.where(tables.leases.c.user == user)
+        with self._reading() as connection:
+            return _leases(connection, query)
+
+    def ledger(
+        self, user: str | None = None, since: float = 0.0, until: float | None = None
+    ) -> list[LedgerEntry]:
+        columns = tables.ledger.c
+        query = sa.select(tables.ledger).where(columns.end >= since)
+        if user is not None:
+            query = query.where(columns.user == user)
+        if until is not None:
+            query = query.where(columns.end < until)
+        with self._reading() as connection:
+            found = connection.execute(query.order_by(columns.end, columns.lease_id))
+            return [rows.ledger_of(row) for row in rows.mappings(found)]
+
+    def audit(self, limit: int = 200) -> list[AuditEntry]:
+        query = sa.select(tables.audit).order_by(tables.audit.c.seq.desc()).limit(limit)
+        with self._reading() as connection:
+            return [rows.audit_of(row) for row in rows.mappings(connection.execute(query))]
+
+    def records(self, kind: Literal["cluster", "job"], limit: int = 500) -> list[Record]:
+        columns = tables.records.c
+        query = (
+            sa.select(tables.records)
+            .where(columns.kind == kind)
+            .order_by(columns.updated_at.desc(), columns.id.desc())
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return [rows.record_of(row) for row in rows.mappings(connection.execute(query))]
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _request(self, where: sa.ColumnElement[bool]) -> Request | None:
+        with self._reading() as connection:
+            found = rows.mappings(connection.execute(sa.select(tables.requests).where(where)))
+            return rows.request_of(found[0]) if found else None
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._lock, guarded(self.url, "written"), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with guarded(self.url, "read"), self.engine.connect() as connection:
+            yield connection
+
+
+def _url(where: str | Path) -> sa.URL:
+    if isinstance(where, str) and "://" in where:
+        return sa.make_url(where)
+    path = Path(where).expanduser().absolute()
+    if path.is_dir() or not path.suffix:
+        path /= FILE_NAME
+    return sa.URL.create("sqlite", database=str(path))
+
+
+def _insert(connection: sa.Connection, table: sa.Table, new: list[rows.Row]) -> None:
+    if new:
+        connection.execute(sa.insert(table), new)
+
+
+def _put(connection: sa.Connection, table: sa.Table, row: rows.Row, *keys: str) -> None:
+    """Update the row of these keys, or insert it: an upsert that every database understands."""
+    same = sa.and_(*(table.c[key] == row[key] for key in keys))
+    values = {name: value for name, value in row.items() if name not in keys}
+    if connection.execute(sa.update(table).where(same).values(values)).rowcount == 0:
+        connection.execute(sa.insert(table).values(row))
+
+
+def _put_lease(connection: sa.Connection, lease: Lease) -> None:
+    old = _lease(connection, lease.id)
+    _put(connection, tables.leases, rows.lease_row(lease), "id")
+    if old is None or old.slices != lease.slices:
+        connection.execute(sa.delete(tables.slices).where(tables.slices.c.lease_id == lease.id))
+        _insert(connection, tables.slices, rows.slice_rows(lease))
+    held = tables.occupancy
+    for device, parts in moved_parts(old, lease).items():
+        here = held.c.device == device
+        # The table's check refuses what would be more than the device.
+        more = sa.update(held).where(here).values(parts=held.c.parts + parts)
+        if connection.execute(more).rowcount == 0:
+            connection.execute(sa.insert(held).values(device=device, parts=parts))
+        if parts < 0:
+            connection.execute(sa.delete(held).where(here, held.c.parts == 0))
+
+
+def _lease(connection: sa.Connection, lease_id: int) -> Lease | None:
+    found = _leases(connection, sa.select(tables.leases).where(tables.leases.c.id == lease_id))
+    return found[0] if found else None
+
+
+def _leases(connection: sa.Connection, query: sa.Select[Any]) -> list[Lease]:
+    """The leases of a query over `leases`, in its order, with their slices: two queries in all."""
+    found = rows.mappings(connection.execute(query))
+    if not found:
+        return []
+    wanted = query.with_only_columns(tables.leases.c.id).subquery()
+    order = (tables.slices.c.lease_id, tables.slices.c.position)
+    cut = sa.select(tables.slices).join(wanted, wanted.c.id == tables.slices.c.lease_id)
+    slices: dict[int, list[Slice]] = {}
+    for row in rows.mappings(connection.execute(cut.order_by(*order))):
+        slices.setdefault(row["lease_id"], []).append(rows.slice_of(row))
+    return [rows.lease_of(row, slices.get(row["id"], ())) for row in found]
