@@ -88,15 +88,6 @@ def into_this_process(environment: dict[str, str]) -> None:
     apply_memory_caps()
 
 
-def out_of_this_process() -> None:
-    """Leave the slice: no lease in the environment, and no device that CUDA would see."""
-    was_on_a_slice = wire.LEASE_ENV in os.environ
-    for name in MANAGED:
-        os.environ.pop(name, None)
-    if was_on_a_slice:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-
 def cuda_in_use() -> str | None:
     """Which framework has CUDA initialised in this process, or None. Imports nothing."""
     torch = sys.modules.get("torch")

@@ -28,6 +28,8 @@ from .waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 API = "gpu-workbench/api/v1"
+# Tests don't want to wait, nor to use the machine's real GPUs.
+_QUICK = {"devices": "simulated", "lease_ttl": 15, "grace_seconds": 2.0, "tick_seconds": 0.3}
 _FOREIGN = ("JUPYTER", "JPY_", "GPU_WORKBENCH", "IPYTHON", "CUDA_", "PYTEST")
 
 
@@ -65,7 +67,7 @@ class LabServer:
         self.data_dir = root / "data"
         self.runtime_dir = root / "runtime"
         self.log_file = root / "server.log"
-        self.workbench = {"lease_ttl": 3} | (workbench or {})
+        self.workbench = _QUICK | (workbench or {})
         self.config = config or {}
         self.process: subprocess.Popen[bytes] | None = None
         self.env = self._environment() | (env or {})
@@ -194,7 +196,12 @@ class LabServer:
         session = self.jupyter(
             "POST",
             "sessions",
-            {"path": path, "type": "notebook", "name": path, "kernel": {"name": name}},
+            {
+                "path": path,
+                "type": "notebook",
+                "name": path.rpartition("/")[2],
+                "kernel": {"name": name},
+            },
         )
         kernel: dict[str, Any] = session["kernel"]
         return kernel

@@ -1,0 +1,82 @@
+"""GPU slices, clusters and training runs from inside a notebook.
+
+    import gpu_workbench as gw
+
+    gw.status()                       # what is free, what I hold, what I wait for
+    lease = gw.request("20GB")        # or "0.25", "1g.10gb", "gpu"; shows position and reason
+    lease.release()
+
+Importing this is quick and does nothing: each name is loaded at its first use. It finds the Jupyter
+server of its user by itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cluster import cluster, clusters
+    from .errors import GpuWorkbenchError
+    from .leases import attach, leases, release, request
+    from .magics import load_ipython_extension
+    from .status import status
+    from .training import jobs, launch, log
+    from .widgets.monitor import monitor
+
+__all__ = [
+    "GpuWorkbenchError",
+    "attach",
+    "cluster",
+    "clusters",
+    "jobs",
+    "launch",
+    "leases",
+    "log",
+    "monitor",
+    "release",
+    "request",
+    "status",
+]
+
+_HOMES = {
+    "GpuWorkbenchError": "errors",
+    "attach": "leases",
+    "cluster": "cluster",
+    "clusters": "cluster",
+    "jobs": "training",
+    "launch": "training",
+    "leases": "leases",
+    "load_ipython_extension": "magics",
+    "log": "training",
+    "monitor": "widgets.monitor",
+    "release": "leases",
+    "request": "leases",
+    "status": "status",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+class _Notebook(ModuleType):
+    """Keeps `gw.cluster` the function: importing a submodule binds its name in the package."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Notebook
