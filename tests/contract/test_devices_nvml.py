@@ -22,6 +22,7 @@ from tests.fakes.nvml.build import (
     FakeGpu,
     FakeInstance,
     FakeProcess,
+    ProcessType,
     h100_layout,
     install,
 )
@@ -301,11 +302,11 @@ def test_processes_are_told_with_their_instance_and_their_owner(devices_nvml: Nv
 
 @pytest.mark.parametrize("kind", ["compute", "mps", "graphics"])
 def test_a_strangers_compute_keeps_a_whole_gpu_in_use_and_a_desktop_does_not(
-    devices_nvml: NvmlRig, kind: str
+    devices_nvml: NvmlRig, kind: ProcessType
 ) -> None:
     rig = devices_nvml
     whole, _ = rig.backend.inventory()
-    rig.driver.processes.append(FakeProcess(0, 999_999, GIB, type=kind))  # type: ignore[arg-type]
+    rig.driver.processes.append(FakeProcess(0, 999_999, GIB, type=kind))
     rig.write()
     lease = Held(7, (slice_of(whole, "whole", "a"),), {})
     assert rig.backend.processes_of(lease) == ([] if kind == "graphics" else [999_999])

@@ -39,7 +39,7 @@ class Telemetry:
         devices: DeviceBackend,
         held: Callable[[], Sequence[Held]],
         clock: Clock,
-        on_sample: Callable[[bytes], None],
+        on_sample: Callable[[bytes], object],
         used: Mapping[int, float] | None = None,
     ) -> None:
         self._devices = devices

@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 SOURCES = ("state.c", "system.c", "metrics.c", "mig.c", "processes.c")
 FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared")
 GIB = 1 << 30
+ProcessType = Literal["compute", "graphics", "mps"]
 
 
 @dataclass
@@ -80,7 +81,7 @@ class FakeProcess:
     memory: int | None = GIB
     gi: int = -1
     ci: int = -1
-    type: Literal["compute", "graphics", "mps"] = "compute"
+    type: ProcessType = "compute"
     activity: int = 0
 
 

@@ -1,0 +1,331 @@
+"""The sampler: one encoding for all, histories, use in GPU-seconds, and no exception stops it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from gpu_workbench import protocol as wire
+from gpu_workbench_server.domain.fleet import Gpu
+from gpu_workbench_server.domain.leases import Slice
+from gpu_workbench_server.domain.units import PARTS
+from gpu_workbench_server.errors import NoDevices
+from gpu_workbench_server.ports import DeviceProcess, GpuReading, Held, Reading, SliceReading
+from gpu_workbench_server.services.history import Ring
+from gpu_workbench_server.services.telemetry import LONGEST_GAP, Telemetry
+from tests.support.waiting import wait_for
+
+GPU = "GPU-1"
+
+
+@dataclass
+class Clock:
+    at: float = 1_000_000.0
+
+    def now(self) -> float:
+        return self.at
+
+
+@dataclass
+class Devices:
+    """A backend that shows what it is told to."""
+
+    activity: dict[str, float | None] = field(default_factory=dict)
+    processes: tuple[DeviceProcess, ...] = ()
+    fault: Exception | None = None
+    reads: int = 0
+    simulated: bool = True
+
+    def inventory(self) -> Sequence[Gpu]:
+        return []
+
+    def read(self, held: Sequence[Held]) -> Reading:
+        self.reads += 1
+        if self.fault is not None:
+            raise self.fault
+        return Reading(
+            gpus=(GpuReading(GPU, 0.5, 1 << 30, 300.0, 50.0),),
+            slices=tuple(
+                SliceReading(one.id, self.activity.get(one.id, 0.0), 1 << 20)
+                for lease in held
+                for one in lease.slices
+            ),
+            processes=self.processes,
+        )
+
+    def processes_of(self, lease: Held) -> list[int]:
+        return []
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Bench:
+    """A telemetry with its hands on everything around it; `step` lets time pass and looks."""
+
+    clock: Clock = field(default_factory=Clock)
+    devices: Devices = field(default_factory=Devices)
+    held: list[Held] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)
+    telemetry: Telemetry = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.telemetry = Telemetry(
+            self.devices, lambda: list(self.held), self.clock, self.sent.append
+        )
+
+    def step(self, seconds: float = 1.0) -> wire.Sample:
+        self.clock.at += seconds
+        return self.telemetry.tick()
+
+
+def held(lease_id: int, *slices: str, share: float = 0.5) -> Held:
+    return Held(lease_id, tuple(a_slice(one, share) for one in slices), {})
+
+
+def a_slice(slice_id: str, share: float = 0.5) -> Slice:
+    parts = round(PARTS * share)
+    return Slice(slice_id, GPU, f"fraction-{share}", "fraction", parts, 1 << 30, "simulated", "")
+
+
+# --- one sample for all -------------------------------------------------------------------------
+
+
+def test_a_sample_is_encoded_once_as_an_event_that_any_client_can_read() -> None:
+    bench = Bench(held=[held(7, "a")])
+    sample = bench.step()
+    (message,) = bench.sent
+    event = msgspec.json.decode(message, type=wire.Event)
+    assert event.type == "sample"
+    assert msgspec.convert(event.data, wire.Sample) == sample == bench.telemetry.latest()
+    assert sample.simulated
+    assert [(one.slice_id, one.lease_id) for one in sample.slices] == [("a", 7)]
+
+
+def test_it_looks_often_only_while_somebody_watches() -> None:
+    telemetry = Bench().telemetry
+    assert telemetry.period == 5.0
+    telemetry.watch()
+    telemetry.watch()
+    assert telemetry.period == 0.5
+    telemetry.unwatch()
+    assert telemetry.period == 0.5
+    telemetry.unwatch()
+    telemetry.unwatch()  # one too many does no harm
+    assert telemetry.period == 5.0
+
+
+def test_who_comes_to_watch_gets_a_sample_at_once() -> None:
+    bench = Bench()
+    bench.telemetry.start()
+    try:
+        wait_for(lambda: bench.sent)
+        seen = len(bench.sent)
+        bench.telemetry.watch()
+        wait_for(lambda: len(bench.sent) > seen, seconds=2.0)
+        reads = bench.devices.reads
+        wait_for(lambda: bench.devices.reads >= reads + 3, seconds=4.0, what="2 samples a second")
+    finally:
+        bench.telemetry.stop()
+    reads = bench.devices.reads
+    bench.telemetry.stop()
+    assert bench.devices.reads == reads
+
+
+# --- troubles -----------------------------------------------------------------------------------
+
+
+def test_a_backend_that_fails_leaves_everything_unknown_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(held=[held(7, "a")])
+    bench.step()
+    bench.devices.fault = NoDevices("the driver is gone")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            sample = bench.step()
+        bench.devices.fault = ValueError("a defect")
+        bench.step()
+    assert [(gpu.uuid, gpu.activity, gpu.memory_bytes) for gpu in sample.gpus] == [
+        (GPU, None, None)
+    ]
+    assert [(one.slice_id, one.activity) for one in sample.slices] == [("a", None)]
+    assert len(bench.sent) == 5
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2 and "the driver is gone" in told[0] and "a defect" in told[1]
+    bench.devices.fault = None
+    assert bench.step().gpus[0].activity == 0.5
+
+
+@pytest.mark.parametrize("broken", ["held", "on_sample"])
+def test_nothing_around_it_stops_the_sampler(broken: str) -> None:
+    def fail(*_: object) -> list[Held]:
+        raise RuntimeError("not today")
+
+    held: Callable[[], list[Held]] = fail if broken == "held" else list
+    sink: Callable[[bytes], object] = fail if broken == "on_sample" else len
+    telemetry = Telemetry(Devices(), held, Clock(), sink)
+    assert telemetry.tick().gpus[0].activity == 0.5
+    assert telemetry.tick().gpus[0].activity == 0.5
+
+
+# --- history ------------------------------------------------------------------------------------
+
+
+def test_history_keeps_a_point_a_second_for_ten_minutes() -> None:
+    bench = Bench(held=[held(7, "a")])
+    for _ in range(2 * 700):
+        bench.step(0.5)
+    history = bench.telemetry.history(GPU, 600)
+    assert 600 <= len(history.times) <= 601
+    assert history.times == sorted(history.times)
+    assert history.times[-1] == bench.clock.at
+    assert len(history.activity) == len(history.memory_bytes) == len(history.times)
+    assert set(history.activity) == {0.5}
+    assert len(bench.telemetry.history("a", 10).times) in (10, 11)
+
+
+def test_what_was_unknown_is_unknown_in_the_history_too() -> None:
+    bench = Bench(held=[held(7, "a")])
+    bench.step()
+    bench.devices.activity["a"] = None
+    bench.step()
+    assert bench.telemetry.history("a", 60).activity == [0.0, None]
+    assert bench.telemetry.history("nobody", 60).times == []
+
+
+def test_a_slice_that_is_long_over_is_forgotten() -> None:
+    bench = Bench(held=[held(7, "a")])
+    bench.step()
+    bench.held.clear()
+    bench.step(600)
+    assert bench.telemetry.history("a", 10_000).times
+    bench.step(600)
+    assert not bench.telemetry.history("a", 10_000).times
+
+
+def test_a_ring_overwrites_its_oldest_points() -> None:
+    ring = Ring(3)
+    for second in range(5):
+        ring.put(float(second), second / 10, second)
+    ring.put(4.5, 0.9, 9)
+    found = ring.since(0.0, "x")
+    assert found.times == [2.0, 3.0, 4.5]
+    assert found.activity == [0.2, 0.3, 0.9]
+    assert found.memory_bytes == [2, 3, 9]
+    assert ring.since(3.0, "x").times == [3.0, 4.5]
+
+
+# --- use ----------------------------------------------------------------------------------------
+
+
+def test_use_is_activity_times_share_times_time() -> None:
+    bench = Bench(held=[held(7, "a", "b", share=0.25), held(8, "c", share=0.5)])
+    bench.devices.activity = {"a": 1.0, "b": 0.5, "c": 0.0}
+    bench.step()
+    for _ in range(10):
+        bench.step(1.0)
+    assert bench.telemetry.take_used() == {7: pytest.approx(3.75), 8: 0.0}
+
+
+def test_use_is_a_total_so_far_and_told_only_when_it_was_measured_again() -> None:
+    bench = Bench(held=[held(7, "a")])
+    bench.devices.activity = {"a": 1.0}
+    bench.step()
+    bench.step()
+    assert bench.telemetry.take_used() == {7: pytest.approx(0.5)}
+    assert bench.telemetry.take_used() == {}
+    bench.step()
+    assert bench.telemetry.take_used() == {7: pytest.approx(1.0)}
+
+
+def test_use_goes_on_from_what_was_measured_before_a_restart() -> None:
+    bench = Bench(held=[held(7, "a")])
+    bench.devices.activity = {"a": 1.0}
+    again = Telemetry(bench.devices, lambda: bench.held, bench.clock, len, {7: 100.0})
+    assert again.take_used() == {}
+    again.tick()
+    bench.clock.at += 2
+    again.tick()
+    assert again.take_used() == {7: pytest.approx(101.0)}
+
+
+def test_a_lease_that_is_over_is_told_one_last_time() -> None:
+    bench = Bench(held=[held(7, "a")])
+    bench.devices.activity = {"a": 1.0}
+    bench.step()
+    bench.step()
+    bench.held.clear()
+    bench.step()
+    assert bench.telemetry.take_used() == {7: pytest.approx(0.5)}
+    assert bench.telemetry.take_used() == {}
+
+
+def test_unknown_activity_counts_as_nothing_and_not_as_zero() -> None:
+    bench = Bench(held=[held(7, "a")])
+    bench.devices.activity = {"a": None}
+    bench.step()
+    bench.step()
+    assert bench.telemetry.take_used() == {}
+
+
+def test_a_laptop_that_slept_has_not_computed() -> None:
+    bench = Bench(held=[held(7, "a", share=1.0)])
+    bench.devices.activity = {"a": 1.0}
+    bench.step()
+    bench.step(8 * 3600)
+    assert bench.telemetry.take_used() == {7: pytest.approx(LONGEST_GAP)}
+
+
+# --- processes ----------------------------------------------------------------------------------
+
+
+def lease(lease_id: int, slice_id: str, holder: str = "", name: str = "") -> wire.Lease:
+    part = wire.Slice(
+        id=slice_id,
+        gpu=GPU,
+        kind="fraction",
+        profile="fraction-0.5",
+        memory_bytes=1,
+        units=0.5,
+        visible_device="",
+        tier="simulated",
+    )
+    return wire.Lease(
+        id=lease_id,
+        state="active",
+        user="ana",
+        mine=True,
+        pool="default",
+        profile="fraction-0.5",
+        slices=[part],
+        units=0.5,
+        purpose="kernel",
+        name=name,
+        granted_at=0.0,
+        ends_at=1.0,
+        holder=wire.Holder(kind="kernel", id="k", name=holder) if holder else None,
+    )
+
+
+def test_processes_go_by_their_holders_names_and_others_are_not_shown() -> None:
+    bench = Bench(held=[held(7, "a"), held(8, "b")])
+    bench.devices.processes = (
+        DeviceProcess(101, GPU, 5, 0.5, slice_id="a", lease_id=7),
+        DeviceProcess(102, GPU, None, None, slice_id="b", lease_id=8),
+        DeviceProcess(103, GPU, 6, None, slice_id="a"),
+        DeviceProcess(104, GPU, 7, None),
+    )
+    bench.step()
+    found = bench.telemetry.processes([lease(7, "a", "churn.ipynb")])
+    assert [(one.name, one.pid, one.slice_id, one.memory_bytes) for one in found] == [
+        ("churn.ipynb", 101, "a", 5),
+        ("unknown process", None, "a", 6),
+    ]
+    (other,) = bench.telemetry.processes([lease(8, "b", name="grid search")])
+    assert (other.name, other.activity, other.memory_bytes) == ("grid search", None, None)
+    assert bench.telemetry.processes([]) == []
