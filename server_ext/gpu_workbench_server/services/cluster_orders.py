@@ -1,0 +1,48 @@
+"""A new cluster's order, checked: what the browser or a cell asks for, or a `BadRequest`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gpu_workbench import protocol as wire
+
+from ..errors import BadRequest
+
+MOST_WORKERS = 512
+MOST_THREADS = 64
+
+
+def check(new: wire.NewCluster) -> None:
+    """Raise `BadRequest` where no cluster could be made of this, whatever is free."""
+    _within("workers", new.workers, 1, MOST_WORKERS)
+    _within("threads_per_worker", new.threads_per_worker, 1, MOST_THREADS)
+    if new.host_memory_bytes is not None and new.host_memory_bytes < 1 << 28:
+        raise BadRequest(
+            "A worker needs at least 256 MB of host memory.", "Leave it out to get a fair share."
+        )
+    if new.idle_seconds is not None and new.idle_seconds < 0:
+        raise BadRequest("The idle time can't be negative.", "0 means that it never idles out.")
+    if new.name is not None:
+        name = new.name.strip()
+        if not name or len(name) > 100 or not name.isprintable():
+            raise BadRequest(
+                "A cluster's name is 1 to 100 printable characters.", "Leave it out to get one."
+            )
+    if new.python is not None and not _runnable(new.python):
+        raise BadRequest(
+            f"{new.python} is not a Python interpreter that this server can start.",
+            "Give its absolute path, or leave it out to take the server's own.",
+        )
+
+
+def _within(what: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise BadRequest(
+            f"{what} must be between {least} and {most}, and is {value}.", f"Ask for {least}."
+        )
+
+
+def _runnable(python: str) -> bool:
+    path = Path(python)
+    return path.is_absolute() and path.is_file() and os.access(path, os.X_OK)
