@@ -65,6 +65,8 @@ class SqlStore:
         return store
 
     def _prepare(self, read_only: bool) -> None:
+        if sqlite.is_sqlite(self.engine) and not read_only:
+            sqlite.use_wal(self.engine)
         with self.engine.connect() as connection:
             if sqlite.is_sqlite(self.engine):
                 faults = sqlite.faults(connection)

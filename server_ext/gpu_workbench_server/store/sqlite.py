@@ -6,7 +6,10 @@ The one module with SQLite's own SQL; every other module of the store speaks to 
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +53,7 @@ def prepare(engine: sa.Engine, *, read_only: bool) -> None:
             f"busy_timeout = {int(BUSY_SECONDS * 1000)}",
             "foreign_keys = ON",
             "synchronous = FULL",  # an acknowledged commit survives a power cut
-            "query_only = ON" if read_only else "journal_mode = WAL",
+            f"query_only = {int(read_only)}",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
 
@@ -60,6 +63,25 @@ def prepare(engine: sa.Engine, *, read_only: bool) -> None:
         # writers queue up instead of failing half-way with SQLITE_BUSY.
         writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def use_wal(engine: sa.Engine) -> None:
+    """Readers beside a writer, for good: the mode is kept in the file.
+
+    A file system that can't do it (some network ones) keeps the old, slower and as safe mode.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            # Below SQLAlchemy: the mode can't change inside a transaction.
+            with closing(engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA journal_mode = WAL")
+                return
+        except sqlite3.OperationalError as error:
+            # SQLite's busy timeout does not apply where two processes change the mode at once.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def faults(connection: sa.Connection) -> list[str]:

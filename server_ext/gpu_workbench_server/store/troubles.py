@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,7 +21,7 @@ def guarded(url: sa.URL, doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (SQLAlchemyError, OSError, ValueError, OverflowError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError, ValueError, OverflowError) as error:
         cause = getattr(error, "orig", None) or error
         where = file_of(url) or url.render_as_string(hide_password=True)
         raise StoreTrouble(
@@ -43,7 +44,7 @@ def _hint(error: Exception, text: str, url: sa.URL) -> str:
         return "Nothing was changed. Another process holds the store: try again in a moment."
     if "readonly" in text or "read-only" in text or "permission" in text or "unable to" in text:
         return f"Nothing was changed. Make sure that you may write to {folder}."
-    if isinstance(error, (DatabaseError, OSError)):
+    if isinstance(error, (DatabaseError, sqlite3.Error, OSError)):
         return f"Nothing was changed. Check {folder} and its disk, then try again."
     return "Nothing was changed. What was to be stored can't be stored as it is."
 
