@@ -1,0 +1,79 @@
+"""How a cluster looks: a line of text, a block of HTML, and one that follows it while it starts.
+
+Pure but for `Live`. The HTML needs no script and no kernel, so a saved notebook stays readable;
+colours are JupyterLab's own variables. Everything that a user could have named is escaped.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from . import protocol as wire
+from .job_display import in_notebook
+
+OVER = ("ended", "failed")
+
+_MARK = {
+    "waiting": "◷", "starting": "…", "running": "▶", "stopping": "…", "ended": "■", "failed": "✗",
+}  # fmt: skip
+_COLOUR = {"failed": "error", "running": "brand"}
+
+
+def text(cluster: wire.Cluster) -> str:
+    """`▶ cluster flights running · 2 of 2 workers of mig-1g.10gb`, and its message."""
+    line = f"{_MARK[cluster.state]} cluster {cluster.name} {cluster.state} · {_workers(cluster)}"
+    return f"{line}\n  {cluster.message}" if cluster.message else line
+
+
+def html(cluster: wire.Cluster) -> str:
+    """Name, state, message, and a row for each worker."""
+    colour = f"var(--jp-{_COLOUR.get(cluster.state, 'ui-font')}-color1)"
+    rows = "".join(
+        f"<tr><td>{escape(one.slice_id)}</td><td>{one.state}</td></tr>"
+        for one in cluster.workers[:16]
+    )
+    table = f"<table><tr><th>slice</th><th>worker</th></tr>{rows}</table>" if rows else ""
+    return (
+        '<div style="font-size:var(--jp-ui-font-size1,13px)">'
+        f"<div><b>{escape(cluster.name)}</b> <code>{escape(cluster.id)}</code> "
+        f'<span style="color:{colour}">{_MARK[cluster.state]} {cluster.state}</span> · '
+        f"{escape(_workers(cluster))}</div>"
+        f'<div style="white-space:pre-wrap">{escape(cluster.message)}</div>{table}</div>'
+    )
+
+
+def _workers(cluster: wire.Cluster) -> str:
+    ready = sum(one.state == "running" for one in cluster.workers)
+    count = (
+        f"{ready} of {cluster.workers_wanted}"
+        if cluster.state != "waiting"
+        else (f"{cluster.workers_wanted}")
+    )
+    return f"{count} workers of {cluster.per_worker}"
+
+
+class Live:
+    """Shows a cluster again and again: one block in a notebook, a line per change elsewhere."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._last: wire.Cluster | None = None
+        self._notebook = in_notebook()
+
+    def show(self, cluster: wire.Cluster) -> None:
+        if cluster == self._last:
+            return
+        before, self._last = self._last, cluster
+        if not self._notebook:
+            if before is None or text(before) != text(cluster):
+                print(text(cluster), flush=True)
+            return
+        from IPython import display
+
+        show: Any = display.display
+        bundle = {"text/plain": text(cluster), "text/html": html(cluster)}
+        if self._handle is None:
+            self._handle = show(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
