@@ -9,7 +9,7 @@ from pathlib import Path
 import markdown
 
 LABEXT = Path(__file__).resolve().parents[2] / "labext"
-IDS = re.compile(r"const (\w+) = '(gpu-workbench:[\w-]+)'")
+IDS = re.compile(r"(\w+): '(gpu-workbench:[\w-]+)'")
 ADDED = re.compile(r"addCommand\(\s*CommandIDs\.(\w+),")
 WORDS = re.compile(r"trans\.__\(\s*(?:'([^']*)'|\"([^\"]*)\")")
 
@@ -26,7 +26,7 @@ def page() -> str:
 def palette() -> list[tuple[str, ...]]:
     """(id, label, shortcut) of every command that the extension adds."""
     sources = [p.read_text() for p in sorted((LABEXT / "src").rglob("*.ts*"))]
-    ids = dict(pair for source in sources for pair in IDS.findall(source))
+    ids = dict(IDS.findall((LABEXT / "src/tokens.ts").read_text()))
     keys = shortcuts()
     rows = []
     for source in sources:
