@@ -22,6 +22,7 @@ from traitlets import default as trait_default
 from gpu_workbench import protocol as wire
 
 from .compose import Running, broker_name, compose
+from .domain.environment import environment_for_holder
 from .errors import BadConfiguration, BrokerBusy, StoreTrouble, WorkbenchError
 from .settings import Devices, Settings
 from .web.auth import SETTING
@@ -81,7 +82,9 @@ class GpuWorkbenchApp(ExtensionApp):
         help="Limit of a group that `group_limits` does not name; None: no limit.",
     ).tag(config=True)
     lease_ttl = Int(
-        90, help="Seconds for which one heartbeat keeps a lease alive; at least 15."
+        90,
+        help="Seconds for which one heartbeat keeps a lease alive: how soon a slice is free again "
+        "after its server was killed. A busy server needs some patience.",
     ).tag(config=True)
     default_seconds = Int(
         2 * 3600, help="How long a lease runs where the request does not say, in seconds."
@@ -100,9 +103,13 @@ class GpuWorkbenchApp(ExtensionApp):
         help="Shares of a GPU without MIG that are offered.",
     ).tag(config=True)
     grace_seconds = Float(
+        15.0,
+        help="Seconds that a process gets to end by itself, once it must, before it is killed.",
+    ).tag(config=True)
+    restart_seconds = Float(
         10.0,
-        help="Seconds that a process gets to end by itself before it is killed, and that a lease "
-        "waits for a holder whose process is gone.",
+        help="Seconds that a lease waits for a holder whose process is gone: a kernel's restart "
+        "must fit in.",
     ).tag(config=True)
     tick_seconds = Float(
         1.0, help="Seconds between two looks at leases, queue, clusters and jobs."
@@ -190,6 +197,7 @@ class GpuWorkbenchApp(ExtensionApp):
             whole_gpus=self.whole_gpus,
             fractions=tuple(self.fractions),
             grace_seconds=self.grace_seconds,
+            restart_seconds=self.restart_seconds,
             tick_seconds=self.tick_seconds,
         )
 
@@ -216,10 +224,14 @@ class GpuWorkbenchApp(ExtensionApp):
     async def _compose(self, settings: Settings) -> None:
         loop, serverapp = asyncio.get_running_loop(), cast(Any, self.serverapp)
         assert self._hub is not None
+        connection = Connection(Path(serverapp.runtime_dir), self.workbench.kernel_token)
         # Kernels, clusters and jobs inherit whose leases theirs are.
         os.environ[wire.BROKER_ENV] = broker_name(settings.data_dir)
+        environment = environment_for_holder(
+            os.environ | {wire.CONNECTION_ENV: str(connection.path)}
+        )
         composing = loop.run_in_executor(
-            None, compose, settings, self._hub, serverapp.kernel_manager, loop
+            None, compose, settings, self._hub, serverapp.kernel_manager, loop, environment
         )
         try:
             self._running = await asyncio.shield(composing)
@@ -227,8 +239,8 @@ class GpuWorkbenchApp(ExtensionApp):
             (await composing).close()
             raise
         # Only now: the kernels of a server that manages nothing find the one that does.
-        self._connection = Connection(Path(serverapp.runtime_dir), self.workbench.kernel_token)
-        self._connection.publish(
+        self._connection = connection
+        connection.publish(
             local_url(
                 ip=serverapp.ip,
                 port=serverapp.port,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,8 +69,17 @@ def broker_name(data_dir: Path) -> str:
     return hashlib.sha256(str(data_dir).encode()).hexdigest()[:12]
 
 
-def compose(settings: Settings, hub: Hub, manager: Any, loop: AbstractEventLoop) -> Running:
-    """Open, start and wire everything. Raises a `WorkbenchError`, and leaves nothing open then."""
+def compose(
+    settings: Settings,
+    hub: Hub,
+    manager: Any,
+    loop: AbstractEventLoop,
+    environment: Mapping[str, str],
+) -> Running:
+    """Open, start and wire everything. Raises a `WorkbenchError`, and leaves nothing open then.
+
+    `manager` is the Jupyter server's kernel manager, `environment` what clusters and jobs inherit.
+    """
     from .engines.local import LocalEngine
     from .services.broker import Broker
     from .services.clusters import Clusters
@@ -96,16 +105,26 @@ def compose(settings: Settings, hub: Hub, manager: Any, loop: AbstractEventLoop)
             pools=(settings.pool(),),
             limits=settings.limits(),
             lease_ttl=settings.lease_ttl,
-            dead_grace=settings.grace_seconds,
+            dead_grace=settings.restart_seconds,
             stop_grace=settings.grace_seconds,
         )
         engine = LocalEngine(settings.data_dir / "engine", broker_name(settings.data_dir))
         broker = Broker(store, devices, clock, sink, policy)
         broker.start()
-        clusters = Clusters(broker, store, engine, clock, sink, settings.data_dir / "clusters")
-        jobs = Jobs(broker, store, engine, clock, sink, settings.data_dir / "jobs")
+        common = (broker, engine, store, sink, clock)
+        clusters = Clusters(
+            *common,
+            settings.data_dir / "clusters",
+            environment,
+            idle_seconds=settings.idle_seconds,
+            stop_grace=settings.grace_seconds,
+        )
+        jobs = Jobs(
+            *common, settings.data_dir / "jobs", environment, stop_grace=settings.grace_seconds
+        )
         kernels = JupyterKernels(manager, loop)
-        reaper = Reaper(broker, engine, devices, kernels, clock, policy)
+        attributions = (clusters.attributions, jobs.attributions)
+        reaper = Reaper(broker, engine, devices, kernels, clock, policy, attributions)
         measured = {one.id: one.used_gpu_seconds or 0.0 for one in broker.alive()}
         telemetry = Telemetry(devices, reaper.held, clock, hub.sample, measured)
 

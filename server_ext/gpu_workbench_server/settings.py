@@ -18,8 +18,6 @@ from .errors import BadConfiguration
 
 Devices = Literal["auto", "nvml", "simulated"]
 
-MIN_LEASE_TTL = 15
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -39,7 +37,8 @@ class Settings:
     claim_seconds: int = 600
     whole_gpus: bool = True
     fractions: tuple[float, ...] = (0.25, 0.5)
-    grace_seconds: float = 10.0
+    grace_seconds: float = 15.0
+    restart_seconds: float = 10.0
     tick_seconds: float = 1.0
 
     def __post_init__(self) -> None:
@@ -47,10 +46,10 @@ class Settings:
         for name in ("default_seconds", "max_seconds", "idle_seconds", "claim_seconds"):
             _need(getattr(self, name) > 0, name, getattr(self, name), "more than 0 seconds")
         _need(
-            self.lease_ttl >= MIN_LEASE_TTL,
+            self.lease_ttl >= 3 * self.tick_seconds,
             "lease_ttl",
             self.lease_ttl,
-            f"at least {MIN_LEASE_TTL} seconds, or a busy server would lose its leases",
+            f"at least three times tick_seconds ({self.tick_seconds:g}), or leases would lapse",
         )
         _need(
             self.default_seconds <= self.max_seconds,
@@ -59,7 +58,8 @@ class Settings:
             f"at most max_seconds ({self.max_seconds})",
         )
         _need(0.05 <= self.tick_seconds <= 60, "tick_seconds", self.tick_seconds, "0.05 to 60")
-        _need(self.grace_seconds >= 0, "grace_seconds", self.grace_seconds, "0 or more")
+        for name in ("grace_seconds", "restart_seconds"):
+            _need(getattr(self, name) >= 0, name, getattr(self, name), "0 seconds or more")
         for share in self.fractions:
             _need(0.001 <= share < 1, "fractions", share, "shares of one GPU, 0.001 up to below 1")
         for name in ("user_limits", "group_limits"):

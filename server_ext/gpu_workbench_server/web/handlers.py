@@ -33,6 +33,11 @@ _CODES = {
 class ApiHandler(AuthenticatedHandler):
     """Base of all our HTTP routes."""
 
+    async def prepare(self) -> None:  # type: ignore[override]
+        await super().prepare()
+        if not self.check_origin():
+            raise web.HTTPError(403, "Calls from other sites are not allowed.")
+
     def set_default_headers(self) -> None:
         super().set_default_headers()
         self.set_header("Content-Type", "application/json; charset=utf-8")

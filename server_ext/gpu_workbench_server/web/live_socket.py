@@ -33,6 +33,10 @@ class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
     watcher: Watcher | None = None
     _pump: asyncio.Task[None] | None = None
 
+    ping_interval = 20.0
+    """Seconds; tornado closes the socket of a peer that does not answer until the next ping."""
+    ping_timeout = 20.0
+
     @property
     def hub(self) -> Hub:
         hub: Hub = self.settings[HUB_SETTING]
@@ -52,7 +56,7 @@ class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
         await super().get(*args, **kwargs)
 
     async def open(self, *args: str, **kwargs: str) -> None:  # type: ignore[override]
-        super().open(*args, **kwargs)
+        # Not the mixin's `open`: its pings count in milliseconds where tornado's count in seconds.
         watcher = self.watcher = Watcher(self.who, self.deliver)
         try:
             await self.hub.join(watcher)
@@ -87,8 +91,6 @@ class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
             self._pump.cancel()
         if self.watcher is not None:
             self.hub.leave(self.watcher)
-        if self.ping_callback is not None:
-            self.ping_callback.stop()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """No page: a client sees the status and asks the REST API why."""

@@ -1,0 +1,133 @@
+"""A real Jupyter server in this process, with the extension on simulated GPUs.
+
+`workbench` is a small client of it; for cookies, XSRF and kills see `tests.support.lab`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPResponse
+from tornado.websocket import WebSocketClientConnection
+from traitlets.config import Config
+
+from gpu_workbench.protocol import BASE_PATH
+from gpu_workbench_server.app import GpuWorkbenchApp
+
+pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+
+@dataclass
+class Workbench:
+    """Calls of the extension's routes, with the server's own token where none is given."""
+
+    app: GpuWorkbenchApp
+    fetch: Callable[..., Awaitable[HTTPResponse]]
+    connect: Callable[..., Awaitable[WebSocketClientConnection]]
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        **params: Any,
+    ) -> tuple[int, Any]:
+        """Status and decoded body of one call; never raises for a status."""
+        answer = await self.raw(method, path, body, headers, **params)
+        return answer.code, json.loads(answer.body)
+
+    async def raw(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        **params: Any,
+    ) -> HTTPResponse:
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.fetch(
+            BASE_PATH.strip("/"),
+            *path.split("/"),
+            method=method,
+            body=None if body is None else text,
+            headers=dict(headers or {}),
+            params=params,
+            raise_error=False,
+            follow_redirects=False,
+            allow_nonstandard_methods=True,
+        )
+
+    async def live(self, headers: dict[str, str] | None = None) -> WebSocketClientConnection:
+        return await self.connect(BASE_PATH.strip("/"), "live", headers=dict(headers or {}))
+
+    async def eventually(
+        self, condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 10.0
+    ) -> Any:
+        """Await `condition` until it answers something true."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = await condition()
+            if answer:
+                return answer
+            assert time.monotonic() < deadline, f"not after {seconds:g} s: {what}; {answer!r}"
+            await asyncio.sleep(0.02)
+
+    async def events(
+        self, socket: WebSocketClientConnection, until: str, seconds: float = 10.0
+    ) -> list[dict[str, Any]]:
+        """Events up to and with the first of that type."""
+        found = []
+        deadline = time.monotonic() + seconds
+        while True:
+            text = await asyncio.wait_for(socket.read_message(), deadline - time.monotonic())
+            assert text is not None, f"closed before {until}: {socket.close_code}"
+            found.append(json.loads(text))
+            if found[-1]["type"] == until:
+                return found
+
+
+@pytest.fixture
+def changed() -> dict[str, Any]:
+    """Traits that a test wants otherwise; a test parametrizes this name."""
+    return {}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, changed: dict[str, Any]) -> dict[str, Any]:
+    """Traits of the extension."""
+    return {
+        "data_dir": str(tmp_path / "workbench"),
+        "devices": "simulated",
+        "lease_ttl": 5,
+        "tick_seconds": 0.1,
+        "grace_seconds": 1.0,
+        "restart_seconds": 1.0,
+    } | changed
+
+
+@pytest.fixture
+def jp_server_config(settings: dict[str, Any]) -> Config:
+    return Config(
+        {
+            "ServerApp": {"jpserver_extensions": {"gpu_workbench_server": True}},
+            "GpuWorkbenchApp": settings,
+        }
+    )
+
+
+@pytest.fixture
+def workbench(
+    jp_serverapp: Any, jp_fetch: Any, jp_ws_fetch: Any, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Workbench:
+    """The running extension. pytest-jupyter does not start extensions, so that is done here."""
+    jp_asyncio_loop.run_until_complete(jp_serverapp.extension_manager.start_all_extensions())
+    app = jp_serverapp.extension_manager.extension_points["gpu_workbench_server"].app
+    return Workbench(app, jp_fetch, jp_ws_fetch)
