@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from gpu_workbench.protocol import BROKER_ENV, KEY_ENV, LEASE_ENV
 from gpu_workbench_server.domain.environment import environment_for_holder
 from gpu_workbench_server.engines.local import LocalEngine

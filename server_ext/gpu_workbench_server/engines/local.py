@@ -75,7 +75,7 @@ class LocalEngine:
         # has the command line that was noted; what it started shares its tags, but not these two.
         argv = record["argv"]
         for one in self._scanner.scan():
-            if one.key == key and _leads_session(one.pid) and _command_line(one.pid) == argv:
+            if one.key == key and _leads_session(one.pid) and _runs(one.pid, argv):
                 started = started_at(one.pid)
                 if started is not None:
                     self._write(key, {"argv": argv, "pid": one.pid, "started": started})
@@ -183,8 +183,9 @@ def _leads_session(pid: int) -> bool:
         return False
 
 
-def _command_line(pid: int) -> list[str] | None:
+def _runs(pid: int, argv: list[str]) -> bool:
+    """Is this its command line? An interpreter may stand before it, where argv[0] is a script."""
     try:
-        return psutil.Process(pid).cmdline()
+        return psutil.Process(pid).cmdline()[-len(argv) :] == argv
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return None
+        return False

@@ -339,7 +339,7 @@ class Clusters:
             workers_wanted=record.workers_wanted,
             workers=status.workers if status else [],
             created_at=record.created_at,
-            message=record.message,
+            message=status.message if status else record.message,
             scheduler_address=status.scheduler_address if status else None,
             security=status.security if status else None,
             ended_at=record.ended_at,
