@@ -46,7 +46,7 @@ def enter_slice(directory: Path) -> None:
     import msgspec
     import psutil
 
-    from .. import attach
+    from ..attach import MANAGED, slice_environment
     from ..protocol import Lease
 
     die_with_parent()
@@ -60,8 +60,8 @@ def enter_slice(directory: Path) -> None:
         os.close(log)
     lease = msgspec.convert(spec["lease"], Lease)
     mine = lease.slices[local_rank]
-    environment = {k: v for k, v in os.environ.items() if k not in attach.MANAGED}
-    environment |= attach.slice_environment(lease, [mine]) | {RUN_ENV: str(run)}
+    environment = {k: v for k, v in os.environ.items() if k not in MANAGED}
+    environment |= slice_environment(lease, [mine]) | {RUN_ENV: str(run)}
     started = psutil.Process().create_time()
     write_json(run / RANK, {"pid": os.getpid(), "started": started, "slice_id": mine.id})
     os.execve(
@@ -76,12 +76,12 @@ def enter_slice(directory: Path) -> None:
 
 def run_rank(directory: Path) -> int:
     """Run what the spec says; 0, or non-zero with `error.json` written."""
-    from .. import attach
+    from ..attach import apply_memory_caps
     from . import hooks, metrics
 
     run = Path(os.environ[RUN_ENV])
     spec = read_json(directory / SPEC) or {}
-    attach.apply_memory_caps()
+    apply_memory_caps()
     log = metrics.current()
     if log is not None:
         hooks.install(run, log)

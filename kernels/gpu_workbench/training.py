@@ -1,0 +1,238 @@
+"""`gw.launch`: a function or a script on N ranks, each on a slice of its own.
+
+The job runs in processes of its own and outlives the kernel; what is here holds nothing but its id
+and asks the server. `gw.log` is the other end: what a rank says about its steps.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import pickle
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, SupportsFloat
+from urllib.parse import urlencode
+
+from . import job_display
+from . import protocol as wire
+from .client import Client, get_client
+from .errors import GpuWorkbenchError
+from .holders import metrics
+from .job_display import OVER
+from .shipping import function_name, pack
+
+_POLL_SECONDS = 0.5
+_WATCH_SECONDS = 1.0
+
+
+class JobFailed(GpuWorkbenchError):
+    """The job has no result. `traceback` is that of the rank that failed first, where it raised."""
+
+    def __init__(self, message: str, hint: str = "", traceback: str | None = None) -> None:
+        super().__init__("job_failed", message, hint)
+        self.traceback = traceback
+
+    def _render_traceback_(self) -> list[str]:
+        return [*((self.traceback or "").splitlines()), *super()._render_traceback_()]
+
+
+class Text(str):
+    """Text that a notebook shows as it is, not as a quoted string."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def launch(
+    what: Callable[..., Any] | str | os.PathLike[str],
+    *script_args: str,
+    ranks: int = 2,
+    per_rank: str = "0.25",
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    hours: float | None = None,
+    name: str | None = None,
+    env: Mapping[str, str] | None = None,
+    max_restarts: int = 0,
+) -> JobHandle:
+    """Run a function (with `args`, `kwargs`) or a script on `ranks` ranks, each on its own slice.
+
+    `per_rank` is a slice as in `gw.request`: "0.5", "20GB", "1g.10gb", "gpu". Returns at once;
+    where nothing is free the job waits in the queue. Ranks find each other as under torchrun: call
+    `torch.distributed.init_process_group()`. Raises `GpuWorkbenchError` where it can't be run.
+
+        job = gw.launch(train, ranks=2, per_rank="0.5", args=(config,))
+        job.watch(); job.result()
+        gw.launch("train.py", "--epochs", "3", ranks=2)
+    """
+    script, function = None, None
+    if callable(what):
+        if script_args:
+            raise TypeError("launch: a function takes its arguments as args=(…), kwargs={…}")
+        function = base64.b64encode(pack(what, args, kwargs or {})).decode()
+    else:
+        if args or kwargs:
+            raise TypeError("launch: a script takes its arguments after it: launch('a.py', '-x')")
+        script = os.fspath(what)
+    new = wire.NewJob(
+        ranks=ranks,
+        per_rank=per_rank,
+        script=script,
+        args=[str(one) for one in script_args],
+        function_b64=function,
+        function_name=function_name(what) if callable(what) else None,
+        name=name,
+        seconds=None if hours is None else round(hours * 3600),
+        cwd=os.getcwd(),
+        env=dict(env or {}),
+        python=sys.executable,
+        max_restarts=max_restarts,
+    )
+    client = get_client()
+    return JobHandle(client.call("POST", "jobs", new, returns=wire.Job), client)
+
+
+def jobs() -> list[JobHandle]:
+    """My jobs, newest first."""
+    client = get_client()
+    found = client.call("GET", "jobs", returns=wire.Jobs).jobs
+    return [JobHandle(one, client) for one in found]
+
+
+def job(job_id: str) -> JobHandle:
+    """A job by its id: also one that another kernel launched."""
+    client = get_client()
+    return JobHandle(client.call("GET", f"jobs/{job_id}", returns=wire.Job), client)
+
+
+def log(step: int, **values: SupportsFloat) -> None:
+    """Note metrics of this rank at a step: `gw.log(step, loss=loss, lr=0.1)`.
+
+    Takes numbers and one-element tensors; costs microseconds. Outside of a job it does nothing but
+    say so once.
+    """
+    run = metrics.current()
+    if run is None:
+        warnings.warn(
+            "gw.log: this is not a rank of a job, so nothing is noted; start it by gw.launch(…)",
+            stacklevel=2,
+        )
+        return
+    run.log(int(step), metrics.numbers(values))
+
+
+class JobHandle:
+    """A job by its id. Throw it away and the job goes on; `gw.job(id)` is the same again."""
+
+    def __init__(self, job: wire.Job, client: Client) -> None:
+        self._last = job
+        self._client = client
+        self._points: list[wire.MetricPoint] = []
+        self._points_offset = 0
+
+    @property
+    def id(self) -> str:
+        return self._last.id
+
+    @property
+    def status(self) -> wire.Job:
+        """How it is now."""
+        if self._last.state not in OVER:
+            self._last = self._client.call("GET", f"jobs/{self.id}", returns=wire.Job)
+        return self._last
+
+    @property
+    def state(self) -> wire.JobState:
+        """`waiting`, `starting`, `running`, `stopping`, then how it ended."""
+        return self.status.state
+
+    def watch(self) -> JobHandle:
+        """Show state, curves and ranks until it is over. Interrupting leaves the job running."""
+        live = job_display.Live()
+        try:
+            while True:
+                now = self.status
+                live.show(now, self.metrics())
+                if now.state in OVER:
+                    return self
+                time.sleep(_WATCH_SECONDS)
+        except KeyboardInterrupt:
+            print(f"{self.id} goes on; .watch() shows it again, .stop() ends it.")
+            return self
+
+    def metrics(self) -> list[wire.MetricPoint]:
+        """All points so far, of all ranks."""
+        while True:
+            path = f"jobs/{self.id}/metrics?offset={self._points_offset}"
+            chunk = self._client.call("GET", path, returns=wire.MetricChunk)
+            self._points += chunk.points
+            if chunk.next_offset == self._points_offset:
+                return list(self._points)
+            self._points_offset = chunk.next_offset
+
+    def logs(
+        self, rank: int = 0, tail: int | None = None, stream: Literal["out", "err"] | None = None
+    ) -> Text:
+        """What a rank wrote, its last `tail` lines where given; None is stdout, then stderr."""
+        streams: tuple[Literal["out", "err"], ...] = (stream,) if stream else ("out", "err")
+        whole = "".join(self._log(rank, one) for one in streams)
+        return Text(whole if tail is None else "\n".join(whole.splitlines()[-tail:]))
+
+    def _log(self, rank: int, stream: str) -> str:
+        pieces, offset = [], 0
+        while True:
+            query = urlencode({"rank": rank, "stream": stream, "offset": offset})
+            chunk = self._client.call("GET", f"jobs/{self.id}/logs?{query}", returns=wire.LogChunk)
+            pieces.append(chunk.text)
+            if chunk.next_offset <= offset:
+                return "".join(pieces)
+            offset = chunk.next_offset
+
+    def stop(self) -> JobHandle:
+        """Ask its ranks to end; returns at once."""
+        self._last = self._client.call("POST", f"jobs/{self.id}/stop", returns=wire.Job)
+        return self
+
+    def wait(self, timeout: float | None = None) -> wire.Job:
+        """Until it is over, however it ends; raises `TimeoutError` after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (now := self.status).state not in OVER:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"{self.id} is {now.state} after {timeout:g} s: {now.message}")
+            time.sleep(_POLL_SECONDS)
+        return now
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the function returned on rank 0 (None for a script); waits for it.
+
+        Raises `JobFailed` with the diagnosis, and `TimeoutError`. Interrupting leaves it running.
+        """
+        ended = self.wait(timeout)
+        told = self._client.call("GET", f"jobs/{self.id}/result", returns=wire.JobResult)
+        if ended.state != "succeeded" or told.error:
+            raise JobFailed(
+                f"{ended.name} ({self.id}) {ended.state}: {told.error or ended.message}.",
+                "The ranks' logs: job.logs(rank=…).",
+                told.traceback,
+            )
+        return None if told.value_b64 is None else pickle.loads(base64.b64decode(told.value_b64))
+
+    def __repr__(self) -> str:
+        return job_display.text(self._fresh())
+
+    def _repr_html_(self) -> str:
+        now = self._fresh()
+        try:
+            return job_display.html(now, self.metrics())
+        except GpuWorkbenchError:
+            return job_display.html(now, self._points)
+
+    def _fresh(self) -> wire.Job:
+        """Now, or as it was last where the server can't be asked: showing a job never raises."""
+        try:
+            return self.status
+        except GpuWorkbenchError:
+            return self._last

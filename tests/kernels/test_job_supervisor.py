@@ -1,0 +1,338 @@
+"""The supervisor on a directory: real torch, two ranks, gloo; no server."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import psutil
+import pytest
+
+from tests.support.waiting import wait_for
+
+pytest.importorskip("torch")
+
+LEASE = 41
+
+LOOP = """
+import os, sys, time, torch, torch.distributed as dist
+import gpu_workbench as gw
+dist.init_process_group("gloo")
+model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(4, 1))
+optimizer = torch.optim.SGD(model.parameters(), 0.01)
+rank = dist.get_rank()
+for step in range(int(sys.argv[1])):
+    loss = model(torch.randn(8, 4)).pow(2).mean()
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+"""
+FOR_EVER = LOOP + "    time.sleep(0.05)\n"
+
+
+class Run:
+    """One job's directory and its supervisor."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, ranks: int = 2, function: Any = None, **spec: Any) -> Run:
+        self.directory.mkdir(exist_ok=True)
+        work = self.directory.parent / "work"
+        work.mkdir(exist_ok=True)
+        if "script" in spec:
+            (work / "train.py").write_text(spec["script"])
+            spec["script"] = str(work / "train.py")
+        if function is not None:
+            cloudpickle.register_pickle_by_value(sys.modules[__name__])
+            (self.directory / "function.pkl").write_bytes(cloudpickle.dumps(function))
+        slices = [
+            {
+                "id": f"slice-{number}",
+                "gpu": "gpu",
+                "kind": "fraction",
+                "profile": "fraction-0.25",
+                "memory_bytes": 1 << 30,
+                "units": 0.25,
+                "visible_device": "",
+                "tier": "simulated",
+            }
+            for number in range(ranks)
+        ]
+        lease = {
+            "id": LEASE,
+            "state": "active",
+            "user": "ana",
+            "mine": True,
+            "pool": "local",
+            "profile": "fraction-0.25",
+            "slices": slices,
+            "units": 0.25 * ranks,
+            "purpose": "job",
+            "name": "train",
+            "granted_at": 1.0,
+            "ends_at": 2e9,
+        }
+        default = {"ranks": ranks, "lease": lease, "cwd": str(work), "grace_seconds": 3}
+        (self.directory / "spec.json").write_text(json.dumps(default | spec))
+        tag = str(self.directory)  # unique, where a real lease's id could be another test's
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gpu_workbench.holders.job", str(self.directory)],
+            cwd=self.directory,
+            env=os.environ | {"GPU_WORKBENCH_LEASE": str(LEASE), "GPU_WORKBENCH_KEY": tag},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return self
+
+    @property
+    def status(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.directory / "status.json").read_text())
+        except OSError:
+            return {"state": "none", "ranks": []}
+        return found
+
+    def ended(self, seconds: float = 40.0) -> dict[str, Any]:
+        assert self.process is not None
+        self.process.wait(seconds)
+        assert not self.family(), "processes are left"
+        return self.status
+
+    def stepping(self) -> dict[str, Any]:
+        """Wait until every rank has made some steps."""
+
+        def all_step() -> dict[str, Any] | None:
+            now = self.status
+            steps = [one["step"] or 0 for one in now["ranks"]]
+            return now if steps and min(steps) >= 5 else None
+
+        return wait_for(all_step, 40, "both ranks make steps")
+
+    def family(self) -> list[int]:
+        """Live processes that carry this job's tag."""
+        tag = f"GPU_WORKBENCH_KEY={self.directory}".encode()
+        found = []
+        for pid in psutil.pids():
+            try:
+                if tag in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    found.append(pid)
+            except OSError:
+                continue
+        return found
+
+    def rank(self, number: int, attempt: int = 0) -> Path:
+        return self.directory / f"attempt-{attempt}" / f"rank-{number}"
+
+    def points(self) -> list[dict[str, Any]]:
+        lines = (self.directory / "metrics.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    one = Run(tmp_path / "job")
+    yield one
+    for pid in one.family():
+        os.kill(pid, signal.SIGKILL)
+    if one.process is not None:
+        one.process.wait(5)
+
+
+def describe_rank(steps: int) -> dict[str, Any]:
+    import os
+
+    import torch
+    import torch.distributed as dist
+
+    import gpu_workbench as gw
+
+    dist.init_process_group("gloo")
+    total = torch.ones(1)
+    dist.all_reduce(total)
+    for step in range(steps):
+        gw.log(step, loss=torch.tensor(1.0 / (step + 1), requires_grad=True))
+    print("hello from", dist.get_rank())
+    names = ("CUDA_VISIBLE_DEVICES", "GPU_WORKBENCH_SLICES", "GPU_WORKBENCH_SIMULATED")
+    found = {name: os.environ[name] for name in names}
+    environ = open("/proc/self/environ").read()  # noqa: SIM115
+    return found | {"sum": float(total), "in_proc": f"SLICES={found[names[1]]}\0" in environ}
+
+
+def test_a_function_runs_on_every_rank_each_on_its_slice(run: Run) -> None:
+    status = run.start(function=(describe_rank, (10,), {})).ended()
+    assert status["state"] == "succeeded", status
+    assert status["has_result"]
+    for number in (0, 1):
+        found = pickle.loads((run.rank(number) / "result.pkl").read_bytes())
+        assert found["sum"] == 2.0
+        assert found["GPU_WORKBENCH_SLICES"] == f"slice-{number}"
+        assert found["CUDA_VISIBLE_DEVICES"] == ""
+        assert found["in_proc"], "load is attributed by what /proc shows"
+        assert (run.rank(number) / "out.log").read_text() == f"hello from {number}\n"
+    points = run.points()
+    assert [one["s"] for one in points if one["r"] == 1] == list(range(10))
+    assert points[0]["v"] == {"loss": 1.0}
+    assert status["metrics"] == {"loss": pytest.approx(0.1)}
+
+
+BOARD = LOOP.replace("for step", "w = SummaryWriter('runs/mine') if rank == 0 else None\nfor step")
+BOARD = "from torch.utils.tensorboard import SummaryWriter\n" + BOARD
+BOARD += """
+    if w: w.add_scalar("train/loss", float(loss), step)
+print("args", sys.argv[1:], "main", __name__, os.path.basename(__file__))
+w and w.close()
+"""
+
+
+def test_a_script_runs_as_by_python_and_its_tensorboard_files_are_followed(run: Run) -> None:
+    pytest.importorskip("tensorboard")
+    status = run.start(script=BOARD, args=["20"]).ended()
+    assert status["state"] == "succeeded", (run.rank(0) / "err.log").read_text()
+    out = (run.rank(1) / "out.log").read_text()
+    assert out == "args ['20'] main __main__ train.py\n"
+    points = run.points()
+    assert [one["s"] for one in points if "train/loss" in one["v"]] == list(range(20))
+    assert {one["r"] for one in points} == {0}
+    assert status["ranks"][1]["step"] == 20, "the optimizer's steps beat without gw.log"
+
+
+def test_the_exception_of_rank_1_is_kept_with_its_place(run: Run) -> None:
+    script = LOOP + "    if rank == 1 and step == 6: raise ValueError('bad shape')\n"
+    status = run.start(script=script, args=["1000"]).ended()
+    assert status["state"] == "failed"
+    error = status["ranks"][1]["error"]
+    line = script.splitlines().index(
+        "    if rank == 1 and step == 6: raise ValueError('bad shape')"
+    )
+    assert (error["type"], error["message"]) == ("ValueError", "bad shape")
+    assert error["where"] == f"train.py:{line + 1}"
+    assert error["step"] == 7
+    assert "holders" not in error["traceback"], "our own frames are not the user's business"
+    assert "ValueError: bad shape" in (run.rank(1) / "err.log").read_text()
+
+
+def test_a_killed_rank_is_seen_with_its_signal_and_its_last_step(run: Run) -> None:
+    ranks = run.start(script=FOR_EVER, args=["100000"]).stepping()["ranks"]
+    os.kill(ranks[1]["pid"], signal.SIGKILL)
+    status = run.ended()
+    assert status["state"] == "failed"
+    assert status["ranks"][1]["exit_code"] == -signal.SIGKILL
+    assert status["ranks"][1]["step"] >= 5
+
+
+def test_a_killed_rank_is_started_again_where_restarts_are_left(run: Run) -> None:
+    ranks = run.start(script=FOR_EVER, args=["120"], max_restarts=1).stepping()["ranks"]
+    os.kill(ranks[0]["pid"], signal.SIGKILL)
+    status = run.ended()
+    assert (status["state"], status["attempt"]) == ("succeeded", 1), status
+    assert (run.rank(0, attempt=1) / "done.json").exists()
+
+
+@pytest.mark.parametrize("how", ["signal", "target"])
+def test_it_stops_when_asked(run: Run, how: str) -> None:
+    run.start(script=FOR_EVER, args=["100000"]).stepping()
+    assert run.process is not None
+    if how == "signal":
+        run.process.terminate()
+    else:
+        (run.directory / "target.json").write_text('{"state":"stopped","reason":"time is up"}')
+    assert run.ended(20)["state"] == "stopped"
+
+
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+import gpu_workbench as gw
+subprocess.Popen(["sleep", "1000"], start_new_session=True)  # hides from its process group
+for step in range(10000):
+    gw.log(step, x=1)
+    time.sleep(0.1)
+"""
+
+
+def test_what_ignores_sigterm_and_what_hides_is_ended_too(run: Run) -> None:
+    run.start(script=STUBBORN).stepping()
+    assert run.process is not None
+    run.process.terminate()
+    assert run.ended(20)["state"] == "stopped"
+
+
+def test_nothing_outlives_a_killed_supervisor(run: Run) -> None:
+    ranks = run.start(script=FOR_EVER, args=["100000"]).stepping()["ranks"]
+    assert run.process is not None
+    assert len(run.family()) >= 4, "supervisor, agent, two ranks"
+    run.process.kill()
+    wait_for(lambda: not any(psutil.pid_exists(one["pid"]) for one in ranks), 10, "ranks ended")
+    run.process.wait()
+    assert run.status["state"] == "running", "no last word: the server will find it lost"
+
+
+def hang_after() -> str:
+    import atexit
+    import time
+
+    atexit.register(time.sleep, 1000)
+    return "value"
+
+
+def test_work_that_is_done_counts_although_its_clean_up_hangs(run: Run) -> None:
+    status = run.start(function=(hang_after, (), {})).ended()
+    assert (status["state"], status["has_result"]) == ("succeeded", True)
+
+
+def test_ranks_listen_on_loopback_only(run: Run) -> None:
+    ranks = run.start(script=FOR_EVER, args=["100000"]).stepping()["ranks"]
+    listening: list[str] = []
+    for pid in [one["pid"] for one in ranks] + run.family():
+        for one in psutil.Process(pid).net_connections():
+            if one.status == psutil.CONN_LISTEN:
+                listening.append(one.laddr.ip)
+    assert listening, "gloo and the store listen"
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_without_torch_it_says_what_is_missing(
+    run: Run, tmp_path: Path, bare_python: Callable[[], str]
+) -> None:
+    del tmp_path
+    run.directory.mkdir()
+    (run.directory / "spec.json").write_text(json.dumps({"ranks": 1, "cwd": "/", "lease": {}}))
+    subprocess.run(
+        [bare_python(), "-m", "gpu_workbench.holders.job", str(run.directory)],
+        cwd=run.directory,
+        check=True,
+        timeout=30,
+    )
+    assert (run.status["state"], run.status["missing_torch"]) == ("failed", True)
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> Callable[[], str]:
+    """An interpreter whose environment has this package and psutil, and no torch."""
+
+    def make() -> str:
+        import site
+
+        import gpu_workbench
+
+        env = tmp_path / "bare"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(env)], check=True)
+        python = env / "bin" / "python"
+        packages = next((env / "lib").glob("python3*")) / "site-packages"
+        (packages / "here.pth").write_text(str(Path(gpu_workbench.__file__).parents[1]))
+        for name in ("psutil", "msgspec"):
+            source = next(
+                Path(one) / name for one in site.getsitepackages() if (Path(one) / name).is_dir()
+            )
+            (packages / name).symlink_to(source)
+        return str(python)
+
+    return make
