@@ -1,24 +1,30 @@
-/** The product's own icons; all others are JupyterLab's. */
+/** The product's own icons, a chip with one slice taken; all others are JupyterLab's. */
 
 import { LabIcon } from '@jupyterlab/ui-components';
 
-const card = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
-  <g class="jp-icon3" fill="#616161">
-    <path d="M3 4h2v16H3z"/>
-    <path fill-rule="evenodd" d="M7 6h13a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1H7zm2 2v7h10V8z"/>
-    <path d="M10 9.5h2v4h-2zM13 11h2v2.5h-2zM16 9.5h2v4h-2zM9 18h2v2H9zM12 18h2v2h-2zM15 18h2v2h-2z"/>
+const PINS =
+  'M8 1h1.5v3H8zM11.3 1h1.5v3h-1.5zM14.5 1H16v3h-1.5zM8 20h1.5v3H8zM11.3 20h1.5v3h-1.5z' +
+  'M14.5 20H16v3h-1.5zM1 8h3v1.5H1zM1 11.3h3v1.5H1zM1 14.5h3V16H1z' +
+  'M20 8h3v1.5h-3zM20 11.3h3v1.5h-3zM20 14.5h3V16h-3z';
+const BODY = 'M6 4h12a2 2 0 0 1 2 2v12a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2V6a2 2 0 0 1 2-2zm0 2v12h12V6z';
+const SLICE = 'M8 8h3.6v8H8z';
+const REST = 'M12.8 8H16v3.5h-3.2zM12.8 12.5H16V16h-3.2z';
+
+export const gpuIcon = new LabIcon({
+  name: 'gpu-workbench:gpu',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <g class="jp-icon3" fill="#616161" fill-rule="evenodd">
+    <path d="${PINS}"/><path d="${BODY}"/><path d="${SLICE}"/><path d="${REST}" opacity=".5"/>
   </g>
-</svg>`;
+</svg>`
+});
 
-export const gpuIcon = new LabIcon({ name: 'gpu-workbench:gpu', svgstr: card });
-
-const slice = `<svg xmlns="http://www.w3.org/2000/svg" width="52" viewBox="0 0 24 24">
-  <g class="jp-icon-brand0" fill="#1976d2">
-    <path d="M3 4h2v16H3z"/>
-    <path fill-rule="evenodd" d="M7 6h13a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1H7zm2 2v7h10V8z"/>
-    <path d="M9 18h2v2H9zM12 18h2v2h-2zM15 18h2v2h-2z"/>
+export const sliceIcon = new LabIcon({
+  name: 'gpu-workbench:slice',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="52" viewBox="0 0 24 24">
+  <g class="jp-icon3" fill="#616161" fill-rule="evenodd">
+    <path d="${PINS}"/><path d="${BODY}"/><path d="${REST}" opacity=".4"/>
   </g>
-  <g class="jp-icon-accent0" fill="#ff9800"><path d="M10 9h3v5h-3z"/></g>
-</svg>`;
-
-export const sliceIcon = new LabIcon({ name: 'gpu-workbench:slice', svgstr: slice });
+  <path class="jp-icon-brand0" fill="#1976d2" d="${SLICE}"/>
+</svg>`
+});

@@ -58,11 +58,22 @@ export class LiveClient implements IDisposable {
     socket.onopen = () => {
       this._attempt = 0;
       this.enter('open');
+      if (this._hidden) {
+        this.hide(true);
+      }
     };
     socket.onmessage = message => this.receive(message.data);
     socket.onclose = () => this.retry(socket);
     // A browser follows every `error` with `close`; there is nothing to add.
     socket.onerror = () => {};
+  }
+
+  /** Tell the server whether anybody can see this page: a hidden one gets events and no samples. */
+  hide(hidden: boolean): void {
+    this._hidden = hidden;
+    if (this._state === 'open') {
+      this._socket?.send(JSON.stringify({ hidden }));
+    }
   }
 
   dispose(): void {
@@ -118,6 +129,7 @@ export class LiveClient implements IDisposable {
 
   private _attempt = 0;
   private _disposed = false;
+  private _hidden = false;
   private _socket: WebSocket | null = null;
   private _state: LinkState = 'connecting';
   private _timer: ReturnType<typeof setTimeout> | undefined;

@@ -9,7 +9,7 @@ export function outcome(trans: TranslationBundle, request: Request, now: number)
   const profile = profileName(request.profile);
   const what = request.count > 1 ? `${request.count}×${profile}` : profile;
   if (request.state === 'granted') {
-    return trans.__('%1 is yours (%2 GPU).', what, units(request.units));
+    return trans.__('%1 is yours. It costs %2 GPU.', what, units(request.units));
   }
   const parts = [trans.__('%1 waits, position %2.', what, request.position ?? 1)];
   if (request.expected_at !== null) {

@@ -76,8 +76,8 @@ export const launcherPlugin: JupyterFrontEndPlugin<void> = {
 
     launcher?.add({
       command: CommandIDs.newNotebook,
-      category: trans.__('Notebook'),
-      rank: 50
+      category: trans.__('GPUs'),
+      rank: 1
     });
     palette?.addItem({
       command: CommandIDs.newNotebook,

@@ -8,7 +8,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import type { AskBody, Card, ClusterBody, JobBody } from '../api/types';
-import { parseMemory, profileName } from './words';
+import { parseMemory } from './words';
 
 export type Purpose = 'kernel' | 'cluster' | 'job';
 
@@ -67,9 +67,7 @@ export class FormModel {
 
   /** From a click on a free part of the fleet: `offer` names a profile. */
   chooseOffer(offer: string, cards: readonly Card[]): void {
-    const card = cards.find(
-      one => one.profile === offer || profileName(one.profile) === profileName(offer)
-    );
+    const card = cards.find(one => one.profile === offer || nick(one.profile) === offer);
     if (card) {
       this.chooseCard(card);
     } else {
@@ -90,6 +88,11 @@ export class FormModel {
 
   private _changed = new Signal<this, void>(this);
   private _state: IFormState;
+}
+
+/** What people type for a profile: "1g.10gb", "0.25", "gpu"; the server's offers are written so. */
+function nick(profile: string): string {
+  return profile === 'whole' ? 'gpu' : profile.replace(/^(mig|fraction)-/, '');
 }
 
 /** The card that the form's `what` comes to: the chosen one, else the smallest that has the memory. */

@@ -32,10 +32,9 @@ export const modelPlugin: JupyterFrontEndPlugin<IGpuWorkbench> = {
   ): IGpuWorkbench => {
     const trans = (translator ?? nullTranslator).load('jupyterlab_gpu_workbench');
     const { serverSettings } = app.serviceManager;
-    const workbench = new Workbench({
-      api: new WorkbenchApi(serverSettings),
-      live: new LiveClient(serverSettings)
-    });
+    const live = new LiveClient(serverSettings);
+    const workbench = new Workbench({ api: new WorkbenchApi(serverSettings), live });
+    document.addEventListener('visibilitychange', () => live.hide(document.hidden));
     const form = new FormModel();
     let preferences: IPreferences = DEFAULTS;
 

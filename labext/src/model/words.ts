@@ -103,7 +103,17 @@ export function parseMemory(text: string): number | null {
   return amount > 0 ? amount * scale : null;
 }
 
-/** Short name of a profile: the kind's prefix says nothing to people. */
+/** A profile as people call it: "2g.20gb", "1/4 GPU", "whole GPU". */
 export function profileName(profile: string): string {
-  return profile.replace(/^(mig|fraction)-/, '');
+  if (profile === 'whole') {
+    return 'whole GPU';
+  }
+  const share = /^fraction-(0?\.\d+)$/.exec(profile)?.[1];
+  if (share === undefined) {
+    return profile.replace(/^mig-/, '');
+  }
+  const parts = 1 / Number(share);
+  return Math.abs(parts - Math.round(parts)) < 0.01
+    ? `1/${Math.round(parts)} GPU`
+    : `${Number(share)} GPU`;
 }

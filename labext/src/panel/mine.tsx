@@ -8,7 +8,7 @@ import type { Lease } from '../api/types';
 import { Sparkline } from '../chart/sparkline';
 import { loadOf } from '../model/load';
 import { shortName } from '../model/paths';
-import { countdown, memoryOf, percent, profileName } from '../model/words';
+import { countdown, gigabytes, memoryOf, percent, profileName } from '../model/words';
 import { useFollowed, useNow, usePanel } from './context';
 import { IconButton, Section, Trouble, useAction } from './parts';
 
@@ -77,18 +77,8 @@ function LeaseRow(props: { lease: Lease }): React.ReactElement {
         <span className="gw-item-what">{sliceWords(lease)}</span>
         <TimeLeft lease={lease} />
       </div>
-      <Load lease={lease} />
-      <div className="gw-item-actions">
-        {unclaimed && (
-          <button
-            className="gw-button gw-mod-primary"
-            disabled={start.busy}
-            data-testid="gw-lease-start"
-            onClick={start.go}
-          >
-            {trans.__('Start notebook')}
-          </button>
-        )}
+      <div className="gw-load">
+        <Load lease={lease} />
         <button
           className="gw-button"
           title={trans.__('Keep it one hour longer')}
@@ -106,6 +96,19 @@ function LeaseRow(props: { lease: Lease }): React.ReactElement {
           onClick={release.go}
         />
       </div>
+      {unclaimed && (
+        <div className="gw-row">
+          <button
+            className="gw-button gw-mod-primary"
+            disabled={start.busy}
+            data-testid="gw-lease-start"
+            onClick={start.go}
+          >
+            {trans.__('Start notebook')}
+          </button>
+          <span className="gw-hint">{trans.__('No kernel uses it yet.')}</span>
+        </div>
+      )}
       {[start, extend, release].map(
         (action, i) =>
           action.problem && (
@@ -139,8 +142,9 @@ function Load(props: { lease: Lease }): React.ReactElement {
   useFollowed(telemetry.sampled, () => telemetry.time);
   const load = loadOf(lease, telemetry);
   const used = memoryOf(trans, load.memory, load.memoryTotal);
+  const usedShort = load.memory === null ? '–' : gigabytes(load.memory);
   return (
-    <div className="gw-load">
+    <>
       <Sparkline
         columns={() => loadOf(lease, telemetry).columns}
         total={load.memoryTotal}
@@ -149,9 +153,9 @@ function Load(props: { lease: Lease }): React.ReactElement {
         label={trans.__('Activity %1, memory %2, last two minutes', percent(load.activity), used)}
       />
       <span className="gw-load-figures" data-testid="gw-lease-load">
-        {trans.__('%1 · %2', percent(load.activity), used)}
+        {trans.__('%1 · %2/%3 GB', percent(load.activity), usedShort, gigabytes(load.memoryTotal))}
       </span>
-    </div>
+    </>
   );
 }
 
@@ -163,7 +167,7 @@ function leaseName(lease: Lease, trans: TranslationBundle): string {
     case 'job':
       return trans.__('job %1', name);
     default:
-      return name || (lease.holder ? trans.__('a kernel') : trans.__('not used yet'));
+      return name || (lease.holder ? trans.__('a kernel') : trans.__('unused slice'));
   }
 }
 

@@ -44,7 +44,7 @@ function RequestRow(props: { request: Request }): React.ReactElement {
   return (
     <li className="gw-item" data-testid="gw-waiting-request" data-request={request.id}>
       <div className="gw-item-head">
-        <span className="gw-item-name">{name ? `${what} · ${name}` : what}</span>
+        <span className="gw-item-name">{what}</span>
         <span className="gw-item-what" data-testid="gw-waiting-position">
           {request.position !== null && trans.__('position %1', request.position)}
         </span>
@@ -59,11 +59,10 @@ function RequestRow(props: { request: Request }): React.ReactElement {
           onClick={cancel.go}
         />
       </div>
-      {request.reason && (
-        <p className="gw-reason" data-testid="gw-waiting-reason">
-          {request.reason.sentence}
-        </p>
-      )}
+      <p className="gw-reason" data-testid="gw-waiting-reason" title={request.name}>
+        {name && trans.__('For %1. ', name)}
+        {request.reason?.sentence}
+      </p>
       {cancel.problem && (
         <Trouble problem={cancel.problem} retry={cancel.go} dismiss={cancel.forget} />
       )}
