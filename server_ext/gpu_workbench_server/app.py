@@ -165,7 +165,7 @@ class GpuWorkbenchApp(ExtensionApp):
             self._connection.withdraw()
         self.workbench.close()
         if self._hub is not None:
-            self._hub.close()
+            await self._hub.close()
         running, self._running = self._running, None
         if running is not None:
             await asyncio.get_running_loop().run_in_executor(None, running.close)

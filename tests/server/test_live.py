@@ -164,7 +164,7 @@ async def test_news_reach_only_those_who_may_see_the_object(jp_asyncio_loop: Any
     assert json.loads((await ana.has(1))[0])["data"] == {"state": "running"}
     await bo.has(1)
     assert len(ana.got) == len(bo.got) == 1
-    hub.close()
+    await hub.close()
 
 
 async def test_one_look_serves_all_windows_of_a_person_and_a_burst_is_one_look(
@@ -182,7 +182,7 @@ async def test_one_look_serves_all_windows_of_a_person_and_a_burst_is_one_look(
     for window in windows:
         assert json.loads((await window.has(1))[0])["data"] == {"step": 49}
     assert objects.looks == looks + 1
-    hub.close()
+    await hub.close()
 
 
 async def test_what_did_not_change_is_not_told_again(jp_asyncio_loop: Any) -> None:
@@ -197,7 +197,7 @@ async def test_what_did_not_change_is_not_told_again(jp_asyncio_loop: Any) -> No
     hub.tell(News("job", "j2", "ana"))
     assert json.loads((await ana.has(3))[2]) == {"type": "job", "data": 2}
     assert len(ana.got) == 3
-    hub.close()
+    await hub.close()
 
 
 async def test_a_slow_reader_keeps_the_newest_of_each_and_the_others_get_all(
@@ -216,7 +216,7 @@ async def test_a_slow_reader_keeps_the_newest_of_each_and_the_others_get_all(
     slow.gate.set()
     assert (await slow.has(2))[-1] == b"99", "the newest one comes last"
     assert quick.got == [b"%d" % number for number in range(100)]
-    hub.close()
+    await hub.close()
 
 
 async def test_news_come_before_samples_and_no_news_is_lost_to_a_slow_reader(
@@ -259,7 +259,7 @@ async def test_somebody_elses_request_that_leaves_the_queue_is_told_once_more(
     last = json.loads((await ana.has(2))[1])["data"]
     assert (last["state"], last["position"], last["user"]) == ("granted", None, "")
     hub.tell(News("request", "7", "bo", "granted"))
-    hub.close()
+    await hub.close()
 
 
 async def test_a_failing_look_is_logged_and_the_next_news_come_through(
@@ -285,4 +285,4 @@ async def test_a_failing_look_is_logged_and_the_next_news_come_through(
     objects.of["ana"]["j1"] = 1
     hub.tell(News("job", "j1", "ana"))
     await ana.has(1)
-    hub.close()
+    await hub.close()

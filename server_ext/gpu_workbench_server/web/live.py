@@ -42,6 +42,7 @@ class Watcher:
         self._events: dict[Key, bytes] = {}
         self._sample: bytes | None = None
         self._wake = asyncio.Event()
+        self._ended = False
 
     def event(self, message: Message) -> None:
         """Queue it, in place of an older one of the same object."""
@@ -67,12 +68,17 @@ class Watcher:
         return len(self._events) + (self._sample is not None)
 
     async def pump(self) -> None:
-        """Send until cancelled or until `send` raises."""
-        while True:
+        """Send until `end`, or until `send` raises."""
+        while not self._ended:
             await self._wake.wait()
             self._wake.clear()
-            while (data := self._next()) is not None:
+            while not self._ended and (data := self._next()) is not None:
                 await self._send(data)
+
+    def end(self) -> None:
+        """Nothing is sent any more."""
+        self._ended = True
+        self._wake.set()
 
     def _next(self) -> bytes | None:
         if self._events:
@@ -155,6 +161,7 @@ class Hub:
         if watcher not in self._watchers:
             return
         self._watchers.discard(watcher)
+        watcher.end()
         if not watcher.hidden:
             self._unwatch()
         if all(other.who != watcher.who for other in self._watchers):
@@ -168,12 +175,15 @@ class Hub:
         if watcher in self._watchers:
             (self._unwatch if hidden else self._watch)()
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """No news any more; every watcher ends."""
         self._closed = True
         if self._flush is not None:
             self._flush.cancel()
+            await asyncio.gather(self._flush, return_exceptions=True)
         for watcher in list(self._watchers):
             self.leave(watcher)
+        await asyncio.sleep(0)  # for those that wait to see it
 
     def _spread(self) -> None:
         with self._lock:
@@ -183,7 +193,7 @@ class Hub:
                 watcher.sample(data)
 
     def _wake(self) -> None:
-        if self._flush is None or self._flush.done():
+        if not self._closed and (self._flush is None or self._flush.done()):
             self._flush = self._loop.create_task(self._settle_and_flush())
 
     async def _settle_and_flush(self) -> None:

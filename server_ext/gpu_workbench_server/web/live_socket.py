@@ -17,8 +17,8 @@ from .live import Hub, Watcher
 from .routes import LIVE_RESOURCE
 
 HUB_SETTING = "gpu_workbench_hub"
-TRY_AGAIN = 1013
-"""WebSocket close code "try again later"."""
+GOING_AWAY, TRY_AGAIN = 1001, 1013
+"""WebSocket close codes."""
 
 
 class FromClient(msgspec.Struct, frozen=True):
@@ -77,6 +77,8 @@ class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
             await watcher.pump()
         except WebSocketClosedError:
             self.hub.leave(watcher)
+        else:
+            self.close(GOING_AWAY, "The server is stopping.")
 
     def on_message(self, message: str | bytes) -> None:
         try:
@@ -87,8 +89,6 @@ class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
             self.hub.hide(self.watcher, told.hidden)
 
     def on_close(self) -> None:
-        if self._pump is not None:
-            self._pump.cancel()
         if self.watcher is not None:
             self.hub.leave(self.watcher)
 
