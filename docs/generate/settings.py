@@ -10,6 +10,7 @@ from typing import Any
 import markdown
 from traitlets.config import Configurable
 
+from gpu_workbench.provisioner import SliceProvisioner
 from gpu_workbench_server.app import GpuWorkbenchApp
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,12 +25,15 @@ SCHEMA = ROOT / "labext/schema/plugin.json"
 def page() -> str:
     return markdown.page(
         "Settings",
-        "Who runs the server sets the first table, who sits in front of JupyterLab the second; "
-        "the third is what our processes tell each other.",
+        "Who runs the server sets the first two, who sits in front of JupyterLab the third; "
+        "the last is what our processes tell each other.",
         "## Server",
         "In a Jupyter configuration file (`c.GpuWorkbenchApp.lease_ttl = 120`) or on the command "
         "line (`--GpuWorkbenchApp.lease_ttl=120`). Durations are seconds, limits GPU units.",
         markdown.table(["setting", "type", "default", "what it does"], traits(GpuWorkbenchApp)),
+        "## Kernel spec",
+        "In `metadata.kernel_provisioner.config` of a `kernel.json`, without the class's name.",
+        markdown.table(["setting", "type", "default", "what it does"], traits(SliceProvisioner)),
         "## JupyterLab",
         "In JupyterLab's settings editor, under “GPU Workbench”.",
         markdown.table(["setting", "type", "default", "what it does"], lab_settings()),

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from gpu_workbench.provisioner import SliceProvisioner
 from gpu_workbench_server.app import GpuWorkbenchApp
 from gpu_workbench_server.errors import all_errors
 from gpu_workbench_server.web.routes import LIVE_PATH, OPENAPI_PATH, ROUTES
@@ -49,9 +50,11 @@ def test_every_error_code_is_in_the_reference() -> None:
     assert {error.code for error in all_errors()} <= mentioned("errors.md")
 
 
-def test_every_setting_of_the_server_is_in_the_reference() -> None:
-    own = {f"GpuWorkbenchApp.{name}" for name in GpuWorkbenchApp.class_own_traits(config=True)}
-    assert own <= mentioned("settings.md")
+@pytest.mark.parametrize("configurable", [GpuWorkbenchApp, SliceProvisioner])
+def test_every_setting_of_the_server_is_in_the_reference(configurable) -> None:
+    own = configurable.class_own_traits(config=True)
+    assert own
+    assert {f"{configurable.__name__}.{name}" for name in own} <= mentioned("settings.md")
 
 
 def test_every_setting_of_jupyterlab_is_in_the_reference() -> None:
