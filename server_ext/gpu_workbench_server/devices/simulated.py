@@ -138,7 +138,7 @@ def _slice_reading(one: Slice, uses: Sequence[tuple[_Use, int]]) -> SliceReading
     memory = round(sum(use.memory_bytes / over for use, over in uses))
     return SliceReading(
         slice_id=one.id,
-        activity=min(1.0, sum(known)) if known or not uses else None,
+        activity=min(1.0, sum(known, 0.0)) if known or not uses else None,
         memory_bytes=min(one.memory_bytes, memory),
     )
 
@@ -155,7 +155,7 @@ def _gpu_reading(gpu: Gpu, slices: Sequence[tuple[Slice, SliceReading]]) -> GpuR
     ]
     if slices and not known:
         return GpuReading(gpu.uuid, memory_bytes=memory)
-    busy = min(1.0, sum(known))
+    busy = min(1.0, sum(known, 0.0))
     return GpuReading(
         uuid=gpu.uuid,
         activity=round(busy, 4),
