@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .cluster import cluster, clusters
     from .errors import GpuWorkbenchError
     from .leases import attach, leases, release, request
-    from .magics import load_ipython_extension
+    from .magics import load_ipython_extension as load_ipython_extension
     from .status import status
     from .training import jobs, launch, log
     from .widgets.monitor import monitor

@@ -27,6 +27,6 @@ def gpu(line: str, cell: str) -> None:
 
     from .leases import request
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call]
     with request(line.strip() or "gpu", name="a cell"):
         shell.run_cell(cell)

@@ -1,9 +1,10 @@
 """A kernel with a lease: claimed before it starts, kept over restarts, given back at its end.
 
 Runs in the Jupyter server (or under nbclient) and talks to the broker over HTTP, in threads: the
-server that answers may be the one whose loop we are on. Jupyter calls `cleanup` neither when a start
-fails, nor after the fifth crash, nor when it is killed. The first two are handled here; for the rest
-the lease's holder (pid and start time) and its time-to-live are the truth, and they are the broker's.
+server that answers may be the one whose loop we are on. Jupyter calls `cleanup` neither when a
+start fails, nor after the fifth crash, nor when it is killed. The first two are handled here; for
+the rest the lease's holder (pid and start time) and its time-to-live are the truth, and they are
+the broker's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import psutil
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Float, Unicode
 
 from . import protocol as wire

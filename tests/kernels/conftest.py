@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,9 @@ from tests.support.waiting import wait_for
 
 @pytest.fixture(scope="session")
 def session_workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
-    with LabServer(tmp_path_factory.mktemp("workbench")) as server:
+    # Jupyter looks after its kernels every 3 s; here it is quicker to give one up.
+    quick = {"KernelRestarter": {"time_to_dead": 0.5}}
+    with LabServer(tmp_path_factory.mktemp("workbench"), config=quick) as server:
         yield server
 
 
@@ -44,6 +45,7 @@ def point_here(server: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(server.runtime_dir))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(server.data_dir))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     monkeypatch.setattr(client, "_default", None)
 
 
@@ -71,7 +73,3 @@ def lease_of(server: LabServer, kernel_id: str) -> dict[str, Any] | None:
         if lease["holder"] and lease["holder"]["id"] == kernel_id:
             return lease
     return None
-
-
-def notebooks(server: LabServer) -> Path:
-    return server.notebooks

@@ -29,7 +29,8 @@ from .waiting import wait_for
 REPOSITORY = Path(__file__).resolve().parents[2]
 API = "gpu-workbench/api/v1"
 # Tests don't want to wait, nor to use the machine's real GPUs.
-_QUICK = {"devices": "simulated", "lease_ttl": 15, "grace_seconds": 2.0, "tick_seconds": 0.3}
+# The grace is longer than Jupyter's restarter takes to notice a dead kernel (3 s).
+_QUICK = {"devices": "simulated", "lease_ttl": 15, "grace_seconds": 5.0, "tick_seconds": 0.3}
 _FOREIGN = ("JUPYTER", "JPY_", "GPU_WORKBENCH", "IPYTHON", "CUDA_", "PYTEST")
 
 
@@ -70,6 +71,7 @@ class LabServer:
         self.workbench = _QUICK | (workbench or {})
         self.config = config or {}
         self.process: subprocess.Popen[bytes] | None = None
+        self._trouble: Exception | None = None
         self.env = self._environment() | (env or {})
         for folder in (self.notebooks, self.data_dir, self.runtime_dir, root / "home"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -101,16 +103,21 @@ class LabServer:
                 cwd=self.root,
                 start_new_session=True,
             )
-        wait_for(self._answers, seconds, f"server up\n{self.log_file}")
+        try:
+            wait_for(self._answers, seconds, "server up")
+        except AssertionError as late:
+            self.stop()
+            raise AssertionError(f"{late}\n{self._trouble}\n{self.log_tail()}") from None
         return self
 
     def _answers(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:
-            raise AssertionError(f"the server ended:\n{self.log_tail()}")
+            raise AssertionError("the server ended")
         try:
             self.api("GET", "status", timeout=5)
-        except (OSError, HttpError):
+        except (OSError, HttpError) as trouble:
+            self._trouble = trouble
             return False
         return True
 
@@ -191,8 +198,12 @@ class LabServer:
 
     # --- kernels ------------------------------------------------------------------------------
 
-    def start_kernel(self, name: str = "gpu-slice", path: str = "notebook.ipynb") -> dict[str, Any]:
-        """Open a session as JupyterLab does for a notebook; returns the kernel's model."""
+    def start_kernel(self, name: str = "gpu-slice", path: str | None = None) -> dict[str, Any]:
+        """Open a session as JupyterLab does for a notebook; returns the kernel's model.
+
+        None makes up a path: for one that is known, Jupyter answers with the kernel it has.
+        """
+        path = path or f"notebook-{secrets.token_hex(4)}.ipynb"
         session = self.jupyter(
             "POST",
             "sessions",
@@ -221,6 +232,8 @@ class LabServer:
             "JUPYTER_RUNTIME_DIR": str(self.runtime_dir),
             "JUPYTERLAB_SETTINGS_DIR": str(self.root / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(self.root / "workspaces"),
+            # What lies in our own directories goes before what is installed.
+            "JUPYTER_PREFER_ENV_PATH": "0",
             "IPYTHONDIR": str(self.root / "ipython"),
             "PYTHONPATH": os.pathsep.join(paths),
         }

@@ -1,0 +1,33 @@
+"""Running code in a server's kernel, through the connection file that the kernel has."""
+
+from __future__ import annotations
+
+from jupyter_client.blocking.client import BlockingKernelClient
+
+from tests.support.lab import LabServer
+
+
+def run_in_kernel(server: LabServer, kernel_id: str, code: str, seconds: float = 60.0) -> str:
+    """Run code and return what it printed; AssertionError where it raises."""
+    client = BlockingKernelClient()
+    client.load_connection_file(str(server.runtime_dir / f"kernel-{kernel_id}.json"))
+    client.start_channels()
+    printed: list[str] = []
+    try:
+        client.wait_for_ready(timeout=seconds)
+        reply = client.execute_interactive(
+            code, timeout=seconds, output_hook=lambda message: _take(message, printed)
+        )
+    finally:
+        client.stop_channels()
+    assert reply["content"]["status"] == "ok", reply["content"]
+    return "".join(printed)
+
+
+def _take(message: dict[str, object], printed: list[str]) -> None:
+    content = message["content"]
+    assert isinstance(content, dict)
+    if message["msg_type"] == "stream":
+        printed.append(content["text"])
+    elif message["msg_type"] == "execute_result":
+        printed.append(content["data"]["text/plain"])
