@@ -229,7 +229,7 @@ def test_a_killed_rank_is_seen_with_its_signal_and_its_last_step(run: Run) -> No
 
 
 def test_a_killed_rank_is_started_again_where_restarts_are_left(run: Run) -> None:
-    ranks = run.start(script=FOR_EVER, args=["120"], max_restarts=1).stepping()["ranks"]
+    ranks = run.start(script=FOR_EVER, args=["60"], max_restarts=1).stepping()["ranks"]
     os.kill(ranks[0]["pid"], signal.SIGKILL)
     status = run.ended()
     assert (status["state"], status["attempt"]) == ("succeeded", 1), status
