@@ -1,16 +1,24 @@
-"""Commands: of JupyterLab's palette, read from the extension's source, and of the command line."""
+"""Commands: of JupyterLab's palette (read from the extension's source), and of a notebook."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from pathlib import Path
 
 import markdown
 
+import gpu_workbench as gw
+from gpu_workbench import magics as magic_module
+
 LABEXT = Path(__file__).resolve().parents[2] / "labext"
 IDS = re.compile(r"(\w+): '(gpu-workbench:[\w-]+)'")
 ADDED = re.compile(r"addCommand\(\s*CommandIDs\.(\w+),")
+MAGIC = re.compile(
+    r'register_magic_function\((\w+), magic_kind="(cell|line)", magic_name="(\w+)"\)'
+)
+MARKS = {"cell": "%%", "line": "%"}
 WORDS = re.compile(r"trans\.__\(\s*(?:'([^']*)'|\"([^\"]*)\")")
 
 
@@ -20,7 +28,27 @@ def page() -> str:
         "Everything that the panel does can be done from the palette (category “GPUs”), and other "
         "extensions may execute it by its id.",
         markdown.table(["id", "in the palette", "shortcut"], palette()),
+        "## In a notebook",
+        "`import gpu_workbench as gw`; the magics come with `%load_ext gpu_workbench`.",
+        markdown.table(["name", "what it does"], [*notebook(), *magics()]),
     )
+
+
+def notebook() -> list[tuple[str, ...]]:
+    """(name, first line of its docstring) of everything that the package offers."""
+    return [(markdown.code(f"gw.{n}"), first_line(getattr(gw, n))) for n in sorted(gw.__all__)]
+
+
+def magics() -> list[tuple[str, ...]]:
+    """(name, first line of its docstring) of every magic that the extension registers."""
+    return [
+        (markdown.code(f"{MARKS[kind]}{name}"), first_line(getattr(magic_module, function)))
+        for function, kind, name in MAGIC.findall(Path(magic_module.__file__).read_text())
+    ]
+
+
+def first_line(thing: object) -> str:
+    return (inspect.getdoc(thing) or "").splitlines()[0]
 
 
 def palette() -> list[tuple[str, ...]]:
