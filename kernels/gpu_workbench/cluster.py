@@ -7,6 +7,7 @@ but its id and asks the server. Dask itself is imported only when a client is ma
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from types import TracebackType
@@ -64,6 +65,7 @@ def cluster(
             threads_per_worker=threads_per_worker,
             host_memory_bytes=host_memory,
             python=sys.executable,
+            cwd=os.getcwd(),
             idle_seconds=None if idle_minutes is None else round(idle_minutes * 60),
         )
         handle = ClusterHandle(client.call("POST", "clusters", new, returns=wire.Cluster), client)

@@ -304,6 +304,8 @@ class NewCluster(_Wire, frozen=True, kw_only=True):
     """Per worker; None divides the host's memory by rule."""
     python: str | None = None
     """Interpreter to run it with; None is the server's own. Kernels pass their own."""
+    cwd: str | None = None
+    """Where its workers run and import from; kernels pass their own. None is a place of its own."""
     idle_seconds: int | None = None
 
 

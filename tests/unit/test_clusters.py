@@ -249,6 +249,8 @@ def test_what_is_over_can_not_be_stopped(state: str) -> None:
         {"python": "python3"},
         {"python": "/no/such/python"},
         {"python": "/etc"},
+        {"cwd": "notebooks"},
+        {"cwd": "/no/such/place"},
     ],
     ids=lambda one: f"{next(iter(one.items()))}"[:40],
 )

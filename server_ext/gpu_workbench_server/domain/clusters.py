@@ -36,6 +36,7 @@ class ClusterRecord:
     python: str
     idle_seconds: int | None
     created_at: float
+    cwd: str | None = None
     state: ClusterState = "waiting"
     message: str = ""
     leased: bool = False

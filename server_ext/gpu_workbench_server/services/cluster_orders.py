@@ -29,6 +29,11 @@ def check(new: wire.NewCluster) -> None:
             raise BadRequest(
                 "A cluster's name is 1 to 100 printable characters.", "Leave it out to get one."
             )
+    if new.cwd is not None and not (Path(new.cwd).is_absolute() and Path(new.cwd).is_dir()):
+        raise BadRequest(
+            f"{new.cwd} is not a directory of this server's machine.",
+            "Give its absolute path, or leave it out.",
+        )
     if new.python is not None and not _runnable(new.python):
         raise BadRequest(
             f"{new.python} is not a Python interpreter that this server can start.",

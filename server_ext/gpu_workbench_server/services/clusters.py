@@ -118,6 +118,7 @@ class Clusters:
                 python=new.python or self._python,
                 idle_seconds=self._idle_seconds if new.idle_seconds is None else new.idle_seconds,
                 created_at=self._clock.now(),
+                cwd=new.cwd,
                 message="asking for its slices",
             )
             try:
@@ -264,8 +265,10 @@ class Clusters:
             "CUDA_VISIBLE_DEVICES": "",
         }
         argv = (record.python, "-m", "gpu_workbench.holders.dask_cluster", str(files.path))
+        # Where the notebook is, so that what it imports from beside it is found by workers, too.
+        cwd = Path(record.cwd) if record.cwd and Path(record.cwd).is_dir() else None
         try:
-            ref = self._engine.submit(ProcessSpec(record.id, argv, environment, files.path))
+            ref = self._engine.submit(ProcessSpec(record.id, argv, environment, files.path, cwd))
         except OSError as error:
             why = f"{record.python} could not be started: {error}"
             self._finish(Step(replace(record, state="failed", message=why), "finish"))

@@ -1,0 +1,208 @@
+"""`gw.cluster` with real Dask on a real server: start, use, scale, close, and what goes wrong."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from distributed import Client
+
+import gpu_workbench as gw
+from gpu_workbench.cluster import ClusterHandle
+from gpu_workbench.errors import GpuWorkbenchError
+from tests.kernels.conftest import give_everything_back
+from tests.support.lab import LabServer
+from tests.support.waiting import wait_for
+
+
+@pytest.fixture
+def server(here: LabServer) -> Iterator[LabServer]:
+    """The session's server as `gw` finds it; no cluster is left on it."""
+    yield here
+    for one in here.api("GET", "clusters")["clusters"]:
+        here.api("DELETE", f"clusters/{one['id']}")
+    give_everything_back(here)
+
+
+def where(_: int) -> dict[str, Any]:
+    """What a task sees of its worker's slice."""
+    names = ("GPU_WORKBENCH_SLICES", "GPU_WORKBENCH_MEMORY_BYTES", "CUDA_VISIBLE_DEVICES")
+    return {name: os.environ.get(name) for name in names} | {"pid": os.getpid()}
+
+
+def processes(cluster: ClusterHandle, server: LabServer) -> list[psutil.Process]:
+    """The cluster's own process and all that it started."""
+    lease = server.api("GET", f"leases/{cluster.status.lease_id}")
+    root = psutil.Process(lease["holder"]["pid"])
+    return [root, *root.children(recursive=True)]
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.timeout(120)
+def test_each_worker_runs_on_a_slice_of_its_own_until_all_is_given_back(server: LabServer) -> None:
+    with gw.cluster(workers=2, per_worker="1g.10gb", name="flights") as cluster:
+        lease = server.api("GET", f"leases/{cluster.status.lease_id}")
+        slices = {one["id"] for one in lease["slices"]}
+        client = cluster.get_client()
+        seen = client.gather(client.map(where, range(16), pure=False, resources={"GPU": 1}))
+        assert {one["GPU_WORKBENCH_SLICES"] for one in seen} == slices
+        assert {one["GPU_WORKBENCH_MEMORY_BYTES"] for one in seen} == {str(10 << 30)}
+        assert {one["CUDA_VISIBLE_DEVICES"] for one in seen} == {""}
+        by_pid = {one.pid: one.slice_id for one in cluster.workers}
+        assert all(by_pid[one["pid"]] == one["GPU_WORKBENCH_SLICES"] for one in seen)
+        all_of_it = processes(cluster, server)
+    assert cluster.state == "ended"
+    assert server.leases() == []
+    assert not [one for one in all_of_it if alive(one)]
+
+
+@pytest.mark.timeout(120)
+def test_a_module_beside_the_notebook_and_a_file_are_found_by_workers(
+    server: LabServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beside_notebook.py").write_text("def read(p): return open(p).read()")
+    (tmp_path / "data.txt").write_text("12 flights")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    read = importlib.import_module("beside_notebook").read
+    with gw.cluster(workers=1, per_worker="1g.10gb") as cluster:
+        assert cluster.get_client().submit(read, "data.txt").result() == "12 flights"
+
+
+@pytest.mark.timeout(120)
+def test_nobody_else_can_reach_it(server: LabServer) -> None:
+    with gw.cluster(workers=1, per_worker="1g.10gb") as cluster:
+        listening = [
+            one.laddr.ip
+            for process in processes(cluster, server)
+            for one in process.net_connections("inet")
+            if one.status == psutil.CONN_LISTEN
+        ]
+        assert set(listening) == {"127.0.0.1"}
+        files = [Path(one) for one in (cluster.status.security or {}).values()]
+        assert len(files) == 3
+        for one in [*files, files[0].parent]:
+            assert stat.S_IMODE(one.stat().st_mode) & 0o077 == 0, one
+        with pytest.raises((OSError, ValueError, TypeError)):
+            Client(cluster.scheduler_address.replace("tls", "tcp"), timeout=2)
+    assert not [one for one in files if one.exists()], "its keys are gone with it"
+
+
+@pytest.mark.timeout(120)
+def test_a_cell_that_is_run_again_takes_up_the_same_cluster(server: LabServer) -> None:
+    first = gw.cluster(workers=1, per_worker="1g.10gb", name="flights")
+    again = gw.cluster(workers=1, per_worker="1g.10gb", name="flights")
+    by_name = gw.cluster(name="flights")
+    assert first.id == again.id == by_name.id == gw.clusters()[0].id
+    by_name.close()
+    with pytest.raises(GpuWorkbenchError) as error:
+        gw.cluster(name="flights")
+    assert error.value.code == "not_found"
+
+
+@pytest.mark.timeout(120)
+def test_scaling_down_keeps_results_and_scaling_up_uses_the_slice_again(server: LabServer) -> None:
+    with gw.cluster(workers=2, per_worker="1g.10gb") as cluster:
+        client = cluster.get_client()
+        kept = client.map(lambda x: x * x, range(8))
+        client.gather(kept)
+        assert len(cluster.scale(1).workers) == 1
+        assert client.gather(kept) == [x * x for x in range(8)]
+        assert len(cluster.scale(2).workers) == 2
+        with pytest.raises(GpuWorkbenchError) as error:
+            cluster.scale(3)
+        assert error.value.code == "refused" and "workers=3" in error.value.hint
+
+
+@pytest.mark.timeout(120)
+def test_a_killed_worker_is_replaced_on_its_slice(server: LabServer) -> None:
+    with gw.cluster(workers=1, per_worker="1g.10gb") as cluster:
+        (before,) = cluster.workers
+        assert before.pid is not None
+        os.kill(before.pid, signal.SIGKILL)
+
+        def back() -> bool:
+            return [one.state for one in cluster.workers if one.pid != before.pid] == ["running"]
+
+        wait_for(back, 30, "another worker is there")
+        assert cluster.workers[0].slice_id == before.slice_id and cluster.state == "running"
+        assert cluster.get_client().submit(sum, [1, 2]).result(timeout=20) == 3
+
+
+@pytest.mark.timeout(120)
+def test_nobody_uses_it_so_it_ends_and_says_so(server: LabServer) -> None:
+    cluster = gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=1 / 60)
+    client = cluster.get_client()  # being connected is no use
+    wait_for(lambda: cluster.state == "ended", 30, "it has idled out")
+    assert cluster.status.message == "ended after 1 s without a task"
+    wait_for(lambda: server.leases() == [], 10)
+    client.close(timeout=1)
+    with pytest.raises(GpuWorkbenchError) as error:
+        cluster.get_client()
+    assert "without a task" in error.value.message
+
+
+@pytest.mark.timeout(120)
+def test_a_task_that_runs_keeps_it(server: LabServer) -> None:
+    with gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=1 / 60) as cluster:
+        assert cluster.get_client().submit(time.sleep, 4).result() is None
+
+
+@pytest.mark.timeout(120)
+def test_interrupting_the_wait_cancels_it(
+    server: LabServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.api("POST", "requests", {"what": "1g.10gb", "count": 2})
+    shown: list[str] = []
+
+    def interrupt() -> None:
+        wait_for(lambda: any("waiting" in one for one in seen()), 20)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def seen() -> list[str]:
+        shown.append(capsys.readouterr().out)
+        return shown
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        gw.cluster(workers=2, per_worker="1g.10gb", name="late")
+    thread.join()
+    text = "".join(seen())
+    assert "waiting" in text and "position 1" in text and "was cancelled" in text
+    wait_for(lambda: server.api("GET", "requests")["requests"] == [], 5)
+    assert gw.clusters()[0].state == "ended"
+
+
+@pytest.mark.timeout(60)
+def test_what_can_not_be_had_is_said_at_once(server: LabServer) -> None:
+    with pytest.raises(GpuWorkbenchError) as error:
+        gw.cluster(workers=50, per_worker="1g.10gb")
+    assert error.value.code == "never_fits" and error.value.hint
+    with pytest.raises(GpuWorkbenchError) as error:
+        gw.cluster(workers=0)
+    assert error.value.code == "bad_request"
+
+
+@pytest.mark.timeout(60)
+def test_it_looks_like_something_in_text_and_in_html(server: LabServer) -> None:
+    cluster = gw.cluster(workers=1, per_worker="1g.10gb", name="<b>bold</b>", wait=False)
+    assert "<b>bold</b>" in repr(cluster) and "1g.10gb" in repr(cluster)
+    assert "&lt;b&gt;bold" in cluster._repr_html_() and "<b>bold" not in cluster._repr_html_()
+    cluster.close()
+    assert "ended" in repr(cluster)
