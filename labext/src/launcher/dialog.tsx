@@ -7,7 +7,7 @@ import React from 'react';
 
 import { CardsModel } from '../model/cards';
 import type { IFormState } from '../model/form';
-import { FormModel, faultyField, fittingCard } from '../model/form';
+import { FormModel, faultyField, fittingCard, resolved } from '../model/form';
 import { units } from '../model/words';
 import type { Workbench } from '../model/workbench';
 import { useFollowed } from '../panel/context';
@@ -27,7 +27,7 @@ export class SliceQuestion extends ReactWidget implements Dialog.IBodyWidget<IFo
   }
 
   getValue(): IFormState {
-    return this.form.state;
+    return resolved(this.form.state, this.cards.cards);
   }
 
   override dispose(): void {

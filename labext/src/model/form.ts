@@ -108,9 +108,19 @@ export function fittingCard(state: IFormState, cards: readonly Card[]): Card | n
   if (wanted === null) {
     return null;
   }
+  // Of two slices with the same memory, the one that is free beats the one that costs less.
+  const wait = (card: Card): number => WHEN.indexOf(card.when);
   const fits = cards.filter(card => card.memory_gb >= wanted);
-  fits.sort((a, b) => a.memory_gb - b.memory_gb || a.units - b.units);
+  fits.sort((a, b) => a.memory_gb - b.memory_gb || wait(a) - wait(b) || a.units - b.units);
   return fits[0] ?? null;
+}
+
+const WHEN: readonly Card['when'][] = ['now', 'queued', 'over_limit', 'never'];
+
+/** The form with the profile that its cards show as chosen: what is asked for is what was seen. */
+export function resolved(state: IFormState, cards: readonly Card[] | null): IFormState {
+  const card = fittingCard(state, cards ?? []);
+  return card ? { ...state, profile: card.profile, pool: card.pool } : state;
 }
 
 /** What of the form can't be sent, as the name of its field; null when all can. */
@@ -153,13 +163,15 @@ export function clusterBody(state: IFormState): ClusterBody {
   };
 }
 
-export function jobBody(state: IFormState): JobBody {
+/** @param cwd the folder a relative script lies in, absolute or with "~" */
+export function jobBody(state: IFormState, cwd: string): JobBody {
   return {
     ranks: state.count,
     per_rank: whatOf(state),
     seconds: state.seconds,
     script: state.script.trim(),
     args: splitArgs(state.args),
+    cwd,
     ...(state.name.trim() ? { name: state.name.trim() } : {})
   };
 }

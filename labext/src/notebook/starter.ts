@@ -43,6 +43,11 @@ export class NotebookStarter {
     workbench.requests.changed.connect(() => this.onQueue());
   }
 
+  /** The folder for new notebooks: the one the file browser shows. */
+  get folder(): string {
+    return this.options.folder();
+  }
+
   /**
    * Ask as the form says; a notebook opens now, or when the request is granted. Rejects with
    * `ApiError`, and leaves no new file behind then.
@@ -74,8 +79,7 @@ export class NotebookStarter {
 
   /** Open a notebook on a lease that no kernel has taken yet. */
   async startOn(lease: Lease, folder?: string): Promise<void> {
-    const path = lease.name && (await this.exists(lease.name)) ? lease.name : null;
-    await this.open(path ?? (await this.create(folder)));
+    await this.open(lease.name ? await this.ensure(lease.name) : await this.create(folder));
   }
 
   /** Show the notebook whose kernel holds a lease. */
@@ -118,13 +122,16 @@ export class NotebookStarter {
     return (await contents.newUntitled({ type: 'notebook', path })).path;
   }
 
-  private async exists(path: string): Promise<boolean> {
+  /** The lease waits for this path and no other: where there is no file, it is made. */
+  private async ensure(path: string): Promise<string> {
+    const { contents } = this.options;
     try {
-      await this.options.contents.get(path, { content: false });
-      return true;
+      await contents.get(path, { content: false });
     } catch {
-      return false;
+      const content = { cells: [], metadata: {}, nbformat: 4, nbformat_minor: 5 };
+      await contents.save(path, { type: 'notebook', format: 'json', content });
     }
+    return path;
   }
 
   /** Delete a notebook that we made, if it is still as empty as we made it. */

@@ -3,6 +3,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ILabShell, ILayoutRestorer } from '@jupyterlab/application';
 import { ICommandPalette, IThemeManager } from '@jupyterlab/apputils';
+import { PageConfig } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
@@ -11,7 +12,7 @@ import { insertClient, stopCluster } from '../cluster/plugin';
 import { openLogs, stopJob } from '../job/plugin';
 import { outcome } from '../launcher/outcome';
 import { CardsModel } from '../model/cards';
-import { clusterBody, jobBody } from '../model/form';
+import { clusterBody, jobBody, resolved } from '../model/form';
 import { confirmRelease } from '../talk';
 import { CommandIDs, IGpuWorkbench, INotebooks } from '../tokens';
 import type { IActions, IFocus } from './context';
@@ -36,11 +37,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('jupyterlab_gpu_workbench');
     const { workbench, form, preferences } = gpu;
     const focus = new Focus();
+    const cards = new CardsModel(workbench, form);
     const panel = new WorkbenchPanel({
       workbench,
       form,
-      cards: new CardsModel(workbench, form),
-      actions: actionsOf(app, gpu, notebooks, trans),
+      cards,
+      actions: actionsOf(app, gpu, notebooks, cards, trans),
       current: notebooks.current,
       focus,
       preferences,
@@ -88,13 +90,14 @@ function actionsOf(
   app: JupyterFrontEnd,
   gpu: IGpuWorkbench,
   notebooks: INotebooks,
+  cards: CardsModel,
   trans: TranslationBundle
 ): IActions {
   const { workbench, form } = gpu;
   const { starter, current } = notebooks;
   return {
     submit: async () => {
-      const { state } = form;
+      const state = resolved(form.state, cards.cards);
       switch (state.purpose) {
         case 'kernel': {
           const request = await starter.ask(state);
@@ -105,7 +108,7 @@ function actionsOf(
           return trans.__('Cluster %1: %2', cluster.name, cluster.message || cluster.state);
         }
         case 'job': {
-          const job = await workbench.startJob(jobBody(state));
+          const job = await workbench.startJob(jobBody(state, folderOnServer(starter.folder)));
           return trans.__('Job %1: %2', job.name, job.message || job.state);
         }
       }
@@ -129,4 +132,10 @@ function actionsOf(
       await app.commands.execute('settingeditor:open', { query: 'GPU Workbench' });
     }
   };
+}
+
+/** A folder as the file browser names it, as a path on the server's machine. */
+function folderOnServer(folder: string): string {
+  const root = PageConfig.getOption('serverRoot') || '~';
+  return folder ? `${root.replace(/\/$/, '')}/${folder}` : root;
 }
