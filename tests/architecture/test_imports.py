@@ -29,8 +29,8 @@ MAY = {
     "cli": SERVICES,
     "simulate": SERVICES,
 }
-# The composition root, in two halves, and the hub service's.
-ROOTS = {"app", "compose", "hub.main"}
+# The composition root, in two halves, the hub service's, and the command line's.
+ROOTS = {"app", "compose", "hub.main", "cli.outside"}
 KNOW_EVERYBODY = ROOTS | {"__init__"}
 # The wire types are the one module that both sides share.
 SHARED = "gpu_workbench.protocol"
