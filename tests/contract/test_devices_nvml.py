@@ -163,6 +163,10 @@ METRICS = [
     "nvmlDeviceGetCpuAffinity",
     "nvmlDeviceGetP2PStatus",
     "nvmlGpmQueryDeviceSupport",
+    "nvmlGpmSampleAlloc",
+    "nvmlGpmSampleGet",
+    "nvmlGpmMigSampleGet",
+    "nvmlGpmMetricsGet",
     "nvmlDeviceGetName",
 ]
 
@@ -177,6 +181,7 @@ def test_no_metric_is_required(devices_nvml: NvmlRig, code: int) -> None:
         Held(2, (slice_of(cut, "mig-1g.10gb", "b"),), {}),
     ]
     for refused in [*([one] for one in METRICS), METRICS]:
+        rig.backend.close()  # so that nothing is known from before
         rig.driver.refuse = dict.fromkeys(refused, code)
         rig.write()
         assert len(rig.backend.inventory()) == 2

@@ -126,9 +126,9 @@ def test_who_comes_to_watch_gets_a_sample_at_once() -> None:
         wait_for(lambda: bench.sent)
         seen = len(bench.sent)
         bench.telemetry.watch()
-        wait_for(lambda: len(bench.sent) > seen, seconds=2.0)
+        wait_for(lambda: len(bench.sent) > seen, seconds=4.5, what="a sample before its time")
         reads = bench.devices.reads
-        wait_for(lambda: bench.devices.reads >= reads + 3, seconds=4.0, what="2 samples a second")
+        wait_for(lambda: bench.devices.reads >= reads + 3, seconds=12.0, what="2 a second")
     finally:
         bench.telemetry.stop()
     reads = bench.devices.reads

@@ -7,13 +7,10 @@ the rest goes on. Knows leases only as what to attribute processes to.
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pynvml
 
 from ..domain.fleet import Gpu
@@ -24,22 +21,9 @@ from ..ports import DeviceProcess, GpuReading, Held, Reading, SliceReading
 from ..procscan import EnvironScanner
 from .gpm import Gpm
 from .nvml_inventory import Device, read_devices
-from .nvml_library import GpuLost, NvmlLibrary, ask, ask_list
+from .nvml_library import GpuLost, NvmlLibrary, ask
+from .nvml_processes import is_mps_server, is_on, list_processes, process_activity, slice_of
 from .processes import Owner, ProcessTable
-
-_MPS_SERVER = "nvidia-cuda-mps-server"
-"""Stays on the GPU as long as MPS runs, whoever uses it."""
-_UTILISATION_WINDOW_US = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class _OnDevice:
-    """A process as NVML lists it; `gi` None outside MIG."""
-
-    pid: int
-    memory_bytes: int | None
-    gi: int | None
-    graphics: bool
 
 
 class NvmlBackend:
@@ -120,14 +104,14 @@ class NvmlBackend:
                 if device is None or device.gpu.health == "lost":
                     continue
                 try:
-                    listed = list(_list_processes(device))
+                    listed = list(list_processes(device))
                 except GpuLost:
                     continue
                 for process in listed:
                     exclusive = one.kind != "fraction" and not process.graphics
-                    if not _is_on(one, process, device):
+                    if not is_on(one, process, device):
                         continue
-                    if process.pid in owners or (exclusive and not _is_mps_server(process.pid)):
+                    if process.pid in owners or (exclusive and not is_mps_server(process.pid)):
                         found.add(process.pid)
             return sorted(found)
 
@@ -181,12 +165,12 @@ class NvmlBackend:
     def _read_processes(
         self, device: Device, here: Sequence[tuple[int, Slice]], owners: dict[int, Owner]
     ) -> list[DeviceProcess]:
-        listed = list(_list_processes(device))
-        busy = _process_activity(device.handle) if listed and not device.gpu.mig else None
+        listed = list(list_processes(device))
+        busy = process_activity(device.handle) if listed and not device.gpu.mig else None
         found: list[DeviceProcess] = []
         for process in listed:
             owner = owners.get(process.pid)
-            one = _slice_of(process, device, here, owner)
+            one = slice_of(process, device, here, owner)
             instance = device.instances.get(-1 if process.gi is None else process.gi)
             found.append(
                 DeviceProcess(
@@ -208,67 +192,3 @@ def _used_bytes(handle: Any) -> int | None:
     if memory is None:
         memory = ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
     return None if memory is None else int(memory.used)
-
-
-def _list_processes(device: Device) -> Iterator[_OnDevice]:
-    """Compute, MPS and graphics processes, each once per MIG instance.
-
-    The GPU's own lists need privileges where MIG is on; each instance's list does not.
-    """
-    seen: set[tuple[int, int | None]] = set()
-    places = [(one, gi) for gi, (_, one) in device.instances.items()]
-    for handle, gi in [*places, (device.handle, None)]:
-        for function, graphics in (
-            (pynvml.nvmlDeviceGetComputeRunningProcesses, False),
-            (pynvml.nvmlDeviceGetMPSComputeRunningProcesses, False),
-            (pynvml.nvmlDeviceGetGraphicsRunningProcesses, True),
-        ):
-            for process in ask_list(function, handle) or ():
-                told = process.gpuInstanceId
-                at = gi if gi is not None else told if told in device.instances else None
-                if (process.pid, at) not in seen:
-                    seen.add((process.pid, at))
-                    yield _OnDevice(process.pid, process.usedGpuMemory, at, graphics)
-
-
-def _process_activity(handle: Any) -> dict[int, float] | None:
-    """Share of the GPU that each pid used in the last second; None where it is not told."""
-    since = max(0, int(time.time() * 1e6) - _UTILISATION_WINDOW_US)
-    samples = ask_list(pynvml.nvmlDeviceGetProcessUtilization, handle, since)
-    if samples is None:
-        return None
-    return {one.pid: min(100, one.smUtil) / 100 for one in samples}
-
-
-def _is_on(one: Slice, process: _OnDevice, device: Device) -> bool:
-    if one.kind != "mig":
-        return True
-    instance = None if process.gi is None else device.instances.get(process.gi)
-    return instance is not None and instance[0].uuid == one.instance
-
-
-def _slice_of(
-    process: _OnDevice,
-    device: Device,
-    here: Sequence[tuple[int, Slice]],
-    owner: Owner | None,
-) -> Slice | None:
-    """The leased slice that a process runs on.
-
-    Where it runs says it for a MIG instance and a whole GPU; on a shared GPU only its owner does.
-    """
-    for lease_id, one in here:
-        if not _is_on(one, process, device):
-            continue
-        if one.kind != "fraction":
-            return one
-        if owner is not None and owner.lease_id == lease_id and owner.slice_id in (None, one.id):
-            return one
-    return None
-
-
-def _is_mps_server(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).name() == _MPS_SERVER[:15]
-    except psutil.Error:
-        return False
