@@ -12,6 +12,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -126,6 +127,10 @@ class JobFiles:
         if function is not None:
             _replace(self.path / "function.pkl", function)
         _replace(self.path / "wanted.json", json.dumps(wanted).encode())
+
+    def discard(self) -> None:
+        """Of a job that was never written down."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def start(self, lease: wire.Lease) -> None:
         """What runs, and where: `spec.json`."""

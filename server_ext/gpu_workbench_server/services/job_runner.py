@@ -44,6 +44,7 @@ class JobRunner:
         if job.state == "waiting":
             return self._await_grant(job)
         ref = self._ref(job)
+        job = self._records.newest(job)
         if ref is None:  # we were killed between the record and the start
             return self.begin_stop(job, job.stop_reason) if job.stop_asked_at else self._start(job)
         running = self._engine.state(ref) == "running"
@@ -67,7 +68,8 @@ class JobRunner:
             return self._records.tell(job)
         if status is None:
             return self._records.tell(job)
-        state: JobState = "running" if any(one.pid for one in status.ranks) else "starting"
+        up = job.state == "running" or any(one.pid for one in status.ranks)  # a restart is no start
+        state: JobState = "running" if up else "starting"
         message = running_message(job, status, self._clock.now())
         return self._records.move(job, state, message=message, started_at=status.started_at)
 

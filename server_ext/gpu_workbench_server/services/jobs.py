@@ -43,9 +43,9 @@ class Jobs:
         python: str = sys.executable,
         stop_grace: float = 20.0,
     ) -> None:
-        """`root` gets a directory per job. `environment` is what every holder inherits: by default
-        the server's own, filtered."""
-        base = environment_for_holder(os.environ) if environment is None else environment
+        """`root` gets a directory per job. `environment` (the server's own by default) is what its
+        processes inherit, filtered here."""
+        base = environment_for_holder(os.environ if environment is None else environment)
         self._broker = broker
         self._clock = clock
         self._python = python
@@ -74,14 +74,16 @@ class Jobs:
                 same_node=True,
             ),
         )
-        try:
-            self._records.files(job_id).create(order.spec(job_id), order.function)
-            with self._lock:
+        files = self._records.files(job_id)
+        with self._lock:
+            try:
+                files.create(order.spec(job_id), order.function)
                 job = self._records.put(self._new(who, new, order, job_id, request.id))
-                return self._runner.advance(job)
-        except BaseException:
-            self._runner.give_back(who, request.id)
-            raise
+            except BaseException:
+                files.discard()
+                self._runner.give_back(who, request.id)
+                raise
+            return self._step(job)
 
     def list(self, who: Principal) -> list[wire.Job]:
         """The caller's jobs, newest first."""
@@ -143,12 +145,8 @@ class Jobs:
         for known in [job for job in self._records.all() if not job.over]:
             with self._lock:
                 job = self._records.newest(known)
-                if job.over:
-                    continue
-                try:
-                    self._runner.advance(job)
-                except (WorkbenchError, OSError) as error:
-                    log.warning("job %s: %s", job.id, error)  # the next round tries again
+                if not job.over:
+                    self._step(job)
 
     def attributions(self) -> dict[int, dict[int, str | None]]:
         """lease → a rank's pid → its slice: what each rank's load is shown under."""
@@ -164,6 +162,13 @@ class Jobs:
         return found
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _step(self, job: Job) -> wire.Job:
+        try:
+            return self._runner.advance(job)
+        except (WorkbenchError, OSError) as error:
+            log.warning("job %s: %s", job.id, error)  # the next round tries again
+            return self._records.view(self._records.newest(job))
 
     def _new(
         self, who: Principal, new: wire.NewJob, order: Order, job_id: str, request_id: int

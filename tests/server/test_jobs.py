@@ -1,0 +1,342 @@
+"""The jobs' service with a real broker, engine and store: what it promises around the ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import psutil
+import pytest
+
+from gpu_workbench import protocol as wire
+from gpu_workbench_server.devices.simulated import SimulatedBackend
+from gpu_workbench_server.engines.local import LocalEngine
+from gpu_workbench_server.errors import BadRequest, NotFound, Refused
+from gpu_workbench_server.ports import News, Principal, ProcessRef, ProcessSpec
+from gpu_workbench_server.services.broker import Broker
+from gpu_workbench_server.services.job_files import JobFiles
+from gpu_workbench_server.services.jobs import Jobs
+from gpu_workbench_server.services.policy import Policy
+from gpu_workbench_server.store.memory import MemoryStore
+from tests.support.waiting import wait_for
+
+ANA, BEN, ADMIN = Principal("ana"), Principal("ben"), Principal("root", admin=True)
+NAME = "jobs-under-test"
+
+
+class Clock:
+    def now(self) -> float:
+        return time.time()
+
+
+class Paper:
+    """Keeps the news."""
+
+    def __init__(self) -> None:
+        self.news: list[News] = []
+
+    def tell(self, news: News) -> None:
+        self.news.append(news)
+
+
+class CutOff(Exception):
+    """The server is killed at this very line."""
+
+
+class EngineThatIsCutOff(LocalEngine):
+    """Starts the process, and then its server dies before it could note the pid."""
+
+    def submit(self, spec: ProcessSpec) -> ProcessRef:
+        super().submit(spec)
+        raise CutOff
+
+
+class World:
+    """One data directory; `jobs` is what a server makes of it, a new one after each restart."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.engine = LocalEngine(root / "engine", NAME)
+        self.store = MemoryStore()
+        self.paper = Paper()
+        self.devices = SimulatedBackend(broker=NAME)
+        self.broker = self._broker()
+        self.jobs = self.service(self.engine)
+
+    def _broker(self) -> Broker:
+        broker = Broker(self.store, self.devices, Clock(), self.paper, Policy())
+        broker.start()
+        return broker
+
+    def service(self, engine: LocalEngine) -> Jobs:
+        inherited = {
+            name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
+        }
+        inherited |= {wire.BROKER_ENV: NAME, "JUPYTERHUB_API_TOKEN": "secret"}
+        common = (self.broker, engine, self.store, self.paper, Clock())
+        return Jobs(*common, self.root / "jobs", inherited)
+
+    def restart(self) -> None:
+        """A new server on the same directory."""
+        self.broker = self._broker()
+        self.jobs = self.service(LocalEngine(self.root / "engine", NAME))
+
+    def until(self, job_id: str, *states: str, seconds: float = 60.0) -> wire.Job:
+        def reached() -> wire.Job | None:
+            self.jobs.reconcile()
+            now = self.jobs.get(ANA, job_id)
+            return now if now.state in states else None
+
+        return wait_for(reached, seconds, f"{job_id} {states}: {self.jobs.get(ANA, job_id)}")
+
+    def directory(self, job_id: str) -> Path:
+        return self.root / "jobs" / job_id
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    one = World(tmp_path)
+    yield one
+    for lease in one.broker.alive():
+        one.engine.kill_lease(lease.id)
+
+
+def new(**changes: Any) -> wire.NewJob:
+    defaults: dict[str, Any] = {"ranks": 1, "per_rank": "0.25", "name": "count"}
+    if "script" not in changes:
+        defaults["function_b64"] = b64encode(cloudpickle.dumps((len, ("abc",), {}))).decode()
+    return wire.NewJob(**(defaults | changes))
+
+
+def sleeper(tmp_path: Path) -> str:
+    script = tmp_path / "sleeper.py"
+    script.write_text("import time\nprint('up', flush=True)\ntime.sleep(300)\n")
+    return str(script)
+
+
+def fill(world: World) -> wire.Request:
+    """Somebody takes all quarters."""
+    return world.broker.ask(BEN, wire.Ask(what="0.25", count=4, purpose="cell"))
+
+
+# --- without a rank ---------------------------------------------------------------------------
+
+
+def test_a_job_waits_in_the_queue_and_says_why(world: World) -> None:
+    fill(world)
+    job = world.jobs.create(ANA, new())
+    assert (job.state, job.lease_id) == ("waiting", None)
+    assert job.message.startswith("position 1: ")
+    assert [one.state for one in job.ranks] == ["waiting"]
+    assert not (world.directory(job.id) / "spec.json").exists()
+
+
+def test_what_it_brings_is_for_its_owner_only_and_not_in_the_store(world: World) -> None:
+    fill(world)
+    job = world.jobs.create(ANA, new(env={"WANDB_API_KEY": "very-secret"}))
+    directory = world.directory(job.id)
+    assert directory.stat().st_mode & 0o077 == 0
+    assert all(file.stat().st_mode & 0o077 == 0 for file in directory.iterdir())
+    assert "very-secret" not in repr(world.store.records("job"))
+    assert "very-secret" not in repr(world.paper.news)
+
+
+def test_it_is_its_owners_and_an_admins_alone(world: World) -> None:
+    fill(world)
+    job = world.jobs.create(ANA, new())
+    assert world.jobs.list(BEN) == []
+    assert [one.id for one in world.jobs.list(ADMIN)] == [job.id]
+    for call in (world.jobs.get, world.jobs.stop, world.jobs.result):
+        with pytest.raises(NotFound):
+            call(BEN, job.id)
+    with pytest.raises(NotFound):
+        world.jobs.logs(BEN, job.id, 0, "out", 0)
+    with pytest.raises(NotFound):
+        world.jobs.get(ANA, "../jobs")
+
+
+def test_cancelling_its_request_ends_it(world: World) -> None:
+    fill(world)
+    job = world.jobs.create(ANA, new())
+    assert job.request_id is not None
+    world.broker.cancel(ANA, job.request_id)
+    assert world.until(job.id, "stopped").message == "its request was cancelled"
+
+
+def test_what_can_never_be_had_leaves_nothing(world: World) -> None:
+    with pytest.raises(Refused):
+        world.jobs.create(ANA, new(ranks=100))
+    assert world.jobs.list(ANA) == []
+    assert not any((world.root / "jobs").iterdir())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ranks": 0},
+        {"script": "/nowhere/at/all.py"},
+        {"script": __file__, "function_b64": "AAAA"},
+        {"function_b64": "not base64!"},
+        {"cwd": "relative"},
+        {"python": "python"},
+        {"python": "/etc/passwd"},
+        {"env": {"LD_PRELOAD": "evil.so"}},
+        {"env": {"RANK": "0"}},
+        {"max_restarts": -1},
+    ],
+)
+def test_what_can_not_be_run_is_refused_before_anything_is_asked_for(
+    world: World, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(BadRequest):
+        world.jobs.create(ANA, new(**wrong))
+    assert world.broker.leases(ANA) == []
+
+
+def test_an_interpreter_without_the_package_fails_with_its_own_words(
+    world: World, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'No module named gpu_workbench' >&2\nexit 1\n")
+    python.chmod(0o755)
+    job = world.jobs.create(ANA, new(python=str(python)))
+    failed = world.until(job.id, "failed", seconds=10)
+    assert failed.message == "it could not be started: No module named gpu_workbench"
+    assert world.broker.leases(ANA) == []
+
+
+# --- with one ---------------------------------------------------------------------------------
+
+
+def test_a_result_comes_back_and_nothing_stays(world: World) -> None:
+    pytest.importorskip("torch")
+    job = world.jobs.create(ANA, new())
+    done = world.until(job.id, "succeeded", "failed")
+    assert done.state == "succeeded", done
+    assert done.has_result and done.message.startswith("done in ")
+    value = world.jobs.result(ANA, job.id).value_b64
+    assert value is not None
+    assert world.broker.leases(ANA) == []
+    news = [one.payload for one in world.paper.news if one.type == "job"]
+    assert [one.state for one in news][-1] == "succeeded"
+    seen = sorted({one.state for one in news}, key=[one.state for one in news].index)
+    assert seen[0] == "starting"
+    world.restart()
+    assert world.jobs.get(ANA, job.id) == done, "the same after a restart"
+    assert world.jobs.result(ANA, job.id).value_b64 == value
+
+
+def test_a_server_killed_right_after_the_start_takes_the_job_up_and_starts_no_second(
+    world: World, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    cut_off = world.service(EngineThatIsCutOff(world.root / "engine", NAME))
+    with pytest.raises(CutOff):
+        cut_off.create(ANA, new(script=sleeper(tmp_path), cwd=str(tmp_path)))
+    world.restart()
+    (job,) = world.jobs.list(ANA)
+    assert job.lease_id is not None
+    running = world.until(job.id, "running")
+    supervisors = [
+        pid
+        for pid in world.engine.lease_pids(job.lease_id)
+        if "gpu_workbench.holders.job" in " ".join(psutil.Process(pid).cmdline())
+    ]
+    holder = world.broker.lease(ANA, job.lease_id).holder
+    assert holder is not None and [holder.pid] == supervisors
+    assert world.jobs.attributions() == {
+        job.lease_id: {running.ranks[0].pid: running.ranks[0].slice_id}
+    }
+    environ = psutil.Process(running.ranks[0].pid).environ()
+    assert "JUPYTERHUB_API_TOKEN" not in environ
+    world.jobs.stop(ANA, job.id)
+    world.until(job.id, "stopped")
+    assert world.engine.lease_pids(job.lease_id) == []
+
+
+def test_a_killed_supervisor_is_told_as_lost_and_frees_the_lease(
+    world: World, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    job = world.jobs.create(ANA, new(script=sleeper(tmp_path), cwd=str(tmp_path)))
+    running = world.until(job.id, "running")
+    assert running.lease_id is not None
+    holder = world.broker.lease(ANA, running.lease_id).holder
+    assert holder is not None and holder.pid is not None
+    psutil.Process(holder.pid).kill()
+    lost = world.until(job.id, "lost", seconds=10)
+    assert lost.message == "its supervisor was killed, and the ranks with it"
+    assert world.engine.lease_pids(running.lease_id) == []
+    assert world.broker.lease(ANA, running.lease_id).end_reason == "lost"
+
+
+# --- its files, which the user's code may have written ------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> JobFiles:
+    (tmp_path / "job" / "attempt-0" / "rank-0").mkdir(parents=True)
+    return JobFiles(tmp_path / "job")
+
+
+def test_a_log_is_read_in_pieces_that_cut_no_character(files: JobFiles) -> None:
+    text = "ä€😀" * 20_000
+    (files.path / "attempt-0" / "rank-0" / "out.log").write_text(text)
+    pieces, offset, at_end = [], 0, False
+    while not at_end:
+        start, offset, piece, at_end = files.log(0, 0, "out", offset)
+        assert len(piece.encode()) == offset - start <= 64 * 1024
+        pieces.append(piece)
+    assert "".join(pieces) == text
+    assert files.log(0, 0, "out", -4)[2] == "😀", "a negative offset counts from the end"
+    assert files.log(0, 0, "out", 10**9)[0] == 0, "a new attempt's log starts again"
+    assert files.log(0, 0, "err", 0) == (0, 0, "", True)
+
+
+@pytest.mark.parametrize("what", ["file", "directory", "pipe"])
+def test_a_log_that_leads_elsewhere_is_not_followed(
+    files: JobFiles, tmp_path: Path, what: str
+) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "out.log").write_text("secret")
+    rank = files.path / "attempt-0" / "rank-0"
+    if what == "file":
+        (rank / "out.log").symlink_to(secret / "out.log")
+    elif what == "pipe":
+        os.mkfifo(rank / "out.log")
+    else:
+        shutil.rmtree(rank)
+        rank.symlink_to(secret)
+    assert files.log(0, 0, "out", 0) == (0, 0, "", True)
+
+
+def test_points_that_are_half_written_odd_or_no_numbers_are_passed_over(files: JobFiles) -> None:
+    good = {"r": 1, "s": 3, "t": 9.5, "v": {"loss": 0.5, "nan": float("nan")}}
+    lines = [json.dumps(good), "{broken", json.dumps({"r": 0}), "[]", '{"r":0,"s":4,"t":']
+    (files.path / "metrics.jsonl").write_text("\n".join(lines))
+    points, offset, at_end = files.points(0)
+    assert points == [wire.MetricPoint(rank=1, step=3, time=9.5, values={"loss": 0.5})]
+    assert not at_end
+    assert files.points(offset) == ([], offset, False)
+
+
+def test_a_status_that_is_no_status_is_as_good_as_none(files: JobFiles) -> None:
+    for text in ("", "{", "[]", '{"state": "sideways"}'):
+        (files.path / "status.json").write_text(text)
+        assert files.status() is None
+
+
+def test_the_interpreter_of_the_tests_is_the_default(world: World) -> None:
+    fill(world)
+    world.jobs.create(ANA, new())
+    (record,) = world.store.records("job")
+    assert record.body["python"] == sys.executable
