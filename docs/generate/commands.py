@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import json
 import re
@@ -11,6 +12,7 @@ import markdown
 
 import gpu_workbench as gw
 from gpu_workbench import magics as magic_module
+from gpu_workbench_server.cli import COMMANDS
 
 LABEXT = Path(__file__).resolve().parents[2] / "labext"
 IDS = re.compile(r"(\w+): '(gpu-workbench:[\w-]+)'")
@@ -31,7 +33,23 @@ def page() -> str:
         "## In a notebook",
         "`import gpu_workbench as gw`; the magics come with `%load_ext gpu_workbench`.",
         markdown.table(["name", "what it does"], [*notebook(), *magics()]),
+        "## On the command line",
+        "`gpu-workbench COMMAND --help` says more.",
+        markdown.table(["command", "options", "what it does"], command_line()),
     )
+
+
+def command_line() -> list[tuple[str, ...]]:
+    """(command, options, help) of every command of `gpu-workbench`."""
+    rows = []
+    for command in COMMANDS:
+        alone = argparse.ArgumentParser(add_help=False)
+        command.arguments(alone)
+        options = [word for action in alone._actions for word in action.option_strings]
+        options += [action.dest for action in alone._actions if not action.option_strings]
+        name = markdown.code(f"gpu-workbench {command.name}")
+        rows.append((name, ", ".join(map(markdown.code, options)), command.description))
+    return rows
 
 
 def notebook() -> list[tuple[str, ...]]:

@@ -51,7 +51,7 @@ def described(route: Route) -> tuple[str, ...]:
         route.summary,
         query(route.query),
         markdown.code(route.body.__name__) if route.body else "",
-        f"{route.status} {markdown.code(route.returns.__name__)}",
+        f"{route.status} {'text' if route.returns is str else markdown.code(route.returns.__name__)}",
         f"{route.action} {markdown.code(route.resource)}",
     )
 

@@ -9,9 +9,13 @@ import sys
 
 import pytest
 
+import gpu_workbench
+from gpu_workbench.protocol import Fleet
 from gpu_workbench.provisioner import SliceProvisioner
 from gpu_workbench_server.app import GpuWorkbenchApp
+from gpu_workbench_server.cli import COMMANDS
 from gpu_workbench_server.errors import all_errors
+from gpu_workbench_server.observe.metrics import Metrics, Sources
 from gpu_workbench_server.web.routes import LIVE_PATH, OPENAPI_PATH, ROUTES
 from tests.architecture.tree import KERNEL, ROOT, files, relative, text
 
@@ -74,6 +78,33 @@ def test_every_command_of_jupyterlab_is_in_the_reference() -> None:
     ids = re.findall(r"'(gpu-workbench:[\w-]+)'", tokens)
     assert ids
     assert set(ids) <= mentioned("commands.md")
+
+
+def test_every_name_that_a_notebook_uses_is_in_the_reference() -> None:
+    assert {f"gw.{name}" for name in gpu_workbench.__all__} <= mentioned("commands.md")
+
+
+def test_every_command_of_the_command_line_is_in_the_reference() -> None:
+    assert {f"gpu-workbench {command.name}" for command in COMMANDS} <= mentioned("commands.md")
+
+
+def test_every_metric_is_in_the_reference() -> None:
+    exported = {family.name for family in Metrics(nothing()).registry.collect()}
+    assert exported
+    named = mentioned("metrics.md")
+    assert exported <= named | {name.removesuffix("_total") for name in named}  # of counters
+
+
+def nothing() -> Sources:
+    """Sources of metrics where there is nothing to see."""
+    fleet = Fleet(gpus=[], pools=[], simulated=True, units_total=0, units_free=0)
+    return Sources(
+        fleet=lambda: fleet,
+        leases=lambda: [],
+        requests=lambda: [],
+        sample=lambda: None,
+        now=lambda: 0.0,
+    )
 
 
 @pytest.mark.parametrize(
