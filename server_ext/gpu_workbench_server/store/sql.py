@@ -97,7 +97,7 @@ class SqlStore:
         with self._writing() as connection:
             for change in changes:
                 if change.request is not None:
-                    _put(connection, tables.requests, rows.request_row(change.request), "id")
+                    _put(connection, tables.requests, rows.request_row(change.request))
                 if change.lease is not None:
                     _put_lease(connection, change.lease)
                 if change.ledger is not None:
@@ -106,7 +106,7 @@ class SqlStore:
 
     def put_record(self, record: Record) -> None:
         with self._writing() as connection:
-            _put(connection, tables.records, rows.record_row(record), "kind", "id")
+            _put(connection, tables.records, rows.record_row(record))
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -204,29 +204,44 @@ def _insert(connection: sa.Connection, table: sa.Table, new: list[rows.Row]) -> 
         connection.execute(sa.insert(table), new)
 
 
-def _put(connection: sa.Connection, table: sa.Table, row: rows.Row, *keys: str) -> None:
-    """Update the row of these keys, or insert it: an upsert that every database understands."""
-    same = sa.and_(*(table.c[key] == row[key] for key in keys))
-    values = {name: value for name, value in row.items() if name not in keys}
-    if connection.execute(sa.update(table).where(same).values(values)).rowcount == 0:
-        connection.execute(sa.insert(table).values(row))
+# Built once: putting a statement together costs more than running it.
+_SAME = {
+    table.name: sa.update(table).where(
+        *(column == sa.bindparam(f"key_{column.name}") for column in table.primary_key)
+    )
+    for table in (tables.requests, tables.leases, tables.records)
+}
+_SLICES_OF = sa.delete(tables.slices).where(tables.slices.c.lease_id == sa.bindparam("lease"))
+_HELD = tables.occupancy.c
+_OCCUPY = (
+    sa.update(tables.occupancy)
+    .where(_HELD.device == sa.bindparam("here"))
+    .values(parts=_HELD.parts + sa.bindparam("more"))
+)
+_VACATE = sa.delete(tables.occupancy).where(_HELD.device == sa.bindparam("here"), _HELD.parts == 0)
+
+
+def _put(connection: sa.Connection, table: sa.Table, row: rows.Row) -> None:
+    """Update the row of this key, or insert it: an upsert that every database understands."""
+    keys = {column.name for column in table.primary_key}
+    named = {f"key_{name}" if name in keys else name: value for name, value in row.items()}
+    if connection.execute(_SAME[table.name], named).rowcount == 0:
+        _insert(connection, table, [row])
 
 
 def _put_lease(connection: sa.Connection, lease: Lease) -> None:
     old = _lease(connection, lease.id)
-    _put(connection, tables.leases, rows.lease_row(lease), "id")
+    _put(connection, tables.leases, rows.lease_row(lease))
+    if old is not None and old.slices != lease.slices:
+        connection.execute(_SLICES_OF, {"lease": lease.id})
     if old is None or old.slices != lease.slices:
-        connection.execute(sa.delete(tables.slices).where(tables.slices.c.lease_id == lease.id))
         _insert(connection, tables.slices, rows.slice_rows(lease))
-    held = tables.occupancy
     for device, parts in moved_parts(old, lease).items():
-        here = held.c.device == device
         # The table's check refuses what would be more than the device.
-        more = sa.update(held).where(here).values(parts=held.c.parts + parts)
-        if connection.execute(more).rowcount == 0:
-            connection.execute(sa.insert(held).values(device=device, parts=parts))
+        if connection.execute(_OCCUPY, {"here": device, "more": parts}).rowcount == 0:
+            _insert(connection, tables.occupancy, [{"device": device, "parts": parts}])
         if parts < 0:
-            connection.execute(sa.delete(held).where(here, held.c.parts == 0))
+            connection.execute(_VACATE, {"here": device})
 
 
 def _lease(connection: sa.Connection, lease_id: int) -> Lease | None:
