@@ -18,16 +18,20 @@ from gpu_workbench_server.errors import NoDevices
 from gpu_workbench_server.ports import Held
 from tests.fakes.nvml.build import (
     GIB,
+    NO_COMPILER,
     FakeDriver,
     FakeGpu,
     FakeInstance,
     FakeProcess,
     ProcessType,
+    compiler,
     h100_layout,
     install,
 )
 from tests.support.devices import IDLE, NvmlRig, slice_of, spawn
 from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason=NO_COMPILER)
 
 SEE_THE_FAKE = """
 import pynvml

@@ -1,4 +1,4 @@
-"""Builds the fake driver with gcc, and writes the state file that it answers from.
+"""Builds the fake driver with the machine's C compiler, and writes what it answers from.
 
 A fake driver is a directory with `libnvidia-ml.so.1` and `nvml.state` side by side. Give the
 library's path to `NvmlBackend(library=…)`, or a subprocess the directory in `LD_LIBRARY_PATH`;
@@ -28,6 +28,7 @@ from typing import Literal
 HERE = Path(__file__).parent
 SOURCES = ("state.c", "system.c", "metrics.c", "mig.c", "processes.c")
 FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared")
+LIBRARIES = ("-Wl,-Bsymbolic", "-ldl")
 GIB = 1 << 30
 ProcessType = Literal["compute", "graphics", "mps"]
 
@@ -161,6 +162,15 @@ def install(driver: FakeDriver, directory: Path) -> Installed:
     return fake
 
 
+def compiler() -> str | None:
+    """The C compiler of this machine, or None: then what needs the fake driver is skipped."""
+    wanted = os.environ.get("CC", "").split()[:1]
+    return next((one for one in (*wanted, "gcc", "cc", "clang") if shutil.which(one)), None)
+
+
+NO_COMPILER = "needs a C compiler for the fake NVML library (apt-get install gcc)"
+
+
 def build() -> Path:
     """The compiled library, from a cache that is keyed by its sources and by pynvml's.
 
@@ -171,6 +181,7 @@ def build() -> Path:
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     cache = Path(tempfile.gettempdir()) / f"gpu-workbench-fake-nvml-{os.getuid()}"
     cache.mkdir(mode=0o700, exist_ok=True)
+    assert cache.stat().st_uid == os.getuid(), f"{cache} is somebody else's"
     library = cache / f"{key}.so"
     with (cache / "lock").open("w") as lock:  # several test processes may want it at once
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -179,11 +190,8 @@ def build() -> Path:
             generated.write_text(stubs)
             target = library.with_suffix(".tmp")
             files = [str(HERE / name) for name in SOURCES]
-            include = f"-I{HERE}"
-            subprocess.run(
-                ["gcc", *FLAGS, include, "-o", target, *files, generated, "-Wl,-Bsymbolic", "-ldl"],
-                check=True,
-            )
+            command = [compiler() or "gcc", *FLAGS, f"-I{HERE}", "-o", str(target)]
+            subprocess.run([*command, *files, str(generated), *LIBRARIES], check=True)
             target.replace(library)
     return library
 
