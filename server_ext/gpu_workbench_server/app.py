@@ -24,6 +24,9 @@ from gpu_workbench import protocol as wire
 from .compose import Running, broker_name, compose
 from .domain.environment import environment_for_holder
 from .errors import BadConfiguration, BrokerBusy, StoreTrouble, WorkbenchError
+from .observe.events import AuditEvents
+from .observe.logging import attach
+from .ports import EventSink
 from .settings import Devices, Settings
 from .web.auth import SETTING
 from .web.connection import Connection, local_url, new_token
@@ -122,6 +125,7 @@ class GpuWorkbenchApp(ExtensionApp):
     _bad_config: WorkbenchError | None = None
     _running: Running | None = None
     _hub: Hub | None = None
+    _events: EventSink | None = None
     _connection: Connection | None = None
     _starting: asyncio.Task[None] | None = None
 
@@ -152,7 +156,10 @@ class GpuWorkbenchApp(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """The loop runs and the port is known: compose, in a thread."""
+        attach(self.log)
         self._hub = Hub(self._look, self._watch, self._unwatch)
+        soon = asyncio.get_running_loop().call_soon_threadsafe
+        self._events = AuditEvents(self._hub, serverapp.event_logger, soon)
         serverapp.web_app.settings[HUB_SETTING] = self._hub
         self._starting = asyncio.create_task(self._come_up())
 
@@ -223,7 +230,7 @@ class GpuWorkbenchApp(ExtensionApp):
 
     async def _compose(self, settings: Settings) -> None:
         loop, serverapp = asyncio.get_running_loop(), cast(Any, self.serverapp)
-        assert self._hub is not None
+        assert self._hub is not None and self._events is not None
         connection = Connection(Path(serverapp.runtime_dir), self.workbench.kernel_token)
         # Kernels, clusters and jobs inherit whose leases theirs are.
         os.environ[wire.BROKER_ENV] = broker_name(settings.data_dir)
@@ -231,7 +238,14 @@ class GpuWorkbenchApp(ExtensionApp):
             os.environ | {wire.CONNECTION_ENV: str(connection.path)}
         )
         composing = loop.run_in_executor(
-            None, compose, settings, self._hub, serverapp.kernel_manager, loop, environment
+            None,
+            compose,
+            settings,
+            self._events,
+            self._hub.sample,
+            serverapp.kernel_manager,
+            loop,
+            environment,
         )
         try:
             self._running = await asyncio.shield(composing)

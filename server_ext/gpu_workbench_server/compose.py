@@ -24,7 +24,6 @@ from .web.context import Services
 if TYPE_CHECKING:
     from .services.broker import Broker
     from .services.reaper import KernelSource
-    from .web.live import Hub
 
 log = logging.getLogger(__name__)
 
@@ -71,17 +70,20 @@ def broker_name(data_dir: Path) -> str:
 
 def compose(
     settings: Settings,
-    hub: Hub,
+    events: EventSink,
+    on_sample: Callable[[bytes], None],
     manager: Any,
     loop: AbstractEventLoop,
     environment: Mapping[str, str],
 ) -> Running:
     """Open, start and wire everything. Raises a `WorkbenchError`, and leaves nothing open then.
 
-    `manager` is the Jupyter server's kernel manager, `environment` what clusters and jobs inherit.
+    `events` and `on_sample` get the news and the encoded samples; `manager` is the Jupyter server's
+    kernel manager, `environment` what clusters and jobs inherit.
     """
     from .engines.local import LocalEngine
-    from .services.broker import Broker
+    from .observe.metrics import Metrics, Sources, render
+    from .services.broker import SYSTEM, Broker
     from .services.clusters import Clusters
     from .services.jobs import Jobs
     from .services.policy import Policy
@@ -100,7 +102,15 @@ def compose(
         undo.callback(devices.close)
 
         clock: Clock = SystemClock()
-        sink: EventSink = hub
+        sources = Sources(
+            fleet=lambda: broker.fleet(SYSTEM),
+            leases=lambda: broker.leases(SYSTEM),
+            requests=lambda: broker.requests(SYSTEM),
+            sample=lambda: telemetry.latest(),
+            now=clock.now,
+        )
+        metrics = Metrics(sources)
+        sink = metrics.counting(events)
         policy = Policy(
             pools=(settings.pool(),),
             limits=settings.limits(),
@@ -126,7 +136,7 @@ def compose(
         attributions = (clusters.attributions, jobs.attributions)
         reaper = Reaper(broker, engine, devices, kernels, clock, policy, attributions)
         measured = {one.id: one.used_gpu_seconds or 0.0 for one in broker.alive()}
-        telemetry = Telemetry(devices, reaper.held, clock, hub.sample, measured)
+        telemetry = Telemetry(devices, reaper.held, clock, on_sample, measured)
 
         chores: dict[str, Callable[[], object]] = {
             "the broker's tick": broker.tick,
@@ -142,7 +152,7 @@ def compose(
         housekeeping.start()
         undo.callback(housekeeping.stop)
         return Running(
-            services=Services(broker, clusters, jobs, telemetry),
+            services=Services(broker, clusters, jobs, telemetry, lambda: render(metrics.registry)),
             summary=_summary(devices, settings),
             broker=broker,
             kernels=kernels,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,15 @@ class Workbench:
             found.append(json.loads(text))
             if found[-1]["type"] == until:
                 return found
+
+
+@pytest.fixture(autouse=True)
+def our_log() -> Iterator[None]:
+    """As it was before the extension sent it to the server's log, which pytest can't see."""
+    log = logging.getLogger("gpu_workbench_server")
+    was = log.handlers[:], log.propagate, log.level
+    yield
+    log.handlers[:], log.propagate, log.level = was
 
 
 @pytest.fixture

@@ -117,6 +117,16 @@ async def test_telemetry_has_a_sample_a_history_and_processes(workbench: Any) ->
     assert (await workbench.call("GET", "telemetry/processes")) == (200, {"processes": []})
 
 
+async def test_metrics_are_text_for_prometheus(workbench: Any) -> None:
+    await workbench.call("POST", "requests", {"what": "10GB"})
+    answer = await workbench.raw("GET", "metrics")
+    assert answer.code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    text = answer.body.decode()
+    assert "gpu_workbench_changes_total{" in text
+    assert "# HELP" in text
+
+
 async def test_clusters_and_jobs_are_listed_when_there_are_none(workbench: Any) -> None:
     assert await workbench.call("GET", "clusters") == (200, {"clusters": []})
     assert await workbench.call("GET", "jobs") == (200, {"jobs": []})

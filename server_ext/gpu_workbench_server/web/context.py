@@ -65,6 +65,8 @@ class Services:
     clusters: ClustersApi
     jobs: JobsApi
     telemetry: TelemetryApi
+    exposition: Callable[[], bytes]
+    """Metrics as the text that Prometheus reads."""
 
 
 class Workbench:

@@ -19,7 +19,7 @@ from ..errors import WorkbenchError
 from . import openapi
 from .auth import AuthenticatedHandler, permitted
 from .call import Call, decode_body, decode_query
-from .routes import OPENAPI_PATH, OPENAPI_RESOURCE, ROUTES, Route
+from .routes import JSON, OPENAPI_PATH, OPENAPI_RESOURCE, ROUTES, Route
 
 _CODES = {
     400: ("bad_request", "See openapi.json for what the route takes."),
@@ -70,7 +70,11 @@ class ApiHandler(AuthenticatedHandler):
             self.refuse(error)
             return
         self.set_status(route.status)
-        self.finish(msgspec.json.encode(result))
+        if route.media == JSON:
+            self.finish(msgspec.json.encode(result))
+        else:
+            self.set_header("Content-Type", route.media)
+            self.finish(result)
 
     def refuse(self, error: WorkbenchError, status: int | None = None) -> None:
         self.set_status(status or error.status)

@@ -128,7 +128,7 @@ def _operation(route: Route, reference: dict[Any, Any]) -> dict[str, Any]:
     operation["responses"] = {
         str(route.status): {
             "description": "Done",
-            "content": {"application/json": {"schema": reference[route.returns]}},
+            "content": {route.media.partition(";")[0]: {"schema": reference[route.returns]}},
         },
         "default": {
             "description": "What went wrong, and what would work",

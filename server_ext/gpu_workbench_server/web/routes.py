@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 from gpu_workbench import protocol as wire
 
-from . import clusters, jobs, leases, requests, status, telemetry, usage
+from . import clusters, jobs, leases, metrics, requests, status, telemetry, usage
 from .call import Call
 
 Method = Literal["GET", "POST", "DELETE"]
 Action = Literal["read", "write", "execute"]
 
+JSON = "application/json"
 NUMBER = r"([0-9]{1,18})"
 NAME = r"([A-Za-z0-9][A-Za-z0-9_.-]{0,99})"
 
@@ -34,6 +35,8 @@ class Route:
     body: type[Any] | None = None
     query: type[Any] | None = None
     status: int = 200
+    media: str = JSON
+    """Of the answer; anything else than JSON is sent as the text that the handler returns."""
     number: bool = False
     """True where `{id}` is a request's or lease's number."""
 
@@ -238,6 +241,14 @@ ROUTES: tuple[Route, ...] = (
         usage.usage,
         wire.Usage,
         query=usage.UsageQuery,
+    ),
+    _read(
+        "/metrics",
+        "Metrics for Prometheus",
+        "metrics",
+        metrics.exposition,
+        str,
+        media=metrics.CONTENT_TYPE,
     ),
 )
 
