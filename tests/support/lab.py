@@ -104,7 +104,7 @@ class LabServer:
                 start_new_session=True,
             )
         try:
-            wait_for(self._answers, seconds, "server up")
+            wait_for(self._answers, seconds, "server up", every=0.2)
         except AssertionError as late:
             self.stop()
             raise AssertionError(f"{late}\n{self._trouble}\n{self.log_tail()}") from None
@@ -118,6 +118,8 @@ class LabServer:
             self.api("GET", "status", timeout=5)
         except (OSError, HttpError) as trouble:
             self._trouble = trouble
+            if isinstance(trouble, HttpError) and trouble.code in ("internal", "bad_configuration"):
+                raise AssertionError("the extension could not start") from None
             return False
         return True
 
