@@ -1,7 +1,7 @@
-"""How a job looks: a line of text, a block of HTML with its curve, and one that updates itself.
+"""How a job looks: a line of text, and a block of HTML with the curves of rank 0.
 
-Pure but for `Live`. The HTML needs no script and no kernel, so a saved notebook stays readable;
-colours are JupyterLab's own variables. Everything that a user could have named is escaped.
+Pure. The HTML needs no script and no kernel, so a saved notebook stays readable. Everything that a
+user could have named is escaped.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 from . import protocol as wire
+from .display import Tone, block, duration, row
+from .display import in_notebook as in_notebook  # clusters take it from here
 
 OVER = ("succeeded", "failed", "stopped", "lost")
 
@@ -19,73 +20,79 @@ _MARK = {
     "waiting": "◷", "starting": "…", "running": "▶", "stopping": "…",
     "succeeded": "✓", "failed": "✗", "stopped": "■", "lost": "✗",
 }  # fmt: skip
-_COLOUR = {"succeeded": "success", "failed": "error", "lost": "error", "running": "brand"}
-_LINES = ("brand", "warn", "success", "accent")
-_WIDTH, _HEIGHT, _MOST_POINTS = 460, 120, 200
+_TONE: dict[str, Tone] = {
+    "running": "mine", "succeeded": "free", "failed": "bad", "lost": "bad",
+    "waiting": "wait", "starting": "wait", "stopping": "wait", "stopped": "plain",
+}  # fmt: skip
+_LINES = (
+    "var(--jp-brand-color1,#2f80d0)",
+    "var(--jp-warn-color1,#c98a1b)",
+    "var(--jp-success-color1,#2f9e62)",
+    "var(--jp-accent-color1,#8e5bb5)",
+)
+_GREY = "var(--jp-ui-font-color2,#808890)"
+_RULE = "var(--jp-border-color2,#d0d4d8)"
+_WIDTH, _HEIGHT, _MOST_POINTS, _MOST_RANKS = 300, 90, 150, 16
 
 
 def text(job: wire.Job) -> str:
-    """One line: `▶ train (job-1f2e) running · 2 ranks · step 410 · loss 0.123 · 0:42`."""
-    words = [f"{_MARK[job.state]} {job.name} ({job.id}) {job.state}", f"{len(job.ranks)} ranks"]
-    if job.step is not None:
-        words.append(f"step {job.step}")
-    words += [f"{name} {value:.4g}" for name, value in list(job.metrics.items())[:4]]
-    if job.started_at is not None:
-        words.append(elapsed(job))
-    line = " · ".join(words)
+    """`▶ train (job-1f2e) running · 2 ranks · step 410 · loss 0.123 · 0:42`, and its message."""
+    line = " · ".join([f"{_MARK[job.state]} {job.name} ({job.id}) {job.state}", *_facts(job)])
     return f"{line}\n  {job.message}" if job.message else line
 
 
-def elapsed(job: wire.Job) -> str:
-    """How long it has run: `1:02:03` or `0:42`."""
-    if job.started_at is None:
-        return ""
-    seconds = int(max(0.0, (job.ended_at or time.time()) - job.started_at))
-    hours, rest = divmod(seconds, 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+def _facts(job: wire.Job) -> list[str]:
+    facts = [_ranks(job)]
+    if job.step is not None:
+        facts.append(f"step {job.step}")
+    facts += [f"{name} {value:.4g}" for name, value in list(job.metrics.items())[:4]]
+    if job.started_at is not None:
+        facts.append(duration((job.ended_at or time.time()) - job.started_at))
+    return facts
+
+
+def _ranks(job: wire.Job) -> str:
+    return f"{len(job.ranks)} rank{'s' * (len(job.ranks) != 1)}"
 
 
 def html(job: wire.Job, points: Sequence[wire.MetricPoint] = ()) -> str:
-    """Name, state, message, curves of rank 0, and a row for each rank."""
-    colour = f"var(--jp-{_COLOUR.get(job.state, 'ui-font')}-color1)"
-    facts = [f"{len(job.ranks)} ranks of {escape(job.per_rank)}"]
-    if job.step is not None:
-        facts.append(f"step {job.step}")
-    if job.started_at is not None:
-        facts.append(elapsed(job))
-    ranks = "".join(_rank_row(one) for one in job.ranks[:16])
-    return (
-        f'<div style="font-size:var(--jp-ui-font-size1,13px);max-width:{_WIDTH + 40}px">'
-        f"<div><b>{escape(job.name)}</b> <code>{escape(job.id)}</code> "
-        f'<span style="color:{colour}">{_MARK[job.state]} {job.state}</span> · '
-        f"{' · '.join(facts)}</div>"
-        f"<div>{escape(job.message)}</div>{curves(points)}"
-        f"<table><tr><th>rank</th><th>slice</th><th>state</th><th>step</th></tr>{ranks}</table>"
-        "</div>"
-    )
+    """Name, state, message, curves of rank 0, and what each rank does."""
+    title = f"{_MARK[job.state]} {job.name}"
+    head = row(_TONE[job.state], title, job.state, *_facts(job), job.id, note=job.message)
+    return block(head, _curves(points), _table(job.ranks))
 
 
-def _rank_row(rank: wire.RankView) -> str:
-    code = f" ({rank.exit_code})" if rank.exit_code else ""
-    step = "" if rank.step is None else rank.step
-    return (
-        f"<tr><td>{rank.rank}</td><td>{escape(rank.slice_id or '')}</td>"
-        f"<td>{rank.state}{code}</td><td>{step}</td></tr>"
-    )
+def _table(ranks: Sequence[wire.RankView]) -> str:
+    told = [_rank(one) for one in ranks[:_MOST_RANKS]]
+    if len(ranks) > _MOST_RANKS:
+        told.append(f"and {len(ranks) - _MOST_RANKS} more")
+    return f'<div style="color:{_GREY};margin-left:13px">{"<br>".join(told)}</div>'
 
 
-def curves(points: Sequence[wire.MetricPoint]) -> str:
-    """A small SVG for each of the first four metrics of rank 0 that has at least two points."""
+def _rank(one: wire.RankView) -> str:
+    words = [f"rank {one.rank}", one.state + (f" ({one.exit_code})" if one.exit_code else "")]
+    if one.slice_id is not None:
+        words.append(f"slice {one.slice_id}")
+    if one.step is not None:
+        words.append(f"step {one.step}")
+    return escape(" · ".join(words))
+
+
+# --- curves -----------------------------------------------------------------------------------
+
+
+def _curves(points: Sequence[wire.MetricPoint]) -> str:
+    """A small drawing for each of the first four metrics that has at least two points."""
     series: dict[str, list[tuple[int, float]]] = {}
     for point in points:
         if point.rank == 0:
             for name, value in point.values.items():
                 series.setdefault(name, []).append((point.step, value))
-    drawn = [(name, line) for name, line in series.items() if len(line) > 1][: len(_LINES)]
-    return "".join(
-        _curve(name, line, f"var(--jp-{colour}-color1)")
-        for (name, line), colour in zip(drawn, _LINES, strict=False)
-    )
+    drawn = [(name, line) for name, line in series.items() if len(line) > 1]
+    figures = [
+        _curve(name, line, colour) for (name, line), colour in zip(drawn, _LINES, strict=False)
+    ]
+    return f'<div style="display:flex;flex-wrap:wrap;gap:4px 20px">{"".join(figures)}</div>'
 
 
 def _curve(name: str, line: list[tuple[int, float]], colour: str) -> str:
@@ -93,51 +100,23 @@ def _curve(name: str, line: list[tuple[int, float]], colour: str) -> str:
     line = line[:: max(1, len(line) // _MOST_POINTS)]
     if line[-1] != newest:
         line.append(newest)
-    low, high = min(y for _, y in line), max(y for _, y in line)
-    first, last = line[0][0], line[-1][0]
-    wide, tall = max(1, last - first), (high - low) or 1.0
+    steps, values = [x for x, _ in line], [y for _, y in line]
+    low, high, first = min(values), max(values), min(steps)
+    wide, tall = max(1, max(steps) - first), (high - low) or 1.0
     path = " ".join(
         f"{(x - first) / wide * _WIDTH:.1f},{_HEIGHT - (y - low) / tall * _HEIGHT:.1f}"
         for x, y in line
     )
-    label = f"{name}: {newest[1]:.4g} at step {newest[0]}, between {low:.4g} and {high:.4g}"
+    label = f"{name} {newest[1]:.4g} at step {newest[0]}, from {low:.4g} to {high:.4g}"
+    small = f'font-size="10" style="fill:{_GREY}"'
     return (
-        f'<div>{escape(label)}</div><svg role="img" aria-label="{escape(label, quote=True)}" '
-        f'viewBox="-2 -2 {_WIDTH + 4} {_HEIGHT + 4}" style="width:100%;height:auto">'
-        f'<polyline points="{path}" fill="none" style="stroke:{colour};stroke-width:1.5"/></svg>'
+        f'<div style="width:{_WIDTH}px"><b>{escape(name)}</b> {newest[1]:.4g}'
+        f'<svg role="img" aria-label="{escape(label, quote=True)}" width="{_WIDTH}" '
+        f'height="{_HEIGHT + 16}" viewBox="0 -2 {_WIDTH} {_HEIGHT + 16}">'
+        f'<path d="M0 0H{_WIDTH}M0 {_HEIGHT}H{_WIDTH}" style="stroke:{_RULE}"/>'
+        f'<polyline points="{path}" fill="none" style="stroke:{colour};stroke-width:1.5"/>'
+        f'<text x="{_WIDTH}" y="10" text-anchor="end" {small}>{high:.4g}</text>'
+        f'<text x="0" y="{_HEIGHT + 12}" {small}>{low:.4g} · step {first}</text>'
+        f'<text x="{_WIDTH}" y="{_HEIGHT + 12}" text-anchor="end" {small}>{max(steps)}</text>'
+        "</svg></div>"
     )
-
-
-class Live:
-    """Shows a job again and again: one block in a notebook, a line per change elsewhere."""
-
-    def __init__(self) -> None:
-        self._handle: Any = None
-        self._printed = ""
-        self._notebook = in_notebook()
-
-    def show(self, job: wire.Job, points: Sequence[wire.MetricPoint]) -> None:
-        line = text(job)
-        if not self._notebook:
-            if line != self._printed:
-                print(line, flush=True)
-            self._printed = line
-            return
-        from IPython import display as ipython
-
-        display: Any = ipython.display  # it has no types
-
-        bundle = {"text/plain": line, "text/html": html(job, points)}
-        if self._handle is None:
-            self._handle = display(bundle, raw=True, display_id=True)
-        else:
-            self._handle.update(bundle, raw=True)
-
-
-def in_notebook() -> bool:
-    """Whether a front end shows what this process displays."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
-    return getattr(get_ipython(), "kernel", None) is not None  # type: ignore[no-untyped-call]

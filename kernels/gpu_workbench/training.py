@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from . import job_display
 from . import protocol as wire
 from .client import Client, get_client
+from .display import Live, Rich
 from .errors import GpuWorkbenchError
 from .holders import metrics
 from .job_display import OVER
@@ -124,7 +125,7 @@ def log(step: int, **values: SupportsFloat) -> None:
     run.log(int(step), metrics.numbers(values))
 
 
-class JobHandle:
+class JobHandle(Rich):
     """A job by its id. Throw it away and the job goes on; `gw.job(id)` is the same again."""
 
     def __init__(self, job: wire.Job, client: Client) -> None:
@@ -151,11 +152,11 @@ class JobHandle:
 
     def watch(self) -> JobHandle:
         """Show state, curves and ranks until it is over. Interrupting leaves the job running."""
-        live = job_display.Live()
+        live = Live()
         try:
             while True:
                 now = self.status
-                live.show(now, self.metrics())
+                live.show(job_display.text(now), job_display.html(now, self.metrics()))
                 if now.state in OVER:
                     return self
                 time.sleep(_WATCH_SECONDS)
@@ -220,10 +221,10 @@ class JobHandle:
             )
         return None if told.value_b64 is None else pickle.loads(base64.b64decode(told.value_b64))
 
-    def __repr__(self) -> str:
+    def _text(self) -> str:
         return job_display.text(self._fresh())
 
-    def _repr_html_(self) -> str:
+    def _html(self) -> str:
         now = self._fresh()
         try:
             return job_display.html(now, self.metrics())
