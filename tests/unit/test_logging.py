@@ -18,13 +18,11 @@ def written() -> Iterator[io.StringIO]:
     jupyter = logging.Logger("ServerApp", logging.INFO)
     jupyter.addHandler(logging.StreamHandler(text))
     ours = logging.getLogger(LOGGER)
-    was = (ours.level, ours.propagate)
+    was, handlers = ours.level, list(ours.handlers)
     attach(jupyter)
     yield text
-    for handler in list(ours.handlers):
-        ours.removeHandler(handler)
-    ours.setLevel(was[0])
-    ours.propagate = was[1]
+    ours.handlers[:] = handlers
+    ours.setLevel(was)
 
 
 def test_our_messages_go_to_jupyters_log_at_its_level(written: io.StringIO) -> None:

@@ -98,4 +98,3 @@ def attach(to: logging.Logger) -> None:
     forward.addFilter(Masking())
     ours.addHandler(forward)
     ours.setLevel(to.getEffectiveLevel())
-    ours.propagate = False
