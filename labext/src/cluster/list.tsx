@@ -91,7 +91,9 @@ function ClusterRow(props: { cluster: Cluster }): React.ReactElement {
           </>
         )}
       </div>
-      {cluster.message && <p className="gw-reason">{cluster.message}</p>}
+      {cluster.message && cluster.message !== cluster.state && (
+        <p className="gw-reason">{cluster.message}</p>
+      )}
       {[stop, insert].map(
         (action, i) =>
           action.problem && (

@@ -88,7 +88,7 @@ function JobRow(props: { job: Job }): React.ReactElement {
           {progress(job, trans.__('step'))}
         </span>
       </div>
-      {job.message && <p className="gw-reason">{job.message}</p>}
+      {job.message && job.message !== job.state && <p className="gw-reason">{job.message}</p>}
       {stop.problem && <Trouble problem={stop.problem} retry={stop.go} dismiss={stop.forget} />}
     </li>
   );

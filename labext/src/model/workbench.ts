@@ -33,6 +33,10 @@ import { Telemetry } from './telemetry';
 /** `loading` until the first answer, `ready` after it, `failed` when there never was one. */
 export type Phase = 'loading' | 'ready' | 'failed';
 
+const HISTORY_SECONDS = 120;
+/** Slices whose past is read at first; with more than these nobody looks at each. */
+const MAX_BACKFILL = 24;
+
 export interface IGrant {
   readonly lease: Lease;
   /** Whether its request was seen waiting. */
@@ -249,6 +253,7 @@ export class Workbench implements IDisposable {
     const mine = leases.filter(one => one.mine && one.state !== 'ended');
     this.requests.replace(requests.filter(one => one.state === 'queued'));
     this.leases.replace(mine);
+    void this.backfill(mine);
     for (const lease of mine) {
       if (this._waited.delete(lease.id)) {
         this._granted.emit({ lease, waited: true });
@@ -257,6 +262,19 @@ export class Workbench implements IDisposable {
     for (const request of this.requests.items) {
       if (request.mine) {
         this._waited.add(request.id);
+      }
+    }
+  }
+
+  /** What the slices did before this page was open; without it the charts start empty. */
+  private async backfill(leases: readonly Lease[]): Promise<void> {
+    const slices = leases.flatMap(lease => lease.slices.map(slice => slice.id));
+    const unknown = slices.filter(id => this.telemetry.columns(id).times.length === 0);
+    for (const id of unknown.slice(0, MAX_BACKFILL)) {
+      try {
+        this.telemetry.backfill(await this.api.history(id, HISTORY_SECONDS));
+      } catch {
+        return; // Only a nicety.
       }
     }
   }

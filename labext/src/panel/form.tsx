@@ -1,6 +1,6 @@
 /** "Get a slice": what, how many, how long, what for, what it costs, and the button. */
 
-import React, { useState } from 'react';
+import React, { useEffect, useState } from 'react';
 
 import type { ApiError } from '../api/errors';
 import { asApiError } from '../api/errors';
@@ -13,6 +13,9 @@ import { CountField, DurationField, MemoryField, ProfileCards } from './fields';
 import { Meter, Section, Skeleton, Trouble } from './parts';
 import { PurposeFields } from './purpose';
 
+/** Milliseconds that the answer stands; the lists below tell the rest. */
+const SAID_FOR = 15_000;
+
 export function RequestForm(): React.ReactElement {
   const panel = usePanel();
   const { workbench, form, cards, actions, trans } = panel;
@@ -24,6 +27,11 @@ export function RequestForm(): React.ReactElement {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<ApiError | null>(null);
   const [said, setSaid] = useState('');
+
+  useEffect(() => {
+    const timer = said ? setTimeout(() => setSaid(''), SAID_FOR) : undefined;
+    return () => clearTimeout(timer);
+  }, [said]);
 
   const faulty = faultyField(state);
   const chosen = fittingCard(state, offered ?? []);

@@ -1,0 +1,190 @@
+import { nullTranslator } from '@jupyterlab/translation';
+
+import {
+  FormModel,
+  askBody,
+  faultyField,
+  fittingCard,
+  resolved,
+  splitArgs
+} from '../src/model/form';
+import { loadOf } from '../src/model/load';
+import { leaseOf, samePath } from '../src/model/paths';
+import { RING_LENGTH, Telemetry } from '../src/model/telemetry';
+import * as words from '../src/model/words';
+import { card, lease, sample } from './things';
+
+const trans = nullTranslator.load('test');
+const GIB = 2 ** 30;
+
+describe('words', () => {
+  it('writes memory as on the label of a GPU', () => {
+    expect(words.memory(14.2 * GIB)).toBe('14.2 GB');
+    expect(words.memory(80 * GIB)).toBe('80 GB');
+    expect(words.memory(null)).toBe('–');
+    expect(words.percent(null)).toBe('–');
+    expect(words.percent(0.429)).toBe('43 %');
+  });
+
+  it('counts down and never below zero', () => {
+    expect(words.countdown(6130)).toBe('1:42:10');
+    expect(words.countdown(545)).toBe('9:05');
+    expect(words.countdown(-3)).toBe('0:00');
+    expect(words.shortLeft(trans, 6130)).toBe('1:42');
+    expect(words.shortLeft(trans, 545)).toBe('9 min');
+  });
+
+  it('says when as people do', () => {
+    const now = Date.UTC(2026, 0, 1, 12) / 1000;
+    expect(words.expected(trans, now + 720, now)).toBe('in about 12 min');
+    expect(words.expected(trans, now + 5, now)).toBe('in about 1 min');
+    expect(words.expected(trans, now - 5, now)).toBe('any moment');
+    expect(words.expected(trans, now + 7200, now)).toMatch(/^at \d\d:\d\d$/);
+    expect(words.shortExpected(trans, now + 720, now)).toBe('≈ 12 min');
+  });
+
+  it('names durations and profiles', () => {
+    expect(words.duration(trans, 1800)).toBe('30 min');
+    expect(words.duration(trans, 5400)).toBe('1 h 30 min');
+    expect(words.duration(trans, 259_200)).toBe('3 d');
+    expect(words.profileName('mig-2g.20gb')).toBe('2g.20gb');
+    expect(words.profileName('fraction-0.25')).toBe('1/4 GPU');
+    expect(words.profileName('fraction-0.3')).toBe('0.3 GPU');
+    expect(words.profileName('whole')).toBe('whole GPU');
+  });
+
+  it.each([
+    ['20', 20],
+    ['20 GB', 20],
+    ['20gib', 20],
+    ['1,5 GB', 1.5],
+    ['512 MB', 0.512],
+    ['many', null],
+    ['0', null],
+    ['', null]
+  ])('reads "%s" as %s GB', (text, gb) => {
+    expect(words.parseMemory(text)).toBe(gb);
+  });
+});
+
+describe('the form', () => {
+  const small = card({ profile: 'mig-1g.10gb', memory_gb: 10, units: 0.14 });
+  const quarter = card({ when: 'queued' });
+  const mig = card({ profile: 'mig-2g.20gb', memory_gb: 20, units: 0.29 });
+
+  it('shows the smallest card that has the memory, a free one before a queued one', () => {
+    const form = new FormModel({ memory: '15 GB' });
+    expect(fittingCard(form.state, [small, quarter, mig])).toBe(mig);
+    form.typeMemory('8');
+    expect(fittingCard(form.state, [small, quarter, mig])).toBe(small);
+    form.typeMemory('200 GB');
+    expect(fittingCard(form.state, [small, quarter, mig])).toBeNull();
+  });
+
+  it('asks for the card that is shown', () => {
+    const form = new FormModel({ memory: '20 GB', seconds: 3600 });
+    expect(askBody(resolved(form.state, [quarter, mig]), 'a.ipynb')).toEqual({
+      what: 'mig-2g.20gb',
+      pool: 'default',
+      count: 1,
+      seconds: 3600,
+      purpose: 'kernel',
+      name: 'a.ipynb'
+    });
+    expect(askBody(resolved(form.state, null), '').what).toBe('20GB');
+  });
+
+  it('takes the profile of a free part of the fleet', () => {
+    const form = new FormModel();
+    form.chooseOffer('1g.10gb', [small, quarter]);
+    expect(form.state).toMatchObject({ profile: 'mig-1g.10gb', memory: '10 GB' });
+    form.chooseOffer('0.25', [small, quarter]);
+    expect(form.state.profile).toBe('fraction-0.25');
+    form.typeMemory('30 GB');
+    expect(form.state.profile).toBeNull();
+  });
+
+  it('names the field that can not be sent', () => {
+    const form = new FormModel({ memory: 'lots' });
+    expect(faultyField(form.state)).toBe('memory');
+    form.typeMemory('20');
+    form.set({ count: NaN });
+    expect(faultyField(form.state)).toBe('count');
+    form.set({ count: 1 });
+    expect(faultyField(form.state)).toBeNull();
+    form.choosePurpose('job');
+    expect(form.state.count).toBe(2);
+    expect(faultyField(form.state)).toBe('script');
+  });
+
+  it('splits arguments without a shell', () => {
+    expect(splitArgs(`--name "two words" --x='a b' $HOME`)).toEqual([
+      '--name',
+      'two words',
+      '--x=a b',
+      '$HOME'
+    ]);
+  });
+});
+
+describe('telemetry', () => {
+  it('keeps a bounded past, and unknown stays unknown', () => {
+    const telemetry = new Telemetry();
+    for (let t = 1; t <= RING_LENGTH + 10; t++) {
+      telemetry.take(sample(t, { a: [null, 5] }));
+    }
+    const { times, activity, memory } = telemetry.columns('a');
+    expect(times).toHaveLength(RING_LENGTH);
+    expect(times[0]).toBe(11);
+    expect(activity.every(one => one === null)).toBe(true);
+    expect(memory.at(-1)).toBe(5);
+    expect(telemetry.latest('b')).toBeNull();
+  });
+
+  it('puts history before what was seen live, and ignores replays', () => {
+    const telemetry = new Telemetry();
+    telemetry.take(sample(10, { a: [0.5, 1] }));
+    telemetry.take(sample(10, { a: [0.9, 1] }));
+    telemetry.backfill({
+      subject: 'a',
+      times: [8, 9, 10],
+      activity: [0.1, 0.2, 0.3],
+      memory_bytes: [1, 1, 1]
+    });
+    expect(telemetry.columns('a').activity).toEqual([0.1, 0.2, 0.5]);
+  });
+
+  it('adds the slices of a lease up', () => {
+    const one = lease().slices[0];
+    const both = lease({ slices: [one, { ...one, id: 'b' }] as never });
+    const telemetry = new Telemetry();
+    telemetry.take(sample(1, { '1.0': [0.2, 10] }));
+    telemetry.take(sample(2, { '1.0': [0.4, 10], b: [0.8, 30] }));
+    const load = loadOf(both, telemetry);
+    expect(load.activity).toBeCloseTo(0.6);
+    expect(load.memory).toBe(40);
+    expect(load.memoryTotal).toBe(40 * GIB);
+    expect(load.columns.times).toEqual([2]);
+    expect(loadOf(lease({ id: 9 }), telemetry)).toMatchObject({ activity: null, memory: null });
+  });
+});
+
+describe('whose lease it is', () => {
+  it('compares paths from the root of the server with absolute ones', () => {
+    expect(samePath('/home/ada/work/a.ipynb', 'work/a.ipynb')).toBe(true);
+    expect(samePath('work/aa.ipynb', 'a.ipynb')).toBe(false);
+    expect(samePath('', 'a.ipynb')).toBe(false);
+  });
+
+  it('prefers the lease that a kernel holds to one that waits for the notebook', () => {
+    const held = lease({ id: 2, holder: holder('/root/a.ipynb') });
+    const waits = lease({ id: 1, name: 'a.ipynb' });
+    expect(leaseOf('a.ipynb', [waits, held])?.id).toBe(2);
+    expect(leaseOf('a.ipynb', [waits])?.id).toBe(1);
+    expect(leaseOf('b.ipynb', [waits, held])).toBeNull();
+  });
+});
+
+function holder(name: string): NonNullable<ReturnType<typeof lease>['holder']> {
+  return { kind: 'kernel', id: 'k', name, pid: null, started: null };
+}

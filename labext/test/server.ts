@@ -1,0 +1,173 @@
+/**
+ * A small real server for tests: a broker of a few lines behind `fetch`, and WebSockets that it can
+ * speak on and cut. It grants while slices are free and queues after that, as the real one does.
+ */
+
+import { ServerConnection } from '@jupyterlab/services';
+
+import type { Card, Fleet, Lease, LiveEvent, Request as Ask, Status } from '../src/api/types';
+import { card, fleet, lease, request, status } from './things';
+
+type Answer = { status: number; body: unknown };
+
+export class FakeServer {
+  status: Status = status();
+  fleet: Fleet = fleet();
+  cards: Card[] = [card({ profile: 'mig-1g.10gb', memory_gb: 10, units: 0.14 }), card()];
+  leases = new Map<number, Lease>();
+  requests = new Map<number, Ask>();
+  /** Slices that can still be granted. */
+  free = 1;
+  /** While set, every HTTP call is answered so. */
+  trouble: Answer | null = null;
+  /** While set, nothing answers. */
+  down = false;
+  readonly calls: string[] = [];
+  readonly headers: Headers[] = [];
+  readonly sockets: FakeSocket[] = [];
+
+  settings(): ServerConnection.ISettings {
+    // eslint-disable-next-line @typescript-eslint/no-this-alias
+    const server = this;
+    class Socket extends FakeSocket {
+      constructor(url: string) {
+        super(url);
+        server.sockets.push(this);
+        queueMicrotask(() => (server.down ? this.cut() : this.accept()));
+      }
+    }
+    return ServerConnection.makeSettings({
+      baseUrl: 'http://fake/user/ada/',
+      wsUrl: 'ws://fake/user/ada/',
+      token: 'secret',
+      appendToken: true,
+      fetch: input => this.fetch(input as Request),
+      WebSocket: Socket as unknown as typeof WebSocket
+    });
+  }
+
+  /** Send an event to every open page. */
+  tell(event: LiveEvent): void {
+    for (const socket of this.sockets) {
+      socket.receive(JSON.stringify(event));
+    }
+  }
+
+  private async fetch(call: Request): Promise<Response> {
+    if (this.down) {
+      throw new TypeError('Failed to fetch');
+    }
+    const url = new URL(call.url);
+    const path = url.pathname.replace('/user/ada/gpu-workbench/api/v1/', '');
+    this.calls.push(`${call.method} ${path}`);
+    this.headers.push(call.headers);
+    const text = await call.text();
+    const answer = this.trouble ?? this.route(call.method, path, text ? JSON.parse(text) : null);
+    const { body } = answer;
+    return new Response(typeof body === 'string' ? body : JSON.stringify(body), {
+      status: answer.status
+    });
+  }
+
+  private route(method: string, path: string, body: Partial<Ask> & { dry_run?: boolean }): Answer {
+    const [noun, id, verb] = path.split('/');
+    const known: Record<string, () => unknown> = {
+      'GET status': () => this.status,
+      'GET fleet': () => this.fleet,
+      'GET cards': () => ({ cards: this.cards }),
+      'GET clusters': () => ({ clusters: [] }),
+      'GET jobs': () => ({ jobs: [] }),
+      'GET requests': () =>
+        id ? this.requests.get(Number(id)) : { requests: [...this.requests.values()] },
+      'POST requests': () => this.ask(body),
+      'DELETE requests': () => this.end(Number(id)),
+      'GET leases': () => ({ leases: [...this.leases.values()] }),
+      'POST leases': () => this.change(Number(id), verb === 'extend' ? { ends_at: 9e9 } : {}),
+      'DELETE leases': () => this.change(Number(id), { state: 'ended' })
+    };
+    const found = known[`${method} ${noun}`]?.();
+    return found
+      ? { status: 200, body: found }
+      : { status: 404, body: { code: 'not_found', message: 'No such thing.', hint: 'List.' } };
+  }
+
+  private ask(body: Partial<Ask> & { dry_run?: boolean }): Ask {
+    const state = this.free > 0 ? 'granted' : 'queued';
+    const id = this.leases.size + this.requests.size + 1;
+    const one = request({ ...body, id, state, position: state === 'queued' ? 1 : null });
+    if (!body.dry_run) {
+      this.requests.set(id, one);
+      if (state === 'granted') {
+        this.free -= 1;
+        this.leases.set(id, lease({ id, name: one.name }));
+      }
+    }
+    return one;
+  }
+
+  private end(id: number): Ask | undefined {
+    const one = this.requests.get(id);
+    const ended = one && { ...one, state: 'cancelled' as const };
+    if (ended) {
+      this.requests.set(id, ended);
+    }
+    return ended;
+  }
+
+  private change(id: number, how: Partial<Lease>): Lease | undefined {
+    const one = this.leases.get(id);
+    const changed = one && { ...one, ...how };
+    if (changed) {
+      this.leases.set(id, changed);
+    }
+    return changed;
+  }
+}
+
+/** The browser's end of a WebSocket, as far as a client sees it. */
+export class FakeSocket {
+  onopen: (() => void) | null = null;
+  onmessage: ((message: { data: string }) => void) | null = null;
+  onclose: (() => void) | null = null;
+  onerror: (() => void) | null = null;
+  readonly sent: string[] = [];
+  open = false;
+
+  constructor(readonly url: string) {}
+
+  accept(): void {
+    this.open = true;
+    this.onopen?.();
+  }
+
+  receive(data: string): void {
+    if (this.open) {
+      this.onmessage?.({ data });
+    }
+  }
+
+  /** The connection breaks. */
+  cut(): void {
+    this.open = false;
+    this.onclose?.();
+  }
+
+  send(data: string): void {
+    this.sent.push(data);
+  }
+
+  close(): void {
+    this.open = false;
+  }
+}
+
+/** Wait for something to become true; fails after two seconds. */
+export async function until(what: string, true_: () => boolean): Promise<void> {
+  const deadline = Date.now() + 2000;
+  while (!true_()) {
+    if (Date.now() > deadline) {
+      throw new Error(`Not after 2 s: ${what}`);
+    }
+    await new Promise(done => setTimeout(done, 5));
+  }
+}

@@ -1,0 +1,169 @@
+/** Whole objects of the wire; a test names only what it is about. */
+
+import type { Card, Fleet, Gpu, Lease, Request, Sample, SliceView, Status } from '../src/api/types';
+
+const GIB = 2 ** 30;
+
+export function status(about: Partial<Status> = {}): Status {
+  return {
+    api_version: '1',
+    version: '0.1.0',
+    user: 'ada',
+    groups: [],
+    admin: false,
+    simulated: true,
+    quotas: [{ name: 'ada', scope: 'user', held: 0, limit: 2 }],
+    lease_ttl: 90,
+    units_total: 2,
+    units_free: 2,
+    ...about
+  };
+}
+
+export function segment(about: Partial<SliceView> = {}): SliceView {
+  return {
+    profile: 'fraction-0.25',
+    label: '1/4 GPU',
+    units: 0.25,
+    memory_bytes: 20 * GIB,
+    slice_id: null,
+    lease_id: null,
+    mine: false,
+    holder: null,
+    ends_at: null,
+    offer: '0.25',
+    ...about
+  };
+}
+
+export function gpu(index: number, about: Partial<Gpu> = {}): Gpu {
+  return {
+    uuid: `GPU-${index}`,
+    index,
+    node: 'node1',
+    name: `gpu${index}`,
+    model: 'H100',
+    memory_bytes: 80 * GIB,
+    memory_gb: 80,
+    mig: false,
+    simulated: true,
+    health: 'ok',
+    pool: 'default',
+    numa: null,
+    segments: [segment(), segment(), segment(), segment()],
+    ...about
+  };
+}
+
+export function fleet(about: Partial<Fleet> = {}): Fleet {
+  return {
+    gpus: [gpu(0), gpu(1)],
+    pools: [
+      {
+        name: 'default',
+        engine: 'local',
+        profiles: [],
+        default_seconds: 7200,
+        max_seconds: 86_400,
+        idle_seconds: 1800
+      }
+    ],
+    simulated: true,
+    units_total: 2,
+    units_free: 2,
+    trouble: null,
+    ...about
+  };
+}
+
+export function card(about: Partial<Card> = {}): Card {
+  return {
+    profile: 'fraction-0.25',
+    pool: 'default',
+    label: '1/4 GPU',
+    kind: 'fraction',
+    memory_gb: 20,
+    units: 0.25,
+    tier: 'simulated',
+    when: 'now',
+    expected_at: null,
+    reason: '',
+    ...about
+  };
+}
+
+export function request(about: Partial<Request> = {}): Request {
+  return {
+    id: 1,
+    state: 'queued',
+    user: 'ada',
+    mine: true,
+    what: '20GB',
+    profile: 'fraction-0.25',
+    pool: 'default',
+    count: 1,
+    seconds: 7200,
+    same_node: false,
+    priority: 0,
+    purpose: 'kernel',
+    name: '',
+    units: 0.25,
+    created_at: 1000,
+    position: 1,
+    reason: { code: 'waits_for_slices', sentence: 'Waits for lease 81.', waits_for: [81] },
+    expected_at: null,
+    ...about
+  };
+}
+
+export function lease(about: Partial<Lease> = {}): Lease {
+  const id = about.id ?? 1;
+  return {
+    id,
+    state: 'active',
+    user: 'ada',
+    mine: true,
+    pool: 'default',
+    profile: 'fraction-0.25',
+    slices: [
+      {
+        id: `${id}.0`,
+        gpu: 'GPU-0',
+        kind: 'fraction',
+        profile: 'fraction-0.25',
+        memory_bytes: 20 * GIB,
+        units: 0.25,
+        visible_device: '',
+        tier: 'simulated'
+      }
+    ],
+    units: 0.25,
+    purpose: 'kernel',
+    name: '',
+    granted_at: 1000,
+    ends_at: 8200,
+    holder: null,
+    ended_at: null,
+    end_reason: null,
+    cleared: false,
+    ...about
+  };
+}
+
+/** A tick of the sampler with one reading per slice. */
+export function sample(
+  time: number,
+  slices: Record<string, [number | null, number | null]>
+): Sample {
+  return {
+    time,
+    simulated: true,
+    gpus: [],
+    slices: Object.entries(slices).map(([slice_id, [activity, memory_bytes]]) => ({
+      slice_id,
+      lease_id: 1,
+      activity,
+      memory_bytes
+    }))
+  };
+}

@@ -1,0 +1,150 @@
+import { LiveClient } from '../src/api/live';
+import { WorkbenchApi } from '../src/api/rest';
+import { Workbench } from '../src/model/workbench';
+import { FakeServer, until } from './server';
+import { lease, request, sample } from './things';
+
+const open: Workbench[] = [];
+
+async function started(server: FakeServer, pollEvery = 60_000): Promise<Workbench> {
+  const settings = server.settings();
+  const workbench = new Workbench({
+    api: new WorkbenchApi(settings),
+    live: new LiveClient(settings, () => 1),
+    pollEvery
+  });
+  open.push(workbench);
+  await workbench.start();
+  if (!server.down) {
+    await until('live', () => workbench.link === 'open');
+  }
+  return workbench;
+}
+
+afterEach(() => open.splice(0).forEach(one => one.dispose()));
+
+describe('the state', () => {
+  it('is read whole at the start', async () => {
+    const server = new FakeServer();
+    server.leases.set(7, lease({ id: 7 }));
+    server.leases.set(8, lease({ id: 8, mine: false }));
+    server.requests.set(9, request({ id: 9 }));
+    const workbench = await started(server);
+    expect(workbench.phase).toBe('ready');
+    expect(workbench.fleet?.gpus).toHaveLength(2);
+    expect(workbench.leases.items.map(one => one.id)).toEqual([7]);
+    expect(workbench.requests.items.map(one => one.id)).toEqual([9]);
+  });
+
+  it('replaces an object by the newer one that an event brings', async () => {
+    const server = new FakeServer();
+    const workbench = await started(server);
+    server.tell({ type: 'request', data: request({ id: 3, position: 2 }) });
+    server.tell({ type: 'request', data: request({ id: 3, position: 1 }) });
+    expect(workbench.requests.items.map(one => one.position)).toEqual([1]);
+    server.tell({ type: 'lease', data: lease({ id: 3 }) });
+    expect(workbench.requests.items).toEqual([]);
+    expect(workbench.leases.get(3)).toBeDefined();
+    server.tell({ type: 'lease', data: lease({ id: 3, state: 'ended' }) });
+    expect(workbench.leases.items).toEqual([]);
+  });
+
+  it('tells of a grant once, and whether it had to wait', async () => {
+    const server = new FakeServer();
+    const workbench = await started(server);
+    const grants: [number, boolean][] = [];
+    workbench.granted.connect((_, { lease, waited }) => grants.push([lease.id, waited]));
+    await workbench.ask({ what: '20GB' });
+    const second = await workbench.ask({ what: '20GB' });
+    expect(second.state).toBe('queued');
+    server.tell({ type: 'lease', data: lease({ id: second.id }) });
+    server.tell({ type: 'lease', data: lease({ id: second.id, ends_at: 9000 }) });
+    expect(grants).toEqual([
+      [1, false],
+      [second.id, true]
+    ]);
+  });
+
+  it('learns of a grant that came while the connection was cut', async () => {
+    const server = new FakeServer();
+    server.free = 0;
+    const workbench = await started(server);
+    const { id } = await workbench.ask({ what: '20GB' });
+    const grants: number[] = [];
+    workbench.granted.connect((_, grant) => grants.push(grant.lease.id));
+    server.sockets.at(-1)?.cut();
+    server.requests.delete(id);
+    server.leases.set(id, lease({ id }));
+    await until('the grant', () => grants.length === 1);
+    expect(grants).toEqual([id]);
+    expect(workbench.requests.items).toEqual([]);
+  });
+
+  it('keeps what it knew when the server is gone, says so, and recovers', async () => {
+    const server = new FakeServer();
+    server.leases.set(7, lease({ id: 7 }));
+    const workbench = await started(server, 5);
+    server.down = true;
+    server.sockets.at(-1)?.cut();
+    await until('the problem', () => workbench.problem !== null);
+    expect(workbench.problem?.code).toBe('offline');
+    expect(workbench.phase).toBe('ready');
+    expect(workbench.leases.items).toHaveLength(1);
+    server.down = false;
+    await until('recovery', () => workbench.problem === null && workbench.link === 'open');
+  });
+
+  it('has failed, with the reason, when there never was an answer', async () => {
+    const server = new FakeServer();
+    server.down = true;
+    const workbench = await started(server);
+    expect(workbench.phase).toBe('failed');
+    expect(workbench.problem?.code).toBe('offline');
+  });
+
+  it('polls where no live connection can be had', async () => {
+    const server = new FakeServer();
+    const settings = server.settings();
+    const refused = class {
+      onclose: (() => void) | null = null;
+      constructor() {
+        queueMicrotask(() => this.onclose?.());
+      }
+      close(): void {}
+    };
+    const polling = new Workbench({
+      api: new WorkbenchApi(settings),
+      live: new LiveClient({ ...settings, WebSocket: refused as never }, () => 50),
+      pollEvery: 5
+    });
+    open.push(polling);
+    await polling.start();
+    server.leases.set(5, lease({ id: 5 }));
+    await until('the lease', () => polling.leases.items.length === 1);
+    expect(polling.link).toBe('lost');
+  });
+
+  it("takes the server's clock from its samples when the browser's is wrong", async () => {
+    const server = new FakeServer();
+    const workbench = await started(server);
+    const ahead = Date.now() / 1000 + 3600;
+    server.tell({ type: 'sample', data: sample(ahead, {}) });
+    expect(Math.abs(workbench.clock.now - ahead)).toBeLessThan(2);
+  });
+});
+
+describe('actions', () => {
+  it('release, extend and cancel, and show it at once', async () => {
+    const server = new FakeServer();
+    server.leases.set(7, lease({ id: 7 }));
+    server.free = 0;
+    const workbench = await started(server);
+    await workbench.extend(7, 3600);
+    expect(workbench.leases.get(7)?.ends_at).toBe(9e9);
+    await workbench.release(7);
+    expect(workbench.leases.items).toEqual([]);
+    const { id } = await workbench.ask({ what: '20GB' });
+    await workbench.cancel(id);
+    expect(workbench.requests.items).toEqual([]);
+  });
+});
