@@ -46,12 +46,13 @@ def page() -> str:
 
 
 def described(route: Route) -> tuple[str, ...]:
+    answer = "text" if route.returns is str else markdown.code(route.returns.__name__)
     return (
         markdown.code(f"{route.method} {route.path}"),
         route.summary,
         query(route.query),
         markdown.code(route.body.__name__) if route.body else "",
-        f"{route.status} {'text' if route.returns is str else markdown.code(route.returns.__name__)}",
+        f"{route.status} {answer}",
         f"{route.action} {markdown.code(route.resource)}",
     )
 
