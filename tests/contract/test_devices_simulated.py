@@ -72,6 +72,13 @@ def test_a_fleet_file_may_describe_nodes_pools_and_links(tmp_path: Path) -> None
     assert [(one.start, one.memory_gb) for one in gpus[2].instances] == [(0, 20.0), (6, 5.0)]
 
 
+def test_the_example_of_the_manual_is_a_fleet() -> None:
+    manual = Path(__file__).resolve().parents[2] / "docs" / "admin" / "fleet-file.md"
+    example = manual.read_text().split("```toml\n")[1].split("```")[0]
+    gpus = parse_fleet(example, "the manual")
+    assert [gpu.mig for gpu in gpus] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

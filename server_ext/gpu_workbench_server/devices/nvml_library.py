@@ -14,7 +14,7 @@ import pynvml
 
 from ..errors import NoDevices
 
-_REINSTALL = "Install the NVIDIA driver, or use simulated GPUs (devices = simulated)."
+_REINSTALL = "Install it, or take simulated GPUs (`--GpuWorkbenchApp.devices=simulated`)."
 _TROUBLE = {
     pynvml.NVML_ERROR_LIBRARY_NOT_FOUND: (
         "There is no NVIDIA driver on this machine (libnvidia-ml.so.1 was not found).",
