@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from .leases import attach, leases, release, request
     from .magics import load_ipython_extension as load_ipython_extension
     from .status import status
-    from .training import jobs, launch, log
+    from .training import job, jobs, launch, log
+    from .usage import usage
     from .widgets.monitor import monitor
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "attach",
     "cluster",
     "clusters",
+    "job",
     "jobs",
     "launch",
     "leases",
@@ -39,6 +41,7 @@ __all__ = [
     "release",
     "request",
     "status",
+    "usage",
 ]
 
 _HOMES = {
@@ -46,6 +49,7 @@ _HOMES = {
     "attach": "leases",
     "cluster": "cluster",
     "clusters": "cluster",
+    "job": "training",
     "jobs": "training",
     "launch": "training",
     "leases": "leases",
@@ -55,6 +59,7 @@ _HOMES = {
     "release": "leases",
     "request": "leases",
     "status": "status",
+    "usage": "usage",
 }
 
 

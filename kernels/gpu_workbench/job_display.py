@@ -32,6 +32,9 @@ _LINES = (
 )
 _GREY = "var(--jp-ui-font-color2,#808890)"
 _RULE = "var(--jp-border-color2,#d0d4d8)"
+_FIGURES = "display:flex;flex-wrap:wrap;gap:4px 20px;margin-left:13px"
+_PRE = "margin:4px 0 0 13px;font-size:var(--jp-code-font-size,12px);white-space:pre-wrap"
+_MOST_COLUMNS = 200
 _WIDTH, _HEIGHT, _MOST_POINTS, _MOST_RANKS = 300, 90, 150, 16
 
 
@@ -55,11 +58,13 @@ def _ranks(job: wire.Job) -> str:
     return f"{len(job.ranks)} rank{'s' * (len(job.ranks) != 1)}"
 
 
-def html(job: wire.Job, points: Sequence[wire.MetricPoint] = ()) -> str:
-    """Name, state, message, curves of rank 0, and what each rank does."""
+def html(job: wire.Job, points: Sequence[wire.MetricPoint] = (), said: Sequence[str] = ()) -> str:
+    """Name, state, message, curves of rank 0, what each rank does, and what was said last."""
     title = f"{_MARK[job.state]} {job.name}"
     head = row(_TONE[job.state], title, job.state, *_facts(job), job.id, note=job.message)
-    return block(head, _curves(points), _table(job.ranks))
+    tail = "\n".join(line[:_MOST_COLUMNS] for line in said)
+    words = f'<pre style="{_PRE}">{escape(tail)}</pre>' if tail else ""
+    return block(head, _curves(points), _table(job.ranks), words)
 
 
 def _table(ranks: Sequence[wire.RankView]) -> str:
@@ -92,7 +97,7 @@ def _curves(points: Sequence[wire.MetricPoint]) -> str:
     figures = [
         _curve(name, line, colour) for (name, line), colour in zip(drawn, _LINES, strict=False)
     ]
-    return f'<div style="display:flex;flex-wrap:wrap;gap:4px 20px">{"".join(figures)}</div>'
+    return f'<div style="{_FIGURES}">{"".join(figures)}</div>'
 
 
 def _curve(name: str, line: list[tuple[int, float]], colour: str) -> str:

@@ -27,6 +27,7 @@ from .shipping import function_name, pack
 
 _POLL_SECONDS = 0.5
 _WATCH_SECONDS = 1.0
+_SAID_LINES, _SAID_CHARACTERS, _TRACE_LINES = 6, 4000, 14
 
 
 class JobFailed(GpuWorkbenchError):
@@ -133,6 +134,8 @@ class JobHandle(Rich):
         self._client = client
         self._points: list[wire.MetricPoint] = []
         self._points_offset = 0
+        self._said = ""
+        self._said_offset = 0
 
     @property
     def id(self) -> str:
@@ -156,7 +159,8 @@ class JobHandle(Rich):
         try:
             while True:
                 now = self.status
-                live.show(job_display.text(now), job_display.html(now, self.metrics()))
+                said = self._last_lines(now)
+                live.show(job_display.text(now), job_display.html(now, self.metrics(), said=said))
                 if now.state in OVER:
                     return self
                 time.sleep(_WATCH_SECONDS)
@@ -191,6 +195,19 @@ class JobHandle(Rich):
             if chunk.next_offset <= offset:
                 return "".join(pieces)
             offset = chunk.next_offset
+
+    def _last_lines(self, now: wire.Job) -> list[str]:
+        """The end of rank 0's output, or of the traceback of the rank that failed first."""
+        if now.state == "failed":
+            path = f"jobs/{self.id}/result"
+            trace = self._client.call("GET", path, returns=wire.JobResult).traceback
+            if trace:
+                return trace.splitlines()[-_TRACE_LINES:]
+        path = f"jobs/{self.id}/logs?rank=0&stream=out&offset={self._said_offset}"
+        chunk = self._client.call("GET", path, returns=wire.LogChunk)
+        self._said = (self._said + chunk.text)[-_SAID_CHARACTERS:]
+        self._said_offset = chunk.next_offset
+        return self._said.splitlines()[-_SAID_LINES:]
 
     def stop(self) -> JobHandle:
         """Ask its ranks to end; returns at once."""

@@ -20,6 +20,7 @@ def test_the_notebook_api_is_these_names() -> None:
         "attach",
         "cluster",
         "clusters",
+        "job",
         "jobs",
         "launch",
         "leases",
