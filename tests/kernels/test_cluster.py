@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import signal
@@ -37,6 +38,11 @@ def where(_: int) -> dict[str, Any]:
     """What a task sees of its worker's slice."""
     names = ("GPU_WORKBENCH_SLICES", "GPU_WORKBENCH_MEMORY_BYTES", "CUDA_VISIBLE_DEVICES")
     return {name: os.environ.get(name) for name in names} | {"pid": os.getpid()}
+
+
+def hang() -> None:
+    """As native code that never comes back: no thread of the worker can do anything."""
+    ctypes.PyDLL(None).sleep(600)
 
 
 def processes(cluster: ClusterHandle, server: LabServer) -> list[psutil.Process]:
@@ -142,6 +148,23 @@ def test_a_killed_worker_is_replaced_on_its_slice(server: LabServer) -> None:
         wait_for(back, 30, "another worker is there")
         assert cluster.workers[0].slice_id == before.slice_id and cluster.state == "running"
         assert cluster.get_client().submit(sum, [1, 2]).result(timeout=20) == 3
+
+
+@pytest.mark.timeout(120)
+def test_killing_it_leaves_no_worker_not_even_one_that_hangs(server: LabServer) -> None:
+    cluster = gw.cluster(workers=2, per_worker="1g.10gb")
+    client = cluster.get_client()
+    hung = client.submit(hang)
+    lease_id = cluster.status.lease_id
+    wait_for(lambda: client.processing() and hung.status == "pending", 10)
+    all_of_it = processes(cluster, server)
+    assert len(all_of_it) >= 4  # the scheduler, the workers and the server they are forked from
+    all_of_it[0].kill()
+    wait_for(lambda: cluster.state == "failed", 20)
+    assert cluster.status.message == "Its process was killed or crashed."
+    wait_for(lambda: not [one for one in all_of_it if alive(one)], 10, "its workers are gone")
+    wait_for(lambda: server.api("GET", f"leases/{lease_id}")["cleared"], 10, "its slices are free")
+    client.close(timeout=1)
 
 
 @pytest.mark.timeout(120)

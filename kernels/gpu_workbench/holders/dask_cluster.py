@@ -273,9 +273,12 @@ async def _run(directory: Path) -> int:
 
 def main(directory: Path) -> int:
     dask.config.set(_SETTINGS)
-    # The log is for what went wrong; the variable is for the workers.
+    # The log is for what went wrong; the variables are for the workers and their server, which
+    # mourns semaphores when we are killed.
     logging.getLogger("distributed").setLevel(logging.WARNING)
     os.environ["DASK_LOGGING__DISTRIBUTED"] = "warning"
+    quiet = "ignore::UserWarning:multiprocessing.resource_tracker"
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
     try:
         return asyncio.run(_run(directory))
     except Exception as error:
