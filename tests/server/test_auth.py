@@ -50,6 +50,22 @@ async def test_without_a_token_every_route_answers_401_in_json_and_never_redirec
             assert problem["hint"]
 
 
+async def test_a_server_that_forbids_unauthenticated_access_by_default_works_the_same(
+    closed: Any,
+) -> None:
+    ours = {"Authorization": f"token {closed.app.workbench.kernel_token}"}
+    assert (await closed.call("GET", "status"))[0] == 200
+    assert (await closed.call("GET", "status", headers=ours))[0] == 200
+    code, problem = await closed.call("GET", "status", headers={"Authorization": ""})
+    assert (code, problem["code"]) == (401, "unauthenticated")
+
+
+@pytest.fixture
+def closed(jp_server_config: Config, request: pytest.FixtureRequest) -> Any:
+    jp_server_config.ServerApp.allow_unauthenticated_access = False
+    return request.getfixturevalue("workbench")
+
+
 async def test_the_kernels_token_opens_our_routes_and_no_others(
     workbench: Any, jp_fetch: Any
 ) -> None:
@@ -66,7 +82,7 @@ async def test_every_method_asks_the_authorizer_for_its_own_action_and_resource(
 ) -> None:
     for route in ROUTES:
         asked.clear()
-        await workbench.call(route.method, route.path.replace("{id}", "1").strip("/"))
+        await workbench.raw(route.method, route.path.replace("{id}", "1").strip("/"))
         assert asked == [(route.action, route.resource)], route.path
     asked.clear()
     await workbench.call("GET", "openapi.json")

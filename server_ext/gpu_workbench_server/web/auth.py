@@ -62,6 +62,9 @@ class AuthenticatedHandler(JupyterHandler):
         if not self._known():
             raise self._unknown()
 
+    def skip_check_origin(self) -> bool:
+        return self.by_kernel_token or super().skip_check_origin()
+
     async def _identify(self) -> None:
         """Jupyter's own checks, which never redirect here."""
         await super().prepare(_redirect_to_login=False)
@@ -95,6 +98,8 @@ def permitted(action: str, resource: str) -> Callable[[F], F]:
             chosen = method if self.by_kernel_token else asked
             return await chosen(self, *args, **kwargs)
 
+        # What the server's own check at start-up looks for: `prepare` lets nobody unknown through.
+        setattr(inner, "__allow_unauthenticated", False)
         return cast(F, inner)
 
     return decorate
