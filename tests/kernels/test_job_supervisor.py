@@ -16,6 +16,8 @@ import cloudpickle
 import psutil
 import pytest
 
+from gpu_workbench import protocol as wire
+from gpu_workbench.holders.rank import rank_environment
 from tests.support.waiting import wait_for
 
 pytest.importorskip("torch")
@@ -273,6 +275,43 @@ def test_nothing_outlives_a_killed_supervisor(run: Run) -> None:
     wait_for(lambda: not any(psutil.pid_exists(one["pid"]) for one in ranks), 10, "ranks ended")
     run.process.wait()
     assert run.status["state"] == "running", "no last word: the server will find it lost"
+
+
+def test_a_rank_sees_one_real_device_as_number_0_and_none_of_the_agents_options() -> None:
+    slices = [
+        wire.Slice(
+            id=f"7.{number}",
+            gpu="GPU-a",
+            kind="mig",
+            profile="mig-1g.10gb",
+            memory_bytes=10 << 30,
+            units=1 / 7,
+            visible_device=f"MIG-{number}",
+            tier="mig",
+        )
+        for number in range(2)
+    ]
+    lease = wire.Lease(
+        id=7,
+        state="active",
+        user="ana",
+        mine=True,
+        pool="default",
+        profile="mig-1g.10gb",
+        slices=slices,
+        units=2 / 7,
+        purpose="job",
+        name="train",
+        granted_at=1.0,
+        ends_at=2.0,
+    )
+    base = {"LOCAL_RANK": "1", "RANK": "1", "PET_NNODES": "1", "CUDA_VISIBLE_DEVICES": "0,1"}
+    environment = rank_environment(base, lease, 1)
+    assert environment["CUDA_VISIBLE_DEVICES"] == "MIG-1"
+    assert (environment["RANK"], environment["LOCAL_RANK"]) == ("1", "0")
+    assert environment["GPU_WORKBENCH_SLICES"] == "7.1"
+    assert environment["NCCL_MULTI_RANK_GPU_ENABLE"] == "1"
+    assert "PET_NNODES" not in environment
 
 
 def hang_after() -> str:

@@ -15,6 +15,7 @@ import importlib.util
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,8 +42,7 @@ def agent_environment(directory: Path, spec: dict[str, Any]) -> dict[str, str]:
     ranks = int(spec["ranks"])
     return {
         "OMP_NUM_THREADS": str(max(1, min(_MAX_THREADS, (os.cpu_count() or 1) // ranks))),
-        "GLOO_SOCKET_IFNAME": "lo",
-        "NCCL_SOCKET_IFNAME": "lo",
+        **dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), _loopback()),
         **(spec.get("env") or {}),
         "PET_NNODES": "1",
         "PET_NPROC_PER_NODE": str(ranks),
@@ -56,6 +56,11 @@ def agent_environment(directory: Path, spec: dict[str, Any]) -> dict[str, str]:
         # Without it a restart after a killed rank hangs or fails in 7 of 10 (pytorch#135712).
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
     }
+
+
+def _loopback() -> str:
+    names = {name for _, name in socket.if_nameindex()}
+    return "lo" if "lo" in names else "lo0"
 
 
 class Supervisor:

@@ -18,13 +18,17 @@ import pickle
 import sys
 import time
 import types
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..protocol import RUN_ENV
 from .failures import error_record
 from .files import SPEC, read_json, write_json
 from .processes import die_with_parent
+
+if TYPE_CHECKING:
+    from ..protocol import Lease
 
 RANK = "rank.json"
 DONE = "done.json"
@@ -46,7 +50,6 @@ def enter_slice(directory: Path) -> None:
     import msgspec
     import psutil
 
-    from ..attach import MANAGED, slice_environment
     from ..protocol import Lease
 
     die_with_parent()
@@ -59,16 +62,35 @@ def enter_slice(directory: Path) -> None:
         os.dup2(log, number)
         os.close(log)
     lease = msgspec.convert(spec["lease"], Lease)
-    mine = lease.slices[local_rank]
-    environment = {k: v for k, v in os.environ.items() if k not in MANAGED}
-    environment |= slice_environment(lease, [mine]) | {RUN_ENV: str(run)}
     started = psutil.Process().create_time()
-    write_json(run / RANK, {"pid": os.getpid(), "started": started, "slice_id": mine.id})
+    slice_id = lease.slices[local_rank].id
+    write_json(run / RANK, {"pid": os.getpid(), "started": started, "slice_id": slice_id})
     os.execve(
         sys.executable,
         [sys.executable, "-u", "-m", "gpu_workbench.holders.rank", str(directory), "--run"],
-        environment,
+        {**rank_environment(os.environ, lease, local_rank), RUN_ENV: str(run)},
     )
+
+
+def rank_environment(base: Mapping[str, str], lease: Lease, local_rank: int) -> dict[str, str]:
+    """`base`, as torch's agent made it, for a rank that sees its own slice and nothing else."""
+    from ..attach import MANAGED, slice_environment
+
+    mine = lease.slices[local_rank]
+    kept = {
+        name: value
+        for name, value in base.items()
+        # The agent's own options would be those of a torchrun inside the user's script, too.
+        if name not in MANAGED and not name.startswith("PET_")
+    }
+    environment = kept | slice_environment(lease, [mine])
+    if mine.tier != "simulated":
+        # The one device that it sees is number 0, and scripts take the device of their LOCAL_RANK:
+        # what torchrun calls --virtual-local-rank.
+        environment["LOCAL_RANK"] = "0"
+        if sum(one.gpu == mine.gpu for one in lease.slices) > 1:
+            environment.setdefault("NCCL_MULTI_RANK_GPU_ENABLE", "1")
+    return environment
 
 
 # --- second stage: the user's code ------------------------------------------------------------
