@@ -21,7 +21,7 @@ _TONES: dict[Tone, str] = {
     "wait": "var(--jp-warn-color1, #c98a1b)",
     "bad": "var(--jp-error-color1, #d0453f)",
 }
-_FONT = "font-size:var(--jp-ui-font-size1,13px);line-height:1.5;max-width:640px"
+_FONT = "font-size:var(--jp-ui-font-size1,13px);line-height:1.5;max-width:760px"
 _RULE = "border-left:3px solid {};padding:1px 10px;margin:4px 0"
 
 
@@ -112,6 +112,15 @@ def bar(segments: Sequence[tuple[float, Tone, str]]) -> str:
     return (
         f'<span role="img" aria-label="{label}" '
         f'style="display:inline-flex;gap:2px;width:240px">{"".join(cells)}</span>'
+    )
+
+
+def beside(name: str, drawn: str, note: str) -> str:
+    """A name, a drawing (HTML) and a remark in one line."""
+    return (
+        '<div style="display:flex;flex-wrap:wrap;gap:0 12px;align-items:center;padding-left:13px">'
+        f'<span style="min-width:15em">{escape(name)}</span>{drawn}'
+        f'<span style="color:{_TONES["plain"]}">{escape(note)}</span></div>'
     )
 
 

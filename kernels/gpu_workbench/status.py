@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from . import protocol as wire
 from .client import get_client
-from .display import Rich, Tone, bar, block, expected, heading, left, row, short
+from .display import Rich, Tone, bar, beside, block, expected, heading, left, row, short
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,11 +28,14 @@ class StatusView(Rich):
 
     def _head(self) -> str:
         kind = "simulated GPUs" if self.status.simulated else "GPUs"
-        return f"{self.status.units_free:g} of {self.status.units_total:g} {kind} free"
+        free, total = (round(one, 2) for one in (self.status.units_free, self.status.units_total))
+        return f"{free:g} of {total:g} {kind} free"
 
     def _quota(self) -> str:
         bounds = [one for one in self.status.quotas if one.limit is not None]
-        return " · ".join(f"{one.name} holds {one.held:g} of {one.limit:g}" for one in bounds)
+        return " · ".join(
+            f"{one.name} holds {round(one.held, 2):g} of {one.limit:g}" for one in bounds
+        )
 
     def _text(self) -> str:
         lines = [self._head()]
@@ -54,8 +58,7 @@ class StatusView(Rich):
             parts.append(row("bad", problem.message, note=problem.hint))
         for gpu in self.fleet.gpus:
             cut = [(one.units, _tone(one), _segment(one)) for one in gpu.segments]
-            name = f"{gpu.name} {gpu.model}{_health(gpu)}"
-            parts.append(f"<div>{bar(cut)}{row('plain', name)}</div>".replace("margin:4px 0", ""))
+            parts.append(beside(f"{gpu.name} {gpu.model}{_health(gpu)}", bar(cut), _free(gpu)))
         if self.leases:
             parts.append(heading("Mine"))
             parts += [row("mine", *_held(one)) for one in self.leases]
@@ -98,6 +101,13 @@ def _segment(segment: wire.SliceView) -> str:
     if segment.lease_id is None:
         return f"{label} free"
     return f"{label} mine" if segment.mine else f"{label} taken"
+
+
+def _free(gpu: wire.Gpu) -> str:
+    """`free: 2 × 1g.10gb, 3g.40gb`."""
+    counted = Counter(short(one.profile) for one in gpu.segments if one.lease_id is None)
+    words = [f"{many} × {name}" if many > 1 else name for name, many in counted.items()]
+    return f"free: {', '.join(words)}" if words else "nothing free"
 
 
 def _tone(segment: wire.SliceView) -> Tone:

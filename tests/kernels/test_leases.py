@@ -101,6 +101,20 @@ def test_what_can_never_be_had_is_said_at_once_and_in_words(here: LabServer) -> 
     assert "Traceback" not in str(refusal.value)
 
 
+def test_status_shows_what_is_free_what_i_hold_and_what_i_wait_for(here: LabServer) -> None:
+    assert "2 of 2 simulated GPUs free" in repr(gw.status())
+    with gw.request("20GB", name="churn"):
+        here.api("POST", "requests", {"what": "gpu", "name": "later"})
+        seen = gw.status()
+    text, html = repr(seen), seen._repr_html_()
+    assert "hold: 1/4 GPU · lease" in text or "hold: 2g.20gb · lease" in text
+    assert "churn" in text
+    assert "wait: whole GPU · position 1" in text
+    assert seen.requests[0].reason and seen.requests[0].reason.sentence in text
+    for words in ("churn", "Waiting", "Mine", "free: "):
+        assert words in html
+
+
 def test_waiting_shows_position_and_reason_and_ends_with_the_lease(
     here: LabServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
