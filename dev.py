@@ -353,7 +353,7 @@ def generate(_args: list[str]) -> int:
 
 def quickstart(args: list[str]) -> int:
     prepare()
-    return loud(PY, "examples/run_quickstart.py", *args)
+    return loud(PY, "-m", "tests.support.quickstart", *args)
 
 
 def bench(args: list[str]) -> int:

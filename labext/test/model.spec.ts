@@ -177,7 +177,7 @@ describe('whose lease it is', () => {
   });
 
   it('prefers the lease that a kernel holds to one that waits for the notebook', () => {
-    const held = lease({ id: 2, holder: holder('/root/a.ipynb') });
+    const held = lease({ id: 2, holder: holder('/home/a.ipynb') });
     const waits = lease({ id: 1, name: 'a.ipynb' });
     expect(leaseOf('a.ipynb', [waits, held])?.id).toBe(2);
     expect(leaseOf('a.ipynb', [waits])?.id).toBe(1);

@@ -119,7 +119,7 @@ def compose(
             stop_grace=settings.grace_seconds,
         )
         engine = LocalEngine(settings.data_dir / "engine", broker_name(settings.data_dir))
-        broker = Broker(store, devices, clock, sink, policy)
+        broker = Broker(store, devices, clock, sink, policy, metrics.decided)
         broker.start()
         common = (broker, engine, store, sink, clock)
         clusters = Clusters(

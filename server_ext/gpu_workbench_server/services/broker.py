@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
 
 from gpu_workbench import protocol as wire
 
-from ..domain.asks import Wanted, nick
 from ..domain.decide import admit, decide
 from ..domain.decisions import (
     Bound,
@@ -28,15 +28,15 @@ from ..domain.decisions import (
     Submitted,
     Ticked,
 )
-from ..domain.fleet import Pool, Profile
 from ..domain.invariants import broken
 from ..domain.leases import Holder, Lease
 from ..domain.planning import forecast
 from ..domain.state import State
 from ..domain.units import PARTS, gpu_units
-from ..errors import NoDevices, NotFound, NotNow, OverLimit, WorkbenchError
+from ..errors import NoDevices, NotFound, NotNow
 from ..ports import AuditEntry, Clock, DeviceBackend, EventSink, News, Principal, Store
 from . import views
+from .cards import cards, wanted
 from .policy import Policy
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,11 @@ class Broker:
         clock: Clock,
         sink: EventSink,
         policy: Policy,
+        on_decision: Callable[[float], object] = lambda seconds: None,
     ) -> None:
+        """`on_decision` is told how long each decision took, in seconds."""
         self.policy = policy
+        self._on_decision = on_decision
         self._store = store
         self._devices = devices
         self._clock = clock
@@ -119,7 +122,7 @@ class Broker:
                 groups=list(who.groups),
                 admin=who.admin,
                 simulated=self._devices.simulated,
-                quotas=self._quotas(who),
+                quotas=views.quotas(who, self._state),
                 lease_ttl=self.policy.lease_ttl,
                 units_total=total,
                 units_free=free,
@@ -143,11 +146,7 @@ class Broker:
     def cards(self, who: Principal, count: int = 1, seconds: int | None = None) -> list[wire.Card]:
         """Each profile of each pool, and when the caller could have it: a dry run."""
         with self._lock:
-            return [
-                self._card(who, pool, profile, count, seconds)
-                for name, pool in self._state.pools.items()
-                for profile in self._state.offered(name)
-            ]
+            return cards(self._state, who, self._clock.now(), count, seconds)
 
     # --- requests -----------------------------------------------------------------------------
 
@@ -158,7 +157,7 @@ class Broker:
                 if known:
                     return self.request(who, known.id)
             now = self._clock.now()
-            request = admit(self._state, _wanted(who, ask), self._next_id, now)
+            request = admit(self._state, wanted(who, ask), self._next_id, now)
             if ask.dry_run:
                 with self._state.trial():
                     self._state.put(Change("queued", request))
@@ -302,7 +301,9 @@ class Broker:
     def _run(self, event: Event, actor: Principal) -> None:
         """Decide, commit, take in, tell: in this order."""
         now = self._clock.now()
+        began = perf_counter()
         changes = decide(self._state, event, now)
+        self._on_decision(perf_counter() - began)
         if not changes:
             return
         audit = [
@@ -361,85 +362,10 @@ class Broker:
             "Ask for one in the GPU panel and open the notebook when it is granted.",
         )
 
-    def _card(
-        self, who: Principal, pool: Pool, profile: Profile, count: int, seconds: int | None
-    ) -> wire.Card:
-        now = self._clock.now()
-        when: wire.CardWhen = "never"
-        reason, expected = "", None
-        ask = wire.Ask(what=nick(profile), count=count, seconds=seconds, pool=pool.name)
-        try:
-            request = admit(self._state, _wanted(who, ask), self._next_id, now)
-        except OverLimit as error:
-            when, reason = "over_limit", error.message
-        except WorkbenchError as error:
-            reason = error.message
-        else:
-            with self._state.trial():
-                changes = decide(self._state, Submitted(request), now)
-                if any(c.kind == "granted" and c.lease and c.lease.id == request.id
-                       for c in changes):  # fmt: skip
-                    when = "now"
-                else:
-                    self._state.put(Change("queued", request))
-                    told = forecast(self._state, now)[request.id]
-                    when, reason, expected = "queued", told.reason.sentence, told.expected_at
-        return wire.Card(
-            profile=profile.name,
-            pool=pool.name,
-            label=profile.label,
-            kind=profile.kind,
-            memory_gb=profile.memory_gb,
-            units=gpu_units(profile.parts),
-            tier=profile.tier,
-            when=when,
-            expected_at=expected,
-            reason=reason,
-        )
-
     def _units(self) -> tuple[float, float]:
         gpus = [gpu for gpu in self._state.gpus.values() if gpu.health == "ok"]
         free = sum(self._state.free_parts(gpu) for gpu in gpus)
         return gpu_units(PARTS * len(gpus)), gpu_units(free)
-
-    def _quotas(self, who: Principal) -> list[wire.Quota]:
-        limits, state = self.policy.limits, self._state
-        user_limit = limits.user(who.user)
-        found = [
-            wire.Quota(
-                name=who.user,
-                scope="user",
-                held=gpu_units(state.user_parts[who.user]),
-                limit=None if user_limit is None else gpu_units(user_limit),
-            )
-        ]
-        for group in who.groups:
-            limit = limits.group(group)
-            found.append(
-                wire.Quota(
-                    name=group,
-                    scope="group",
-                    held=gpu_units(state.group_parts[group]),
-                    limit=None if limit is None else gpu_units(limit),
-                )
-            )
-        return found
-
-
-def _wanted(who: Principal, ask: wire.Ask) -> Wanted:
-    return Wanted(
-        user=who.user,
-        group=who.group,
-        what=ask.what,
-        count=ask.count,
-        seconds=ask.seconds,
-        pool=ask.pool,
-        same_node=ask.same_node,
-        priority=ask.priority if who.admin else min(ask.priority, 0),
-        purpose=ask.purpose,
-        name=ask.name,
-        key=ask.key,
-    )
 
 
 def _subject(change: Change) -> str:

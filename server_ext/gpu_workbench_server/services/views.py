@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from gpu_workbench import protocol as wire
 
 from ..domain import asks
@@ -20,10 +22,14 @@ def may_see(who: Principal, user: str) -> bool:
 def request(who: Principal, one: Request, told: Forecast | None = None) -> wire.Request:
     """Somebody else's request shows what it waits for and not whose it is."""
     seen = may_see(who, one.user)
-    reason = told and wire.Reason(
-        code=told.reason.code,
-        sentence=told.reason.sentence,
-        waits_for=list(told.reason.waits_for),
+    reason = (
+        wire.Reason(
+            code=told.reason.code,
+            sentence=told.reason.sentence,
+            waits_for=list(told.reason.waits_for),
+        )
+        if told
+        else None
     )
     return wire.Request(
         id=one.id,
@@ -171,6 +177,24 @@ def _free(kind: Profile, memory_bytes: int) -> wire.SliceView:
         units=gpu_units(kind.parts),
         memory_bytes=memory_bytes,
         offer=asks.nick(kind),
+    )
+
+
+def quotas(who: Principal, state: State) -> list[wire.Quota]:
+    """What binds the caller: the user's own limit, then each group's."""
+    limits = state.limits
+    found = [_quota(who.user, "user", state.user_parts[who.user], limits.user(who.user))]
+    for group in who.groups:
+        found.append(_quota(group, "group", state.group_parts[group], limits.group(group)))
+    return found
+
+
+def _quota(name: str, scope: Literal["user", "group"], held: int, limit: int | None) -> wire.Quota:
+    return wire.Quota(
+        name=name,
+        scope=scope,
+        held=gpu_units(held),
+        limit=None if limit is None else gpu_units(limit),
     )
 
 

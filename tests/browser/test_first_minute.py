@@ -1,0 +1,153 @@
+"""Journeys 1, 2 and 6 as a person clicks them: look, take a slice, use it, wait, give it back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.lab import LabServer
+from tests.support.waiting import wait_for
+
+from .conftest import shoot
+
+Open = Callable[..., Page]
+
+
+def at(page: Page | Locator, testid: str) -> Locator:
+    return page.locator(f"[data-testid='{testid}']")
+
+
+def open_panel(page: Page) -> Locator:
+    """The GPUs panel, opened if it isn't."""
+    panel = at(page, "gw-panel")
+    if not panel.is_visible():
+        page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-panel')")
+    expect(panel).to_have_attribute("data-phase", "ready")
+    return panel
+
+
+def ask_for(panel: Locator, memory: str, target: str = "later") -> None:
+    at(panel, "gw-form-target").select_option(target)
+    at(panel, "gw-form-memory").fill(memory)
+    at(panel, "gw-form-submit").click()
+
+
+def run_cell(page: Page, code: str) -> None:
+    """Type into the last cell of the notebook in front and run it."""
+    page.locator(".jp-Notebook:visible .jp-CodeCell .cm-content").last.click()
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Shift+Enter")
+
+
+def test_the_panel_shows_simulated_gpus_and_says_so(open_lab: Open) -> None:
+    page = open_lab()
+    panel = open_panel(page)
+    expect(at(panel, "gw-simulated")).to_contain_text("simulated GPUs")
+    expect(at(panel, "gw-gpu")).to_have_count(2)
+    expect(at(panel, "gw-segment")).to_have_count(8)
+    expect(at(panel, "gw-mine-empty")).to_be_visible()
+    shoot(page, "empty-light")
+
+
+def test_from_20_gb_to_a_notebook_that_computes_and_back(open_lab: Open, lab: LabServer) -> None:
+    page = open_lab()
+    panel = open_panel(page)
+    ask_for(panel, "20 GB")
+    lease = at(panel, "gw-lease")
+    expect(lease).to_have_count(1)
+    expect(at(lease, "gw-lease-left")).to_contain_text(re.compile(r"1:59:\d\d|2:00:00"))
+
+    page.locator(".jp-LauncherCard[data-category='GPUs']").click()
+    expect(page.locator(".jp-Notebook")).to_be_visible()
+    wait_for(lambda: (lab.leases()[0]["holder"] or {}).get("pid"), 30, "the kernel took the lease")
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
+    run_cell(
+        page,
+        "import os\n"
+        "print({k: os.environ[k] for k in "
+        "('GPU_WORKBENCH_LEASE', 'GPU_WORKBENCH_SIMULATED', 'CUDA_VISIBLE_DEVICES')})",
+    )
+    output = page.locator(".jp-OutputArea-output").last
+    expect(output).to_contain_text("'GPU_WORKBENCH_SIMULATED': '1'")
+    expect(output).to_contain_text(f"'GPU_WORKBENCH_LEASE': '{lab.leases()[0]['id']}'")
+
+    run_cell(page, "import time; t = time.time()\nwhile time.time() < t + 12: pass")
+    expect(at(lease, "gw-lease-load")).to_contain_text(
+        re.compile(r"([5-9]\d|100)\s?%"), timeout=15_000
+    )
+    expect(at(page, "gw-status")).to_contain_text("%")
+    shoot(page, "working-light")
+
+    at(lease, "gw-lease-release").click()
+    confirm = page.locator(".jp-Dialog button.jp-mod-accept")
+    if confirm.count():
+        confirm.click()
+    expect(lease).to_have_count(0, timeout=20_000)
+    wait_for(lambda: not lab.leases(), 20, "the lease is over")
+
+
+def test_what_does_not_fit_waits_with_a_reason_and_is_granted_in_its_turn(
+    open_lab: Open, lab: LabServer
+) -> None:
+    page = open_lab()
+    panel = open_panel(page)
+    first = lab.api("POST", "requests", {"what": "gpu", "name": "long.ipynb", "seconds": 600})
+    ask_for(panel, "80 GB")
+    waiting = at(panel, "gw-waiting-request")
+    expect(waiting).to_have_count(1)
+    expect(at(waiting, "gw-waiting-position")).to_contain_text("1")
+    expect(at(waiting, "gw-waiting-reason")).to_contain_text(f"when lease {first['id']} ends")
+    shoot(page, "waiting-light")
+    lab.api("DELETE", f"leases/{first['id']}")
+    expect(waiting).to_have_count(0, timeout=20_000)
+    expect(at(panel, "gw-lease")).to_have_count(1)
+
+
+def test_what_can_never_be_had_is_refused_with_what_would_work(open_lab: Open) -> None:
+    page = open_lab()
+    panel = open_panel(page)
+    ask_for(panel, "300 GB")
+    trouble = at(panel, "gw-trouble")
+    expect(trouble).to_contain_text("the largest has 80 GB")
+    shoot(page, "refused-light")
+
+
+def test_the_panel_is_usable_without_a_mouse_and_axe_finds_nothing_serious(
+    open_lab: Open, lab: LabServer
+) -> None:
+    for name in ("a", "b", "c"):
+        lab.api("POST", "requests", {"what": "0.25", "name": f"{name}.ipynb"})
+    lab.api("POST", "requests", {"what": "gpu", "name": "later.ipynb"})
+    for dark in (False, True):
+        page = open_lab(dark=dark)
+        panel = open_panel(page)
+        expect(at(panel, "gw-lease")).to_have_count(3)
+        shoot(page, f"full-{'dark' if dark else 'light'}")
+        results = Axe().run(page, context="[data-testid='gw-panel']")
+        serious = [
+            f"{v['id']}: {v['help']}: {[n['html'][:160] for n in v['nodes']]}"
+            for v in results.response["violations"]
+            if v["impact"] in ("serious", "critical")
+        ]
+        assert not serious, "\n".join(serious)
+        at(panel, "gw-form-memory").focus()
+        page.keyboard.press("Control+A")
+        page.keyboard.type("10 GB")
+        page.keyboard.press("Enter")
+        expect(at(panel, "gw-lease")).to_have_count(4)
+        lab.api("DELETE", f"leases/{max(lease['id'] for lease in lab.leases())}")
+
+
+def test_when_the_server_is_gone_the_panel_says_so_and_comes_back(
+    open_lab: Open, lab: LabServer
+) -> None:
+    page = open_lab()
+    panel = open_panel(page)
+    expect(panel).to_have_attribute("data-link", "open")
+    lab.restart(kill=True)
+    expect(panel).to_have_attribute("data-link", "open", timeout=60_000)
+    ask_for(panel, "10 GB")
+    expect(at(panel, "gw-lease")).to_have_count(1, timeout=20_000)
