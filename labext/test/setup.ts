@@ -14,3 +14,18 @@ lacking.ResizeObserver ??= class {
   unobserve(): void {}
   disconnect(): void {}
 };
+
+// Charts draw on a canvas that nobody looks at here.
+lacking.Path2D ??= class {
+  rect(): void {}
+  moveTo(): void {}
+  lineTo(): void {}
+  closePath(): void {}
+  arc(): void {}
+};
+const nothing = new Proxy(
+  {},
+  { get: () => (): unknown => ({ width: 0 }), set: () => true }
+) as unknown as CanvasRenderingContext2D;
+HTMLCanvasElement.prototype.getContext = (() => nothing) as never;
+lacking.IS_REACT_ACT_ENVIRONMENT = true;

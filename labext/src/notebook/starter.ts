@@ -138,7 +138,7 @@ export class NotebookStarter {
   private async takeAway(path: string): Promise<void> {
     const { contents, tracker } = this.options;
     try {
-      const model = await contents.get(path, { type: 'notebook' });
+      const model = await contents.get(path, { type: 'notebook', content: true });
       const cells: unknown[] = model.content.cells;
       if (cells.length === 0 && !tracker.find(one => one.context.path === path)) {
         await contents.delete(path);

@@ -21,14 +21,14 @@ export function GpuRow(props: { gpu: Gpu }): React.ReactElement {
       <div className="gw-gpu-head">
         <span className="gw-gpu-name">{gpu.name}</span>
         <span className="gw-gpu-model" title={gpu.model}>
-          {gpu.model}
-          {gpu.mig && <span className="gw-tag">MIG</span>}
-          {sick && (
-            <span className="gw-tag gw-mod-sick">
-              {gpu.health === 'lost' ? trans.__('lost') : trans.__('drained')}
-            </span>
-          )}
+          {gpu.model.replace(/^NVIDIA /, '')}
         </span>
+        {gpu.mig && <span className="gw-tag">MIG</span>}
+        {sick && (
+          <span className="gw-tag gw-mod-sick">
+            {gpu.health === 'lost' ? trans.__('lost') : trans.__('drained')}
+          </span>
+        )}
         <span className="gw-gpu-figures" data-testid="gw-gpu-figures">
           {reading
             ? trans.__(

@@ -161,13 +161,20 @@ function Load(props: { lease: Lease }): React.ReactElement {
 
 function leaseName(lease: Lease, trans: TranslationBundle): string {
   const name = shortName(lease.holder?.name || lease.name);
-  switch (lease.holder?.kind ?? lease.purpose) {
+  const kind = lease.holder?.kind ?? lease.purpose;
+  if (!name) {
+    return lease.holder ? trans.__('a kernel') : trans.__('unused slice');
+  }
+  if (name.startsWith(kind)) {
+    return name; // "cluster 1" says it already.
+  }
+  switch (kind) {
     case 'cluster':
       return trans.__('cluster %1', name);
     case 'job':
       return trans.__('job %1', name);
     default:
-      return name || (lease.holder ? trans.__('a kernel') : trans.__('unused slice'));
+      return name;
   }
 }
 

@@ -64,7 +64,8 @@ export class WorkbenchPanel extends ReactWidget {
   }
 }
 
-function Panel(): React.ReactElement {
+/** The contents; a component of its own for tests. */
+export function Panel(): React.ReactElement {
   const { workbench, actions, trans } = usePanel();
   const phase = useFollowed(workbench.changed, () => workbench.phase);
   const link = useFollowed(workbench.changed, () => workbench.link);
@@ -78,7 +79,7 @@ function Panel(): React.ReactElement {
       data-phase={phase}
       data-link={link}
     >
-      <header className="gw-head">
+      <div className="gw-head">
         <h2>{trans.__('GPUs')}</h2>
         <IconButton icon={refreshIcon} label={trans.__('Read again')} onClick={retry} />
         <IconButton
@@ -86,7 +87,7 @@ function Panel(): React.ReactElement {
           label={trans.__('Settings of GPU Workbench')}
           onClick={() => void actions.openSettings()}
         />
-      </header>
+      </div>
       <SimulatedNote />
       {(offline || (phase === 'ready' && link === 'lost')) && (
         <div className="gw-disconnected" role="status" data-testid="gw-disconnected">

@@ -1,0 +1,143 @@
+import type { INotebookTracker } from '@jupyterlab/notebook';
+import type { Contents } from '@jupyterlab/services';
+import { CommandRegistry } from '@lumino/commands';
+
+import { LiveClient } from '../src/api/live';
+import { WorkbenchApi } from '../src/api/rest';
+import { FormModel } from '../src/model/form';
+import { Workbench } from '../src/model/workbench';
+import { NotebookStarter, SLICE_KERNEL } from '../src/notebook/starter';
+import { FakeServer, until } from './server';
+import { lease } from './things';
+
+/** Files by path, each with its cells; like the real one it answers without content unless asked. */
+class Files {
+  readonly cells = new Map<string, unknown[]>();
+
+  get(path: string, options?: Contents.IFetchOptions): Promise<unknown> {
+    const cells = this.cells.get(path);
+    return cells
+      ? Promise.resolve({ path, content: options?.content ? { cells } : null })
+      : Promise.reject(new Error('404'));
+  }
+
+  newUntitled({ path }: { path: string }): Promise<unknown> {
+    const name = [path, `Untitled${this.cells.size || ''}.ipynb`].filter(Boolean).join('/');
+    this.cells.set(name, []);
+    return Promise.resolve({ path: name });
+  }
+
+  save(path: string): Promise<unknown> {
+    this.cells.set(path, []);
+    return Promise.resolve({ path });
+  }
+
+  delete(path: string): Promise<void> {
+    this.cells.delete(path);
+    return Promise.resolve();
+  }
+}
+
+interface IStage {
+  server: FakeServer;
+  files: Files;
+  opened: unknown[];
+  starter: NotebookStarter;
+  workbench: Workbench;
+}
+
+const open: Workbench[] = [];
+afterEach(() => open.splice(0).forEach(one => one.dispose()));
+
+async function stage(free: number): Promise<IStage> {
+  const server = new FakeServer();
+  server.free = free;
+  const settings = server.settings();
+  const workbench = new Workbench({
+    api: new WorkbenchApi(settings),
+    live: new LiveClient(settings, () => 1)
+  });
+  open.push(workbench);
+  await workbench.start();
+  await until('live', () => workbench.link === 'open');
+  const files = new Files();
+  const opened: unknown[] = [];
+  const commands = new CommandRegistry();
+  commands.addCommand('docmanager:open', { execute: args => void opened.push(args) });
+  const starter = new NotebookStarter({
+    workbench,
+    commands,
+    contents: files as unknown as Contents.IManager,
+    tracker: { find: () => undefined } as unknown as INotebookTracker,
+    folder: () => 'work',
+    failed: (path, reason) => opened.push({ path, reason })
+  });
+  return { server, files, opened, starter, workbench };
+}
+
+const onSlice = (path: string): unknown => ({
+  path,
+  factory: 'Notebook',
+  kernel: { name: SLICE_KERNEL }
+});
+
+describe('a notebook on a slice', () => {
+  it('opens at once when the slice is free, and the request bears its path', async () => {
+    const { server, opened, starter } = await stage(1);
+    const request = await starter.ask(new FormModel().state);
+    expect(request.state).toBe('granted');
+    expect(server.leases.get(request.id)?.name).toBe('work/Untitled.ipynb');
+    expect(opened).toEqual([onSlice('work/Untitled.ipynb')]);
+  });
+
+  it('opens when the request that waited is granted, once', async () => {
+    const { server, opened, starter } = await stage(0);
+    const request = await starter.ask(new FormModel().state);
+    expect(request.state).toBe('queued');
+    expect(opened).toEqual([]);
+    const granted = lease({ id: request.id, name: request.name });
+    server.tell({ type: 'lease', data: granted });
+    server.tell({ type: 'lease', data: { ...granted, ends_at: 9000 } });
+    await until('opened', () => opened.length > 0);
+    expect(opened).toEqual([onSlice('work/Untitled.ipynb')]);
+  });
+
+  it('leaves no empty file behind when the request is cancelled', async () => {
+    const { files, starter, workbench } = await stage(0);
+    const request = await starter.ask(new FormModel().state);
+    expect(files.cells.size).toBe(1);
+    await workbench.cancel(request.id);
+    await until('tidy', () => files.cells.size === 0);
+  });
+
+  it('keeps the file when somebody has written into it meanwhile', async () => {
+    const { server, files, starter, workbench } = await stage(0);
+    const request = await starter.ask(new FormModel().state);
+    files.cells.set('work/Untitled.ipynb', ['a cell']);
+    await workbench.cancel(request.id);
+    await until('looked', () => server.calls.includes(`GET requests/${request.id}`));
+    await new Promise(done => setTimeout(done, 20));
+    expect(files.cells.size).toBe(1);
+  });
+
+  it('makes no file for a request that is refused', async () => {
+    const { server, files, starter } = await stage(1);
+    server.trouble = { status: 409, body: { code: 'over_limit', message: 'No.', hint: '' } };
+    await expect(starter.ask(new FormModel().state)).rejects.toMatchObject({ code: 'over_limit' });
+    expect(files.cells.size).toBe(0);
+  });
+
+  it('is left to later when the form says so', async () => {
+    const { opened, files, starter } = await stage(1);
+    const request = await starter.ask(new FormModel({ target: { kind: 'later' } }).state);
+    expect([request.name, opened.length, files.cells.size]).toEqual(['', 0, 0]);
+  });
+
+  it('starts on a lease that waits for a path, at that path, made where it is missing', async () => {
+    const { opened, files, starter } = await stage(0);
+    await starter.startOn(lease({ name: 'deep/model.ipynb' }));
+    await starter.startOn(lease({ name: '' }));
+    expect([...files.cells.keys()]).toEqual(['deep/model.ipynb', 'work/Untitled1.ipynb']);
+    expect(opened).toEqual([onSlice('deep/model.ipynb'), onSlice('work/Untitled1.ipynb')]);
+  });
+});
