@@ -199,7 +199,8 @@ class ClusterHolder:
     def _views(self) -> list[wire.WorkerView]:
         scheduler = self._cluster.scheduler
         known = {} if scheduler is None else {w.name: w for w in scheduler.workers.values()}
-        wanted = {one.id for one in self._wanted()} if self._state != "stopping" else set()
+        lives = self._state in ("starting", "running")
+        wanted = {one.id for one in self._wanted()} if lives else set()
         return [
             wire.WorkerView(
                 name=one.id,
