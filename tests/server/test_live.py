@@ -52,6 +52,25 @@ async def test_a_watcher_is_told_of_grants_and_ends(workbench: Any) -> None:
     socket.close()
 
 
+async def test_what_is_free_is_told_again_when_a_lease_changes_it(workbench: Any) -> None:
+    socket = await workbench.live()
+    free = (await workbench.events(socket, until="hello"))[-1]["data"]["units_free"]
+    await workbench.call("POST", "requests", {"what": "gpu"})
+    told = (await workbench.events(socket, until="hello"))[-1]["data"]
+    assert told["units_free"] == pytest.approx(free - 1)
+    assert told["quotas"][0]["held"] == 1.0
+    socket.close()
+
+
+async def test_a_clean_stop_closes_the_socket_as_going_away(workbench: Any) -> None:
+    socket = await workbench.live()
+    await workbench.events(socket, until="fleet")
+    await workbench.app.stop_extension()
+    while await asyncio.wait_for(socket.read_message(), 10) is not None:
+        pass
+    assert socket.close_code == 1001
+
+
 async def test_two_watchers_get_the_same_bytes_of_a_sample(workbench: Any) -> None:
     sockets = [await workbench.live(), await workbench.live()]
     seen: list[dict[float, str]] = []
@@ -98,7 +117,7 @@ async def test_a_reader_that_stops_reading_gets_the_newest_sample_later(workbenc
     stuck, good = await workbench.live(), await workbench.live()
     await workbench.events(stuck, until="fleet")
     hub = workbench.app._hub
-    [watcher] = [one for one in hub._watchers if one.dropped == 0][:1]
+    watcher = next(iter(hub._watchers))
     big = event("sample", "", {"time": 0, "filler": "x" * 2_000_000}).data
     reads = 0
     while watcher.dropped < 3:
@@ -109,7 +128,12 @@ async def test_a_reader_that_stops_reading_gets_the_newest_sample_later(workbenc
         assert reads < 200, "the stuck reader's socket never filled"
         watcher = max(hub._watchers, key=lambda one: one.dropped)
     assert watcher.waiting <= 3
-    stuck.close()
+    stuck.protocol.stream.close()  # its machine is gone
+
+    async def forgotten() -> bool:
+        return bool(hub.watchers == 1)
+
+    await workbench.eventually(forgotten, "a watcher whose connection broke")
     good.close()
 
 
@@ -233,6 +257,8 @@ async def test_news_come_before_samples_and_no_news_is_lost_to_a_slow_reader(
             reader.watcher.event(Message(("job", name), f"{name}{step}".encode()))
     reader.gate.set()
     assert await reader.has(4) == [b"first", b"a2", b"b2", b"second"]
+    reader.watcher.end()
+    await reader.task
 
 
 async def test_somebody_elses_request_that_leaves_the_queue_is_told_once_more(

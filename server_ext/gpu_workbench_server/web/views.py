@@ -54,8 +54,15 @@ class Views:
     def changed(self, who: Principal, news: Iterable[News]) -> list[Message]:
         """What the news is about, as it is now, once per object."""
         messages: dict[Key, Message] = {}
-        for one in news:
-            message = self._look(who, one)
+        told = list(news)
+        # One forecast for the whole queue, not one for each request that moved in it.
+        moved = any(one.type == "request" for one in told)
+        queue = {str(one.id): one for one in self._services.broker.requests(who)} if moved else {}
+        for one in told:
+            if one.type == "request" and one.subject in queue:
+                message: Message | None = event("request", one.subject, queue[one.subject])
+            else:
+                message = self._look(who, one)
             if message is not None:
                 messages[message.key] = message
             if one.type in ("lease", "fleet"):  # what is free and what binds moves with them
