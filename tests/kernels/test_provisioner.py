@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 from gpu_workbench import kernelspecs
+from gpu_workbench.provisioner import SliceProvisioner
 from tests.kernels.conftest import all_free, lease_of
 from tests.kernels.talk import run_in_kernel
 from tests.support.lab import REPOSITORY, HttpError, LabServer
@@ -155,3 +157,17 @@ def test_nbclient_runs_a_notebook_on_a_slice_and_leaves_none(here: LabServer) ->
     lease = notebook.cells[0].outputs[0]["data"]["text/plain"].strip("'")
     assert here.api("GET", f"leases/{lease}")["end_reason"] == "released"
     wait_for(lambda: all_free(here), 20, "slice free")
+
+
+def test_a_provisioner_can_be_saved_and_loaded() -> None:
+    """As a gateway does that hands its kernels over to another."""
+
+    async def saved() -> SliceProvisioner:
+        first = SliceProvisioner(kernel_id="k")
+        first.lease_id, first._path = 7, "churn.ipynb"
+        second = SliceProvisioner()
+        await second.load_provisioner_info(await first.get_provisioner_info())
+        return second
+
+    loaded = asyncio.run(saved())
+    assert (loaded.lease_id, loaded._path, loaded.kernel_id) == (7, "churn.ipynb", "k")
