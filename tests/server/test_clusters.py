@@ -287,6 +287,16 @@ def test_somebody_elses_cluster_is_not_there(world: World) -> None:
         service.scale(BOB, cluster.id, 1)
 
 
+def test_one_that_says_nothing_any_more_is_said_to(world: World) -> None:
+    service = world.service()
+    cluster = world.running(service)  # the stand-in speaks once
+    assert cluster.message == ""
+    world.clock.ahead = 60
+    service.reconcile()
+    silent = service.get(ADA, cluster.id)
+    assert silent.state == "running" and "busy or stuck" in silent.message
+
+
 def test_workers_are_known_by_their_slice(world: World) -> None:
     service = world.service()
     cluster = world.running(service)

@@ -13,6 +13,8 @@ from ..errors import NotFound
 from ..ports import Clock, EventSink, News, Principal, Record, Store
 from .cluster_files import ClusterFiles
 
+_SILENT_SECONDS = 15.0
+"""A cluster speaks every 2 s; one that is silent for so long is said to be."""
 _REMEMBERED = 20
 """Clusters that are over and still shown."""
 
@@ -88,11 +90,18 @@ class ClusterRecords:
             workers_wanted=record.workers_wanted,
             workers=status.workers if status else [],
             created_at=record.created_at,
-            message=status.message if status else record.message,
+            message=self._message(record, status),
             scheduler_address=status.scheduler_address if status else None,
             security=status.security if status else None,
             ended_at=record.ended_at,
         )
+
+    def _message(self, record: ClusterRecord, status: wire.ClusterStatus | None) -> str:
+        if status is None:
+            return record.message
+        if self._clock.now() - status.updated_at > _SILENT_SECONDS:
+            return "not heard from for some time: its scheduler is very busy or stuck"
+        return status.message
 
 
 def may_see(who: Principal, record: ClusterRecord) -> bool:

@@ -54,6 +54,7 @@ class Clusters:
         self._records = ClusterRecords(store, sink, clock, root)
         self._runner = ClusterRunner(broker, engine, self._records, clock, base, stop_grace)
         self._lock = threading.RLock()
+        self._trouble: dict[str, str] = {}
 
     # --- for people -----------------------------------------------------------------------------
 
@@ -166,8 +167,11 @@ class Clusters:
             return
         try:
             self._runner.advance(record)
+            self._trouble.pop(record.id, None)
         except (WorkbenchError, OSError) as error:
-            log.warning("cluster %s: %s", record.id, error)
+            if self._trouble.get(record.id) != str(error):
+                log.warning("cluster %s: %s", record.id, error)
+            self._trouble[record.id] = str(error)
 
     def _free_name(self, who: Principal) -> str:
         taken = self._records.names(who)
