@@ -81,13 +81,15 @@ def test_status_and_monitor_live_while_a_cell_computes(open_lab: Open, lab: LabS
 
 def test_the_stop_button_ends_a_wait_and_leaves_nothing(open_lab: Open, lab: LabServer) -> None:
     first = lab.api("POST", "requests", {"what": "gpu", "name": "long.ipynb", "seconds": 600})
-    page = open_lab()
-    outputs = notebook(page, lab, "import gpu_workbench as gw\ngw.request('gpu')")
+    page = open_lab(dark=True)
+    outputs = notebook(
+        page, lab, "import gpu_workbench as gw\ndisplay(gw.status())\ngw.request('gpu')"
+    )
     run_all(page)
     expect(outputs.nth(0)).to_contain_text("Waiting for whole GPU")
     expect(outputs.nth(0)).to_contain_text("position 1")
     expect(outputs.nth(0)).to_contain_text(f"lease {first['id']}")
-    shoot(page, "notebook-waiting-light")
+    shoot(page, "notebook-waiting-dark")
     command(page, "notebook:interrupt-kernel")
     expect(outputs.nth(0)).to_contain_text("Not waiting any more")
     wait_for(lambda: not lab.api("GET", "requests")["requests"], 10, "nothing queued")
