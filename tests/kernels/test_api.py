@@ -29,6 +29,7 @@ def test_the_notebook_api_is_these_names() -> None:
         "release",
         "request",
         "status",
+        "usage",
     ]
     assert dir(gw) == gw.__all__
 
