@@ -266,9 +266,8 @@ def build_bundle() -> None:
 
 
 def find_chromium() -> None:
-    if os.environ.get("GPU_WORKBENCH_CHROMIUM") or any(map(shutil.which, BROWSERS)):
-        return
-    apt("chromium", "Chromium for the browser tests, about 300 MB")
+    if not any(map(shutil.which, BROWSERS)):
+        apt("chromium", "Chromium for the browser tests, about 300 MB")
 
 
 def prepare(*extras: str, browser: bool = False) -> None:

@@ -22,6 +22,5 @@ def own_directories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv(f"JUPYTER_{name}_DIR", str(base / name.lower()))
         patch.setenv("IPYTHONDIR", str(base / "ipython"))
         for name in [name for name in os.environ if name.startswith("GPU_WORKBENCH_")]:
-            if name != "GPU_WORKBENCH_CHROMIUM":
-                patch.delenv(name)
+            patch.delenv(name)
         yield
