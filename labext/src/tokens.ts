@@ -18,6 +18,7 @@ export const CommandIDs = {
   releaseCurrent: 'gpu-workbench:release-current',
   extendCurrent: 'gpu-workbench:extend-current',
   insertClient: 'gpu-workbench:insert-client-code',
+  scaleCluster: 'gpu-workbench:scale-cluster',
   stopCluster: 'gpu-workbench:stop-cluster',
   stopJob: 'gpu-workbench:stop-job',
   openLogs: 'gpu-workbench:open-job-logs'

@@ -49,6 +49,17 @@ describe('the state', () => {
     expect(workbench.leases.items).toEqual([]);
   });
 
+  it('lets an event that comes during a read win over what was read', async () => {
+    const server = new FakeServer();
+    server.leases.set(7, lease({ id: 7 }));
+    const workbench = await started(server);
+    const reading = workbench.refresh();
+    await until('the read', () => server.calls.filter(one => one === 'GET jobs').length > 1);
+    server.tell({ type: 'lease', data: lease({ id: 7, state: 'ended' }) });
+    await reading;
+    expect(workbench.leases.items).toEqual([]);
+  });
+
   it('tells of a grant once, and whether it had to wait', async () => {
     const server = new FakeServer();
     const workbench = await started(server);

@@ -47,6 +47,8 @@ function ClusterRow(props: { cluster: Cluster }): React.ReactElement {
   const { cluster } = props;
   const { actions, trans } = usePanel();
   const stop = useAction(() => actions.stopCluster(cluster));
+  const scale = useAction(() => actions.scaleCluster(cluster));
+  const profile = profileName(cluster.per_worker);
   const insert = useAction(() => actions.insertClient(cluster));
   const ready = cluster.workers.filter(worker => worker.state === 'running').length;
   const over = clusterIsOver(cluster);
@@ -61,16 +63,18 @@ function ClusterRow(props: { cluster: Cluster }): React.ReactElement {
         <span className="gw-item-name" title={cluster.id}>
           {cluster.name}
         </span>
-        <span className="gw-item-what">
-          {over
-            ? `${cluster.workers_wanted}×${profileName(cluster.per_worker)}`
-            : trans.__(
-                '%1 of %2 × %3',
-                ready,
-                cluster.workers_wanted,
-                profileName(cluster.per_worker)
-              )}
-        </span>
+        {over ? (
+          <span className="gw-item-what">{`${cluster.workers_wanted} × ${profile}`}</span>
+        ) : (
+          <button
+            className="gw-link gw-item-what"
+            title={trans.__('Scale %1', cluster.name)}
+            data-testid="gw-cluster-scale"
+            onClick={scale.go}
+          >
+            {trans.__('%1 of %2 × %3', ready, cluster.workers_wanted, profile)}
+          </button>
+        )}
         <StateTag state={cluster.state} />
         {!over && (
           <>
@@ -94,7 +98,7 @@ function ClusterRow(props: { cluster: Cluster }): React.ReactElement {
       {cluster.message && cluster.message !== cluster.state && (
         <p className="gw-reason">{cluster.message}</p>
       )}
-      {[stop, insert].map(
+      {[stop, insert, scale].map(
         (action, i) =>
           action.problem && (
             <Trouble key={i} problem={action.problem} retry={action.go} dismiss={action.forget} />

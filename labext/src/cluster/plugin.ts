@@ -13,6 +13,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import type { Cluster } from '../api/types';
+import { profileName } from '../model/words';
 import type { Workbench } from '../model/workbench';
 import type { CurrentNotebook } from '../notebook/current';
 import { clientCode, insertCode } from '../notebook/insert';
@@ -58,11 +59,26 @@ export const clusterPlugin: JupyterFrontEndPlugin<void> = {
         }
       })
     });
+    commands.addCommand(CommandIDs.scaleCluster, {
+      label: trans.__('Scale a Cluster…'),
+      isEnabled: () => alive().length > 0,
+      execute: guarded(trans, async args => {
+        const cluster = await which(trans.__('Scale which cluster?'), args['id'], alive());
+        if (cluster) {
+          await scaleCluster(workbench, trans, cluster);
+        }
+      })
+    });
     workbench.clusters.changed.connect(() => {
+      commands.notifyCommandChanged(CommandIDs.scaleCluster);
       commands.notifyCommandChanged(CommandIDs.stopCluster);
       commands.notifyCommandChanged(CommandIDs.insertClient);
     });
-    for (const command of [CommandIDs.stopCluster, CommandIDs.insertClient]) {
+    for (const command of [
+      CommandIDs.scaleCluster,
+      CommandIDs.stopCluster,
+      CommandIDs.insertClient
+    ]) {
       palette?.addItem({ command, category: trans.__('GPUs') });
     }
   }
@@ -83,6 +99,23 @@ export async function stopCluster(
   });
   if (answer.button.accept) {
     await workbench.stopCluster(cluster.id);
+  }
+}
+
+/** Ask for the number of workers, then for the slices. */
+export async function scaleCluster(
+  workbench: Workbench,
+  trans: TranslationBundle,
+  cluster: Cluster
+): Promise<void> {
+  const { value } = await InputDialog.getNumber({
+    title: trans.__('Workers of %1', cluster.name),
+    label: trans.__('Each takes a slice of %1.', profileName(cluster.per_worker)),
+    value: cluster.workers_wanted,
+    okLabel: trans.__('Scale')
+  });
+  if (value !== null && Number.isInteger(value) && value !== cluster.workers_wanted) {
+    await workbench.scaleCluster(cluster.id, value);
   }
 }
 

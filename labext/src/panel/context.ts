@@ -20,6 +20,8 @@ export interface IActions {
   reveal(lease: Lease): Promise<void>;
   /** Ask whether to, then give the lease back. */
   release(lease: Lease): Promise<void>;
+  /** Ask for the number of workers, then scale. */
+  scaleCluster(cluster: Cluster): Promise<void>;
   stopCluster(cluster: Cluster): Promise<void>;
   insertClient(cluster: Cluster): Promise<void>;
   stopJob(job: Job): Promise<void>;

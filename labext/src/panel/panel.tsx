@@ -17,8 +17,8 @@
  *                       gw-lease-start, gw-lease-extend, gw-lease-release; gw-mine-empty
  *   gw-waiting          section, only while somebody waits; gw-waiting-request (`data-request`):
  *                       gw-waiting-position, gw-waiting-reason, gw-waiting-cancel; gw-waiting-others
- *   gw-clusters         section; gw-cluster (`data-cluster`, `data-state`): gw-cluster-insert,
- *                       gw-cluster-stop
+ *   gw-clusters         section; gw-cluster (`data-cluster`, `data-state`): gw-cluster-scale,
+ *                       gw-cluster-insert, gw-cluster-stop
  *   gw-jobs             section; gw-job (`data-job`, `data-state`): gw-job-progress, gw-job-logs,
  *                       gw-job-stop
  *   gw-logs             the log view in the main area; gw-logs-text

@@ -8,7 +8,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 
-import { insertClient, stopCluster } from '../cluster/plugin';
+import { insertClient, scaleCluster, stopCluster } from '../cluster/plugin';
 import { openLogs, stopJob } from '../job/plugin';
 import { outcome } from '../launcher/outcome';
 import { CardsModel } from '../model/cards';
@@ -124,6 +124,7 @@ function actionsOf(
       }
     },
     release: lease => confirmRelease(workbench, trans, lease),
+    scaleCluster: cluster => scaleCluster(workbench, trans, cluster),
     stopCluster: cluster => stopCluster(workbench, trans, cluster),
     insertClient: async cluster => insertClient(current, trans, cluster),
     stopJob: job => stopJob(workbench, trans, job),
