@@ -29,4 +29,13 @@ def gpu(line: str, cell: str) -> None:
 
     shell: Any = get_ipython()  # type: ignore[no-untyped-call]
     with request(line.strip() or "gpu", name="a cell"):
-        shell.run_cell(cell)
+        result = shell.run_cell(cell, store_history=False)
+    if not result.success:
+        raise CellFailed
+
+
+class CellFailed(Exception):
+    """The cell under `%%gpu` failed; it has shown its own traceback, so this one shows none."""
+
+    def _render_traceback_(self) -> list[str]:
+        return []

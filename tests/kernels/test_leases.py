@@ -203,3 +203,13 @@ def test_the_cell_magic_holds_a_slice_for_as_long_as_the_cell_runs(workbench: La
     code = "%%gpu 10GB\nimport os\nprint(os.environ['GPU_WORKBENCH_LEASE'])"
     lease_id = run_in_kernel(workbench, kernel["id"], code).strip()
     assert workbench.api("GET", f"leases/{lease_id}")["end_reason"] == "released"
+
+
+def test_a_cell_that_fails_under_the_magic_fails_and_gives_its_slice_back(
+    workbench: LabServer,
+) -> None:
+    kernel = workbench.start_kernel("python3")
+    run_in_kernel(workbench, kernel["id"], "%load_ext gpu_workbench")
+    with pytest.raises(AssertionError, match="CellFailed"):
+        run_in_kernel(workbench, kernel["id"], "%%gpu 10GB\n1 / 0")
+    assert workbench.leases() == []
