@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from gpu_workbench import protocol as wire
+from gpu_workbench_server.observe.events import LEASE
 from gpu_workbench_server.web.connection import Connection, local_url
 from gpu_workbench_server.web.identity import LocalIdentity
 from tests.support.lab import LabServer
@@ -131,3 +132,22 @@ async def test_stopping_while_starting_leaves_nothing_open(workbench: Any) -> No
     code, problem = await workbench.call("GET", "status")
     assert (code, problem["code"]) == (503, "unavailable")
     await workbench.app.stop_extension()
+
+
+async def test_grants_are_audit_events_of_the_jupyter_server(
+    workbench: Any, jp_serverapp: Any
+) -> None:
+    await workbench.call("GET", "status")
+    heard: list[tuple[str, int]] = []
+
+    async def listener(logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        heard.append((data["action"], data["id"]))
+
+    jp_serverapp.event_logger.add_listener(schema_id=LEASE, listener=listener)
+    number = (await workbench.call("POST", "requests", {"what": "10GB"}))[1]["id"]
+    await workbench.call("DELETE", f"leases/{number}")
+
+    async def both() -> bool:
+        return {("granted", number), ("ended", number)} <= set(heard)
+
+    await workbench.eventually(both, f"audit events; heard {heard}")
