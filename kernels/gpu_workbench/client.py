@@ -43,6 +43,16 @@ class Client:
         """Address of the server in use."""
         return self._pick().url
 
+    @property
+    def tag(self) -> dict[str, str]:
+        """What a process of a lease carries beside `slice_environment`: whose lease it is.
+
+        A process that the server started has it already; one from outside (nbclient, a script) is
+        found again by the broker only with it.
+        """
+        broker = self._pick().broker
+        return {wire.BROKER_ENV: broker} if broker else {}
+
     # --- who and what ---------------------------------------------------------------------------
 
     def status(self) -> wire.Status:

@@ -214,7 +214,7 @@ def _take(lease: wire.Lease, client: Client) -> LeaseHandle:
     with _lock:
         before = {name: os.environ[name] for name in MANAGED if name in os.environ}
         _taken.append((lease.id, before))
-        into_this_process(slice_environment(bound))
+        into_this_process(slice_environment(bound) | client.tag)
     starter = None if bound.slices[0].tier == "simulated" else cuda_in_use()
     if starter:
         warnings.warn(

@@ -61,7 +61,7 @@ class SliceProvisioner(LocalProvisioner):
             await self._release()
             raise
         environment = {k: v for k, v in launch.get("env", given).items() if k not in MANAGED}
-        launch["env"] = environment | slice_environment(lease)
+        launch["env"] = environment | slice_environment(lease) | self._server().tag
         return launch
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:

@@ -151,11 +151,15 @@ def test_nbclient_runs_a_notebook_on_a_slice_and_leaves_none(here: LabServer) ->
     from nbclient import NotebookClient
 
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell("import os; os.environ['GPU_WORKBENCH_LEASE']")]
+        cells=[
+            nbformat.v4.new_code_cell("import os; os.environ['GPU_WORKBENCH_LEASE']"),
+            nbformat.v4.new_code_cell("os.environ['GPU_WORKBENCH_BROKER'] != ''"),
+        ]
     )
     NotebookClient(notebook, kernel_name="gpu-slice").execute()
     lease = notebook.cells[0].outputs[0]["data"]["text/plain"].strip("'")
     assert here.api("GET", f"leases/{lease}")["end_reason"] == "released"
+    assert notebook.cells[1].outputs[0]["data"]["text/plain"] == "True"
     wait_for(lambda: all_free(here), 20, "slice free")
 
 

@@ -35,3 +35,5 @@ class ConnectionFile(Wire, frozen=True, kw_only=True):
     """Of the server, with its base URL, without `BASE_PATH`."""
     token: str
     pid: int
+    broker: str = ""
+    """What `BROKER_ENV` says in processes of this server's leases."""

@@ -30,7 +30,12 @@ class Connection:
 
     def publish(self, url: str) -> None:
         """Write the file and point `CONNECTION_ENV` at it."""
-        content = wire.ConnectionFile(url=url, token=self.token, pid=os.getpid())
+        content = wire.ConnectionFile(
+            url=url,
+            token=self.token,
+            pid=os.getpid(),
+            broker=os.environ.get(wire.BROKER_ENV, ""),
+        )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(self.path.parent)
         draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
