@@ -95,7 +95,7 @@ function ClusterRow(props: { cluster: Cluster }): React.ReactElement {
           </>
         )}
       </div>
-      {cluster.message && cluster.message !== cluster.state && (
+      {cluster.message && cluster.state !== 'ended' && cluster.message !== cluster.state && (
         <p className="gw-reason">{cluster.message}</p>
       )}
       {[stop, insert, scale].map(

@@ -25,6 +25,7 @@ export interface IFormState {
   /** Slices: of the request, one per worker, one per rank. */
   readonly count: number;
   readonly seconds: number;
+  /** Of a cluster; empty lets the server choose. A job bears its script's name. */
   readonly name: string;
   readonly script: string;
   readonly args: string;
@@ -171,8 +172,7 @@ export function jobBody(state: IFormState, cwd: string): JobBody {
     seconds: state.seconds,
     script: state.script.trim(),
     args: splitArgs(state.args),
-    cwd,
-    ...(state.name.trim() ? { name: state.name.trim() } : {})
+    cwd
   };
 }
 

@@ -8,26 +8,31 @@ import type { ApiError } from '../api/errors';
 import { asApiError } from '../api/errors';
 import { usePanel } from './context';
 
-/** A heading that folds what is below it. */
+/** Where this browser remembers what was folded. */
+const FOLDED = 'gpu-workbench:folded:';
+
+/** A heading that folds what is below it, also at the next visit. */
 export function Section(props: {
   title: string;
   name: string;
   aside?: React.ReactNode;
-  folded?: boolean;
   children: React.ReactNode;
 }): React.ReactElement {
-  const [open, setOpen] = useState(!props.folded);
+  const [open, setOpen] = useState(() => localStorage.getItem(`${FOLDED}${props.name}`) === null);
   const body = useId();
+  const toggle = (): void => {
+    if (open) {
+      localStorage.setItem(`${FOLDED}${props.name}`, '1');
+    } else {
+      localStorage.removeItem(`${FOLDED}${props.name}`);
+    }
+    setOpen(!open);
+  };
   const Caret = open ? caretDownIcon : caretRightIcon;
   return (
     <section className="gw-section" data-testid={`gw-${props.name}`} aria-label={props.title}>
       <h3 className="gw-section-head">
-        <button
-          className="gw-fold"
-          aria-expanded={open}
-          aria-controls={body}
-          onClick={() => setOpen(!open)}
-        >
+        <button className="gw-fold" aria-expanded={open} aria-controls={body} onClick={toggle}>
           <Caret.react tag="span" className="gw-caret" />
           {props.title}
         </button>
