@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,7 +40,7 @@ def point_here(server: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:
     from gpu_workbench import protocol as wire
     from gpu_workbench.attach import MANAGED
 
-    for name in (*MANAGED, wire.CONNECTION_ENV, "JPY_SESSION_NAME"):
+    for name in (*MANAGED, wire.CONNECTION_ENV, wire.BROKER_ENV, "JPY_SESSION_NAME"):
         # Set first: monkeypatch then puts back what was there, also what the test itself sets.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -50,16 +51,20 @@ def point_here(server: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def give_everything_back(server: LabServer) -> None:
-    for kernel in server.jupyter("GET", "kernels"):
-        try:
-            server.jupyter("DELETE", f"kernels/{kernel['id']}")
-        except HttpError as error:
-            assert error.status == 404, error
+    wait_for(lambda: no_kernels(server), 40, "every kernel ended")
     for request in server.api("GET", "requests")["requests"]:
         server.api("DELETE", f"requests/{request['id']}")
     for lease in server.leases():
         server.api("DELETE", f"leases/{lease['id']}")
     wait_for(lambda: all_free(server), 30, "every slice free again")
+
+
+def no_kernels(server: LabServer) -> bool:
+    """End them all; one that just now restarts can't be ended, and is tried again."""
+    for kernel_id in server.kernel_ids():
+        with contextlib.suppress(HttpError):
+            server.jupyter("DELETE", f"kernels/{kernel_id}")
+    return not server.kernel_ids()
 
 
 def all_free(server: LabServer) -> bool:
