@@ -18,7 +18,7 @@ import pytest
 from distributed import Client
 from distributed.security import Security
 
-from tests.support.lab import LabServer
+from tests.support.lab import HttpError, LabServer
 from tests.support.waiting import wait_for
 
 TTL = 6
@@ -147,7 +147,18 @@ def use(cluster: dict[str, Any]) -> int:
 
 
 def pid_of(lab: LabServer, lease_id: int) -> int:
-    return int(lab.api("GET", f"leases/{lease_id}")["holder"]["pid"])
+    """0 while a kernel restarts."""
+    return int(lab.api("GET", f"leases/{lease_id}")["holder"]["pid"] or 0)
+
+
+def kernels_are_shut_down(lab: LabServer) -> bool:
+    """Asks again where Jupyter is not done with restarting one: it answers 500 then."""
+    try:
+        for kernel_id in lab.kernel_ids():
+            lab.jupyter("DELETE", f"kernels/{kernel_id}")
+    except HttpError:
+        return False
+    return not lab.kernel_ids()
 
 
 def lease_is_cleared(lab: LabServer, lease_id: int) -> bool:
@@ -182,10 +193,11 @@ def test_killing_a_kernel_frees_its_slice_or_gives_it_to_the_kernel_restarted(
     old = pid_of(server, lease["id"])
     os.kill(old, signal.SIGKILL)
     # Jupyter restarts it by itself, on the same lease
-    wait_for(lambda: pid_of(server, lease["id"]) != old, 30, "the kernel is back on its lease")
+    wait_for(
+        lambda: pid_of(server, lease["id"]) not in (0, old), 30, "the kernel is back on its lease"
+    )
     assert server.api("GET", f"leases/{lease['id']}")["state"] == "active"
-    for kernel_id in server.kernel_ids():
-        server.jupyter("DELETE", f"kernels/{kernel_id}")
+    wait_for(lambda: kernels_are_shut_down(server), 20, "the kernel is shut down")
     wait_for(lambda: lease_is_cleared(server, lease["id"]), 20, "free after the kernel's shutdown")
 
 
