@@ -29,6 +29,10 @@ _PATIENCE_SECONDS = 10.0
 _NOT_UP_YET = ("no_server", "no_extension", "unavailable", "broker_busy")
 
 
+# setproctitle would write over the environment that tells whose process this is.
+_READABLE = {"SPT_NOENV": "1"}
+
+
 class SliceProvisioner(LocalProvisioner):
     """Starts a kernel on a leased slice, on this machine."""
 
@@ -61,7 +65,7 @@ class SliceProvisioner(LocalProvisioner):
             await self._release()
             raise
         environment = {k: v for k, v in launch.get("env", given).items() if k not in MANAGED}
-        launch["env"] = environment | slice_environment(lease) | self._server().tag
+        launch["env"] = environment | slice_environment(lease) | self._server().tag | _READABLE
         return launch
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:

@@ -119,6 +119,16 @@ def test_it_looks_often_only_while_somebody_watches() -> None:
     assert telemetry.period == 5.0
 
 
+def test_who_asks_again_and_again_counts_as_watching_for_a_while() -> None:
+    clock = Clock()
+    telemetry = Telemetry(Devices(), lambda: [], clock, lambda _: None)
+    idle = telemetry.period
+    telemetry.glance()
+    assert telemetry.period < idle
+    clock.at += idle
+    assert telemetry.period == idle
+
+
 def test_who_comes_to_watch_gets_a_sample_at_once() -> None:
     bench = Bench()
     bench.telemetry.start()

@@ -51,6 +51,7 @@ class Telemetry:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._watchers = 0
+        self._glanced = float("-inf")
         self._histories = Histories()
         self._reading = Reading()
         self._sample = wire.Sample(time=0.0, simulated=devices.simulated, gpus=[], slices=[])
@@ -91,11 +92,22 @@ class Telemetry:
     @property
     def period(self) -> float:
         """Seconds between two samples as things are."""
-        return WATCHED_SECONDS if self._watchers else UNWATCHED_SECONDS
+        watched = self._watchers or self._clock.now() < self._glanced + UNWATCHED_SECONDS
+        return WATCHED_SECONDS if watched else UNWATCHED_SECONDS
 
     # --- what is known --------------------------------------------------------------------------
 
     def latest(self) -> wire.Sample:
+        return self._sample
+
+    def glance(self) -> wire.Sample:
+        """The latest, for somebody who asks again and again instead of watching.
+
+        Counts as watching for as long as an unwatched sampler would sleep.
+        """
+        if self.period == UNWATCHED_SECONDS:
+            self._wake.set()
+        self._glanced = self._clock.now()
         return self._sample
 
     def history(self, subject: str, seconds: float) -> wire.History:

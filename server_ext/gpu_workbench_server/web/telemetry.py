@@ -18,7 +18,7 @@ class HistoryQuery(Struct, frozen=True):
 
 
 async def sample(call: Call[None, None]) -> wire.Sample:
-    latest = call.services.telemetry.latest()
+    latest = call.services.telemetry.glance()
     if not latest.time:
         raise Unavailable("No sample has been taken yet.", "Ask again in a second.")
     return latest
