@@ -7,6 +7,7 @@ import { modelPlugin } from './model/plugin';
 import { notebookPlugin } from './notebook/plugin';
 import { panelPlugin } from './panel/plugin';
 import { statusPlugin } from './status/plugin';
+import { toolbarPlugin } from './toolbar/plugin';
 
 export * from './tokens';
 
@@ -15,6 +16,7 @@ export default [
   notebookPlugin,
   panelPlugin,
   statusPlugin,
+  toolbarPlugin,
   launcherPlugin,
   clusterPlugin,
   jobPlugin

@@ -16,9 +16,10 @@ import type { Cluster } from '../api/types';
 import { profileName } from '../model/words';
 import type { Workbench } from '../model/workbench';
 import type { CurrentNotebook } from '../notebook/current';
-import { clientCode, insertCode } from '../notebook/insert';
+import { insertCode } from '../notebook/insert';
 import { guarded } from '../talk';
 import { CommandIDs, IGpuWorkbench, INotebooks } from '../tokens';
+import { clientCode } from './code';
 import { clusterIsOver } from './list';
 
 export const clusterPlugin: JupyterFrontEndPlugin<void> = {

@@ -23,6 +23,7 @@
  *                       gw-job-stop
  *   gw-logs             the log view in the main area; gw-logs-text
  *   gw-status           the status bar item
+ *   gw-chip             the chip in a notebook's toolbar
  *   gw-dialog           the launcher's dialog (same gw-card, gw-form-… inside)
  */
 

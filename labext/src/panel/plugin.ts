@@ -101,6 +101,8 @@ function actionsOf(
       switch (state.purpose) {
         case 'kernel': {
           const request = await starter.ask(state);
+          // A second press must not restart the same kernel again.
+          form.set({ target: state.target.kind === 'later' ? state.target : { kind: 'new' } });
           return outcome(trans, request, workbench.clock.now);
         }
         case 'cluster': {
