@@ -17,6 +17,7 @@ from . import cluster_display
 from . import protocol as wire
 from .client import Client, get_client
 from .cluster_display import OVER
+from .display import Live
 from .errors import GpuWorkbenchError
 
 if TYPE_CHECKING:
@@ -193,12 +194,12 @@ class ClusterHandle:
 
         Raises `GpuWorkbenchError` where it ends instead, `TimeoutError` after `timeout` seconds.
         """
-        live = cluster_display.Live() if show else None
+        live = Live() if show else None
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             now = self.status
             if live is not None:
-                live.show(now)
+                live.show(cluster_display.text(now), cluster_display.html(now))
             if now.state in (*OVER, "stopping"):
                 raise self._not_running(now)
             ready = sum(one.state == "running" for one in now.workers)

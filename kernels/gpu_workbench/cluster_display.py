@@ -1,16 +1,15 @@
-"""How a cluster looks: a line of text, a block of HTML, and one that follows it while it starts.
+"""How a cluster looks: a line of text and a block of HTML.
 
-Pure but for `Live`. The HTML needs no script and no kernel, so a saved notebook stays readable;
+Pure. The HTML needs no script and no kernel, so a saved notebook stays readable;
 colours are JupyterLab's own variables. Everything that a user could have named is escaped.
 """
 
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 from . import protocol as wire
-from .job_display import in_notebook
+from .display import short
 
 OVER = ("ended", "failed")
 
@@ -21,7 +20,7 @@ _COLOUR = {"failed": "error", "running": "brand"}
 
 
 def text(cluster: wire.Cluster) -> str:
-    """`▶ cluster flights running · 2 of 2 workers of mig-1g.10gb`, and its message."""
+    """`▶ cluster flights running · 2 of 2 workers of 1g.10gb`, and its message."""
     line = f"{_MARK[cluster.state]} cluster {cluster.name} {cluster.state} · {_workers(cluster)}"
     return f"{line}\n  {cluster.message}" if cluster.message else line
 
@@ -50,30 +49,4 @@ def _workers(cluster: wire.Cluster) -> str:
         if cluster.state != "waiting"
         else (f"{cluster.workers_wanted}")
     )
-    return f"{count} workers of {cluster.per_worker}"
-
-
-class Live:
-    """Shows a cluster again and again: one block in a notebook, a line per change elsewhere."""
-
-    def __init__(self) -> None:
-        self._handle: Any = None
-        self._last: wire.Cluster | None = None
-        self._notebook = in_notebook()
-
-    def show(self, cluster: wire.Cluster) -> None:
-        if cluster == self._last:
-            return
-        before, self._last = self._last, cluster
-        if not self._notebook:
-            if before is None or text(before) != text(cluster):
-                print(text(cluster), flush=True)
-            return
-        from IPython import display
-
-        show: Any = display.display
-        bundle = {"text/plain": text(cluster), "text/html": html(cluster)}
-        if self._handle is None:
-            self._handle = show(bundle, raw=True, display_id=True)
-        else:
-            self._handle.update(bundle, raw=True)
+    return f"{count} workers of {short(cluster.per_worker)}"

@@ -12,7 +12,6 @@ from html import escape
 
 from . import protocol as wire
 from .display import Tone, block, duration, row
-from .display import in_notebook as in_notebook  # clusters take it from here
 
 OVER = ("succeeded", "failed", "stopped", "lost")
 

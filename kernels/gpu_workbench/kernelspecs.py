@@ -1,4 +1,4 @@
-"""The kernel spec "Python on a GPU slice": what it says, and one for each profile if wanted.
+"""The kernel spec "Python 3 (GPU slice)": what it says, and one for each profile if wanted.
 
 A start request carries no parameters but the spec's name, so what a kernel asks for stands in the
 spec: `metadata.kernel_provisioner.config`, whose keys are the traits of `SliceProvisioner`.
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PROVISIONER = "gpu-workbench-provisioner"
-DISPLAY_NAME = "Python on a GPU slice"
+DISPLAY_NAME = "Python 3 (GPU slice)"
 
 
 def spec(ask: str = "", hours: float | None = None) -> dict[str, Any]:

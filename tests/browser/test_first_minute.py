@@ -133,6 +133,7 @@ def test_the_panel_is_usable_without_a_mouse_and_axe_finds_nothing_serious(
             if v["impact"] in ("serious", "critical")
         ]
         assert not serious, "\n".join(serious)
+        at(panel, "gw-form-target").select_option("later")
         at(panel, "gw-form-memory").focus()
         page.keyboard.press("Control+A")
         page.keyboard.type("10 GB")
@@ -147,10 +148,9 @@ def test_when_the_server_is_gone_the_panel_says_so_and_comes_back(
     page = open_lab()
     panel = open_panel(page)
     expect(panel).to_have_attribute("data-link", "open")
+    dialog = page.locator("dialog.jp-Dialog")  # JupyterLab says itself that the server is gone
+    page.add_locator_handler(dialog, lambda one: one.locator("button.jp-mod-accept").click())
     lab.restart(kill=True)
     expect(panel).to_have_attribute("data-link", "open", timeout=60_000)
-    dismiss = page.locator("dialog.jp-Dialog button.jp-mod-accept")
-    if dismiss.count():  # JupyterLab says itself that the server was gone
-        dismiss.first.click()
     ask_for(panel, "10 GB")
     expect(at(panel, "gw-lease")).to_have_count(1, timeout=20_000)
