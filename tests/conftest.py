@@ -1,12 +1,18 @@
-"""Generic things for every suite: nobody's real directories, no deadlines on a slow machine."""
+"""Generic things for every suite: nobody's real directories, signals as in a foreground process."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+# A shell starts what it puts into the background with SIGINT ignored, which is inherited: the stop
+# button, that kernels know as SIGINT, would do nothing.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy CI machine is slow at random; a property is no less true for it.
 settings.register_profile("workbench", deadline=None)
