@@ -13,6 +13,7 @@ the same pid and start time. One look costs about 10 µs a process, others' are 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -53,11 +54,7 @@ class EnvironScanner:
 
     def tags(self, pid: int) -> Tagged | None:
         """What `pid` carries; None where it is gone, a zombie, somebody else's or not tagged."""
-        try:
-            with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
-                raw = file.readall() or b""
-        except OSError:
-            return None
+        raw = _environ(pid)
         if _LEASE not in raw:
             return None
         found = dict(part.split(b"=", 1) for part in raw.split(b"\0") if b"=" in part)
@@ -85,6 +82,33 @@ class EnvironScanner:
 
 
 _LEASE = os.fsencode(LEASE_ENV) + b"="
+_EXEC_SECONDS = 1.0
+
+
+def _environ(pid: int) -> bytes:
+    """A process's environment; empty where there is none to be read.
+
+    In the middle of an exec a process has none for a moment: one so young is looked at again, or
+    what a lease has just started would be missed.
+    """
+    raw = _read_environ(pid)
+    while raw == b"" and _is_young(pid):
+        time.sleep(0.001)
+        raw = _read_environ(pid)
+    return raw or b""
+
+
+def _read_environ(pid: int) -> bytes | None:
+    try:
+        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
+            return file.readall() or b""
+    except OSError:
+        return None
+
+
+def _is_young(pid: int) -> bool:
+    started = started_at(pid)
+    return started is not None and time.time() - started < _EXEC_SECONDS
 
 
 def started_at(pid: int) -> float | None:
