@@ -47,10 +47,10 @@ class EnvironScanner:
 
     def scan(self) -> list[Tagged]:
         """All tagged processes that this user may look at, without our own; zombies don't count."""
-        return list(self._tagged())
+        return list(self.look())
 
     def pids_of(self, lease_id: int) -> list[int]:
-        return [one.pid for one in self._tagged() if one.lease_id == lease_id]
+        return [one.pid for one in self.look() if one.lease_id == lease_id]
 
     def tags(self, pid: int) -> Tagged | None:
         """What `pid` carries; None where it is gone, a zombie, somebody else's or not tagged."""
@@ -72,13 +72,14 @@ class EnvironScanner:
             local_rank=int(rank) if rank.isdigit() else None,
         )
 
-    def _tagged(self) -> Iterator[Tagged]:
+    def look(self) -> Iterator[Tagged]:
+        """One after the other, newest first: who kills them as they come outruns one that forks."""
         mine = os.getpid()
-        for name in os.listdir("/proc"):
-            if name.isdigit() and int(name) != mine:
-                found = self.tags(int(name))
-                if found is not None:
-                    yield found
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        for pid in sorted(pids, reverse=True):
+            found = self.tags(pid) if pid != mine else None
+            if found is not None:
+                yield found
 
 
 _LEASE = os.fsencode(LEASE_ENV) + b"="

@@ -104,18 +104,25 @@ class LocalEngine:
         """
         killed: set[int] = set()
         deadline = time.monotonic() + _KILL_SECONDS
-        while (pids := self._scanner.pids_of(lease_id)) and time.monotonic() < deadline:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-                    killed.add(pid)
+        while time.monotonic() < deadline:
+            found = [
+                self._kill(one.pid) for one in self._scanner.look() if one.lease_id == lease_id
+            ]
+            if not found:
+                break
+            killed.update(found)
             self._reap()
-            time.sleep(0.005)
         return sorted(killed)
 
     def lease_pids(self, lease_id: int) -> list[int]:
         self._reap()
         return sorted(self._scanner.pids_of(lease_id))
+
+    @staticmethod
+    def _kill(pid: int) -> int:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+        return pid
 
     # --- processes ----------------------------------------------------------------------------
 
