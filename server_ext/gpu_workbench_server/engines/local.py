@@ -32,6 +32,7 @@ __all__ = ["LocalEngine", "environment_for_holder"]
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KILL_SECONDS = 5.0
+_LOOKS_IN_VAIN = 3
 
 
 class LocalEngine:
@@ -104,12 +105,11 @@ class LocalEngine:
         """
         killed: set[int] = set()
         deadline = time.monotonic() + _KILL_SECONDS
-        while time.monotonic() < deadline:
-            found = [
-                self._kill(one.pid) for one in self._scanner.look() if one.lease_id == lease_id
-            ]
-            if not found:
-                break
+        in_vain = 0  # what forks without end may slip past one look
+        while in_vain < _LOOKS_IN_VAIN and time.monotonic() < deadline:
+            ours = (one.pid for one in self._scanner.look() if one.lease_id == lease_id)
+            found = [self._kill(pid) for pid in ours]
+            in_vain = 0 if found else in_vain + 1
             killed.update(found)
             self._reap()
         return sorted(killed)
