@@ -144,6 +144,7 @@ def ended(lease: Lease, reason: EndReason, now: float, why: str = "") -> Change:
     entry = LedgerEntry(
         lease.id, lease.user, lease.group, lease.pool, lease.profile, lease.purpose, lease.name,
         lease.parts, lease.granted_at, end, reason, lease.used_gpu_seconds,
+        lease.declared_seconds,
     )  # fmt: skip
     over = moved(lease, "ended", ended_at=end, end_reason=reason)
     return Change("ended", lease=over, ledger=entry, why=why or reason)

@@ -37,7 +37,7 @@ def place(state: State, request: Request, shut: Collection[str] = ()) -> tuple[S
 
     `shut` are UUIDs of GPUs that an earlier request waits for.
     """
-    open_gpus = [gpu for gpu in state.able(request) if gpu.uuid not in shut]
+    open_gpus = state.roomy(request, shut)
     if not request.same_node:
         return _fill(state, request, open_gpus)
     for _, on_node in groupby(sorted(open_gpus, key=lambda g: g.node), key=lambda g: g.node):

@@ -7,13 +7,18 @@ outside, at a cost that grows with the number of changes and not with the size o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from .decisions import Change
+from .fairshare import Meter, payers, remembered
 from .fleet import Gpu, Limits, Pool, Profile, offered_by, profiles_of
-from .leases import Lease, Request, Slice
+from .lanes import Lanes, SetKey, Shape
+from .leases import Lease, LedgerEntry, Request, Slice
+from .rules import Rules
+from .slots import Slots, slot_times
 from .units import PARTS
 
 
@@ -34,7 +39,9 @@ class State:
         pools: Iterable[Pool] = (Pool(),),
         limits: Limits | None = None,
         gpus: Iterable[Gpu] = (),
+        rules: Rules | None = None,
     ) -> None:
+        self.rules = rules or Rules()
         self.pools = {pool.name: pool for pool in pools}
         self.limits = limits or Limits()
         self.gpus: dict[str, Gpu] = {}
@@ -44,10 +51,16 @@ class State:
         self.use: dict[str, Use] = defaultdict(Use)
         self.user_parts: dict[str, int] = defaultdict(int)
         self.group_parts: dict[str, int] = defaultdict(int)
-        self._undo: list[tuple[Request | Lease | None, int, str]] | None = None
+        self.meters: dict[str, Meter] = {}
+        """Decayed usage by payer, see `fairshare.payers`."""
+        self.lanes = Lanes(self.rules)
+        self._undo: list[Callable[[], object]] | None = None
         self._offers: dict[str, list[Profile]] = {}
         self._cuts: dict[str, dict[str, Profile]] = {}
-        self._able: dict[tuple[str, str, float], list[Gpu]] = {}
+        self._keys: dict[tuple[str, str, float], SetKey] = {}
+        self._able: dict[SetKey, list[Gpu]] = {}
+        self._slots: dict[SetKey, Slots] = {}
+        self._meets: dict[tuple[SetKey, SetKey], bool] = {}
         self.see(gpus)
 
     # --- the fleet ----------------------------------------------------------------------------
@@ -67,7 +80,11 @@ class State:
             for uuid, gpu in self.gpus.items()
             if gpu.pool in self.pools
         }
-        self._able.clear()
+        for cache in (self._keys, self._able, self._slots, self._meets):
+            cache.clear()
+        self.lanes = Lanes(self.rules)
+        for request in self.queue.values():
+            self.lanes.add(request, self.shape(request))
 
     def offered(self, pool: str) -> list[Profile]:
         """The pool's profiles, smallest first."""
@@ -77,20 +94,67 @@ class State:
         """How a GPU would be cut for a profile; None where it can't be."""
         return self._cuts.get(gpu.uuid, {}).get(name)
 
+    def key(self, request: Request) -> SetKey:
+        """The set of GPUs that can serve a request; the same for all least memories between two
+        that the pool has."""
+        asked = (request.pool, request.profile, request.min_memory_gb)
+        if asked not in self._keys:
+            offered = {
+                cut.memory_gb
+                for gpu in self.gpus.values()
+                if gpu.pool == request.pool and (cut := self.profile_on(gpu, request.profile))
+            }
+            least = min((gb for gb in offered if gb >= request.min_memory_gb), default=0.0)
+            self._keys[asked] = (*asked[:2], least or request.min_memory_gb)
+        return self._keys[asked]
+
+    def shape(self, request: Request) -> Shape:
+        return Shape(self.key(request), request.count, request.same_node)
+
     def able(self, request: Request) -> list[Gpu]:
         """Healthy GPUs of the pool that can be cut into the requested profile, taken or not."""
-        key = (request.pool, request.profile, request.min_memory_gb)
+        return self.able_set(self.key(request))
+
+    def able_set(self, key: SetKey) -> list[Gpu]:
         found = self._able.get(key)
         if found is None:
+            pool, profile, least = key
             found = self._able[key] = [
                 gpu
                 for gpu in self.gpus.values()
-                if gpu.pool == request.pool
+                if gpu.pool == pool
                 and gpu.health == "ok"
-                and (cut := self.profile_on(gpu, request.profile))
-                and cut.memory_gb >= request.min_memory_gb
+                and (cut := self.profile_on(gpu, profile))
+                and cut.memory_gb >= least
             ]
         return found
+
+    def slots(self, key: SetKey) -> Slots:
+        """The slots of a set of GPUs, as they are now."""
+        found = self._slots.get(key)
+        if found is None:
+            found = Slots(self.able_set(key), partial(self._slot_times, key[1]))
+            self._slots[key] = found
+        return found
+
+    def _slot_times(self, profile: str, gpu: Gpu) -> tuple[float, ...]:
+        cut = self._cuts[gpu.uuid][profile]
+        leases = [self.leases[i] for i in self.use[gpu.uuid].leases]
+        return slot_times(gpu, cut, PARTS - self.use[gpu.uuid].parts, leases)
+
+    def roomy(self, request: Request, shut: Collection[str] = ()) -> list[Gpu]:
+        """Those of `able` that have room for a slice now and are not shut."""
+        slots = self.slots(self.key(request))
+        return [slots.gpus[uuid] for uuid in slots.room() if uuid not in shut]
+
+    def meet(self, one: SetKey, other: SetKey) -> bool:
+        """Whether two sets of GPUs have one in common."""
+        if one == other:
+            return True
+        if (one, other) not in self._meets:
+            mine, yours = self.slots(one).gpus, self.slots(other).gpus
+            self._meets[one, other] = not mine.keys().isdisjoint(yours.keys())
+        return self._meets[one, other]
 
     # --- requests and leases ------------------------------------------------------------------
 
@@ -102,18 +166,34 @@ class State:
             self._put_lease(change.lease)
 
     def _put_request(self, request: Request) -> None:
+        old = self.queue.get(request.id)
         if self._undo is not None:
-            self._undo.append((self.queue.get(request.id), request.id, "request"))
-        if request.state == "queued":
-            self.queue[request.id] = request
-        else:
-            self.queue.pop(request.id, None)
+            self._undo.append(partial(self._requeue, request.id, old))
+        self._requeue(request.id, request if request.state == "queued" else None)
+
+    def _requeue(self, request_id: int, new: Request | None) -> None:
+        """The one place where the queue and its lanes change."""
+        old = self.queue.pop(request_id, None)
+        if old is not None:
+            self.lanes.drop(old, self.shape(old))
+        if new is not None:
+            self.queue[request_id] = new
+            self.lanes.add(new, self.shape(new))
 
     def _put_lease(self, lease: Lease) -> None:
         old = self.leases.get(lease.id)
+        meters = {payer: self.meters.get(payer, Meter()) for payer in payers(lease)}
+        new = None if lease.cleared else lease
         if self._undo is not None:
-            self._undo.append((old, lease.id, "lease"))
-        self._replace(old, None if lease.cleared else lease)
+            self._undo.append(partial(self.meters.update, meters))
+            self._undo.append(partial(self._replace, new, old))
+        self._replace(old, new)
+        before = old.parts if old is not None and old.state != "ended" else 0
+        after = lease.parts if lease.state != "ended" else 0
+        if before != after:
+            at = lease.granted_at if lease.ended_at is None else lease.ended_at
+            for payer, meter in meters.items():
+                self.meters[payer] = meter.moved(after - before, at, self.rules.half_life)
 
     def _replace(self, old: Lease | None, new: Lease | None) -> None:
         """The one place where occupancy and held units change."""
@@ -131,6 +211,8 @@ class State:
                     use.leases.discard(lease.id)
                     if one.instance:
                         use.instances.discard(one.instance)
+                for slots in self._slots.values():
+                    slots.touch(one.gpu)
             if lease.state != "ended":
                 self.user_parts[lease.user] += sign * lease.parts
                 if lease.group:
@@ -140,6 +222,12 @@ class State:
         elif old is not None:
             del self.leases[old.id]
 
+    def remember(self, past: Iterable[LedgerEntry], now: float) -> None:
+        """What ended leases left in the meters; once, at start, after the live ones were put."""
+        for payer, average in remembered(past, now, self.rules.half_life).items():
+            meter = self.meters.get(payer, Meter(at=now))
+            self.meters[payer] = meter.remembering(average, now, self.rules.half_life)
+
     @contextmanager
     def trial(self) -> Iterator[State]:
         """Changes put inside are taken back at the end. May be nested."""
@@ -148,13 +236,8 @@ class State:
             yield self
         finally:
             undo, self._undo = self._undo, None
-            for was, key, kind in reversed(undo):
-                if kind == "lease":
-                    self._replace(self.leases.get(key), was if isinstance(was, Lease) else None)
-                elif isinstance(was, Request):
-                    self.queue[key] = was
-                else:
-                    self.queue.pop(key, None)
+            for take_back in reversed(undo):
+                take_back()
             self._undo = outer
 
     # --- questions ----------------------------------------------------------------------------
@@ -176,7 +259,3 @@ class State:
             for one in self.leases[lease].slices
             if one.gpu == gpu
         ]
-
-    def waiting(self) -> list[Request]:
-        """The queue in its order."""
-        return sorted(self.queue.values(), key=lambda r: (-r.priority, r.created_at, r.id))

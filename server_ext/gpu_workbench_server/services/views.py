@@ -7,9 +7,9 @@ from typing import Literal
 from gpu_workbench import protocol as wire
 
 from ..domain import asks
+from ..domain.estimates import Forecast
 from ..domain.fleet import Gpu, Pool, Profile, profiles_of
 from ..domain.leases import Holder, Lease, LedgerEntry, Request, Slice
-from ..domain.planning import Forecast
 from ..domain.state import State
 from ..domain.units import PARTS, gpu_units
 from ..ports import Principal
@@ -27,6 +27,9 @@ def request(who: Principal, one: Request, told: Forecast | None = None) -> wire.
             code=told.reason.code,
             sentence=told.reason.sentence,
             waits_for=list(told.reason.waits_for),
+            held=None if told.reason.held is None else gpu_units(told.reason.held),
+            limit=None if told.reason.limit is None else gpu_units(told.reason.limit),
+            reservation=told.reason.reservation,
         )
         if told
         else None
@@ -50,6 +53,7 @@ def request(who: Principal, one: Request, told: Forecast | None = None) -> wire.
         position=told.position if told else None,
         reason=reason,
         expected_at=told.expected_at if told else None,
+        expected_by=told.expected_by if told else None,
     )
 
 
