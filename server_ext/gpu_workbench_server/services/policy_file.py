@@ -28,7 +28,6 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from ..domain.fleet import Limits, Pool
 from ..domain.rules import Rules
 from ..domain.units import PARTS
 from ..errors import BadConfiguration
+from .policy import Policy
 from .policy_text import (
     Check,
     Faults,
@@ -51,15 +51,6 @@ from .policy_text import (
 
 EVERYBODY = "*"
 SECTIONS = ("pools", "users", "groups", "order", "preemption", "leases")
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyFile:
-    """What the file says, as the domain takes it."""
-
-    pools: tuple[Pool, ...] = (Pool(),)
-    limits: Limits = field(default_factory=Limits)
-    rules: Rules = field(default_factory=Rules)
 
 
 _WHOLE_SECONDS = duration(least=1, whole=True)
@@ -96,7 +87,7 @@ _PAYER: dict[str, tuple[str, Check]] = {
 }
 
 
-def read_policy(path: Path) -> PolicyFile:
+def read_policy(path: Path) -> Policy:
     """The policy in a file; raises `BadConfiguration` with the line and key of every fault."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -106,7 +97,7 @@ def read_policy(path: Path) -> PolicyFile:
     return parse_policy(text, path.name)
 
 
-def parse_policy(text: str, source: str = "policy.toml") -> PolicyFile:
+def parse_policy(text: str, source: str = "policy.toml") -> Policy:
     """The policy in a text; raises `BadConfiguration`. `source` stands in the messages."""
     try:
         data = tomllib.loads(text)
@@ -132,7 +123,7 @@ def parse_policy(text: str, source: str = "policy.toml") -> PolicyFile:
     if EVERYBODY in users and "weight" in users[EVERYBODY]:
         faults.add(("users", EVERYBODY, "weight"), "only somebody named has a weight")
     faults.raise_any(_HINT)
-    return PolicyFile(
+    return Policy(
         pools or (_pool("default", leases),),
         _limits(users, groups, "limit"),
         Rules(

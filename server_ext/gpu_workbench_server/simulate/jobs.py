@@ -32,6 +32,7 @@ class Job:
     priority: int = 0
     what: str | None = None
     """The profile by name, where the trace has one; else from `share`."""
+    same_node: bool = False
 
     @property
     def gpu_seconds(self) -> float:
