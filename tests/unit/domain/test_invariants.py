@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
@@ -21,12 +22,12 @@ from gpu_workbench_server.domain.decisions import (
     FleetSeen,
     Ticked,
 )
+from gpu_workbench_server.domain.estimates import forecast
 from gpu_workbench_server.domain.fleet import Limits
 from gpu_workbench_server.domain.invariants import broken
 from gpu_workbench_server.domain.leases import Holder, Lease
-from gpu_workbench_server.domain.planning import forecast
 from gpu_workbench_server.domain.units import PARTS
-from gpu_workbench_server.errors import WorkbenchError
+from gpu_workbench_server.errors import Refused, WorkbenchError
 from tests.support.fleets import Script, gpu, mig_gpu, state_of
 
 STEPS = int(os.environ.get("GPU_WORKBENCH_STEPS", "9000"))
@@ -115,7 +116,8 @@ class BrokerMachine(RuleBasedStateMachine):
     def extend(self, number: int, seconds: int) -> None:
         lease = self._pick(number, alive=True)
         if lease:
-            self.script.run(Extended(lease.id, seconds))
+            with suppress(Refused):
+                self.script.run(Extended(lease.id, seconds))
 
     @rule(seconds=st.integers(-50, 2000), lapsed=st.integers(0, 50))
     def pass_time(self, seconds: int, lapsed: int) -> None:
