@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.support.postgres import Postgres, programs
+
 # A busy CI machine is slow at random; a property is no less true for it.
 settings.register_profile("workbench", deadline=None)
 settings.load_profile("workbench")
@@ -25,3 +27,12 @@ def own_directories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             if name != "GPU_WORKBENCH_CHROMIUM":
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of the test session's own; each test takes databases of its own from it."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (on Debian: apt install postgresql)")
+    with Postgres() as server:
+        yield server

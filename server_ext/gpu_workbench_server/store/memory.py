@@ -5,7 +5,6 @@ Keeps the same promises as `sql.SqlStore`, and refuses what that one's constrain
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from ..domain.units import PARTS
 from ..errors import StoreTrouble
 from ..ports import AuditEntry, Record, Snapshot
 from .occupancy import moved_parts
+from .rows import plain
 from .succession import lease_fault, refused, request_fault
 
 _K = TypeVar("_K")
@@ -147,10 +147,7 @@ class MemoryStore:
             return self._data.audit[::-1][:limit]
 
     def put_record(self, record: Record) -> None:
-        try:
-            body = json.loads(json.dumps(dict(record.body)))  # a copy, as a database gives it back
-        except (TypeError, ValueError) as error:
-            raise refused(f"{record.kind} {record.id}: {error}") from error
+        body = plain(record)
         with self._lock:
             self._data.records[record.kind, record.id] = replace(record, body=body)
 

@@ -50,8 +50,9 @@ class SqlStore:
         """Open a database and bring its tables up to date, checked.
 
         `where` is a directory (the file in it is `FILE_NAME`), a file, or a URL: `sqlite:///…`, or
-        `postgresql://user:password@host/database` with the extra `hub` installed. Raises `StoreTrouble` where it can't be read, is damaged or is of a newer version; nothing
-        is changed then, and nothing is ever deleted. `read_only` changes nothing at all.
+        `postgresql://user:password@host/database` with the extra `hub` installed. Raises
+        `StoreTrouble` where it can't be read, is damaged or is of a newer version; nothing is
+        changed then, and nothing is ever deleted. `read_only` changes nothing at all.
         """
         url = _url(where)
         path = sqlite.file_of(url)

@@ -39,11 +39,11 @@ _BY_STATE = {
     "XX002": "damaged",
 }
 _BY_TEXT: dict[str, tuple[str, ...]] = {
+    "password": ("password authentication", "no password supplied", "no pg_hba.conf entry"),
+    "missing": ("does not exist",),
     "damaged": _DAMAGED,
     "full": ("full", "no space"),
     "locked": ("locked", "busy", "lock timeout"),
-    "password": ("password authentication", "no password supplied", "no pg_hba.conf entry"),
-    "missing": ("does not exist",),
     "crowded": ("too many clients", "too many connections", "remaining connection slots"),
     "reading": ("read-only transaction",),
     "rights": ("readonly", "read-only", "permission", "unable to"),
