@@ -99,31 +99,36 @@ def completion_times(
     return done
 
 
+def place_on(free: list[int], need: int) -> list[tuple[int, int]] | None:
+    """Take GPUs out of `free` per node, as the original places: (node, GPUs), or None."""
+    if need <= GPUS_PER_NODE:
+        node = next((n for n, room in enumerate(free) if room >= need), None)
+        where = None if node is None else [(node, need)]
+    else:
+        whole, rest = divmod(need, GPUS_PER_NODE)
+        idle = [n for n, room in enumerate(free) if room == GPUS_PER_NODE][:whole]
+        where = [(n, GPUS_PER_NODE) for n in idle] if len(idle) == whole else None
+        if where is not None and rest:
+            last = next((n for n, r in enumerate(free) if n not in idle and r >= rest), None)
+            where = None if last is None else [*where, (last, rest)]
+    for node, gpus in where or ():
+        free[node] -= gpus
+    return where
+
+
 def _fill(runnable: Sequence[Runner]) -> None:
     """Empty the cluster and place in order; whoever does not fit is passed over."""
     free = [GPUS_PER_NODE] * NODES
-    roomiest, idle = GPUS_PER_NODE, NODES
+    roomiest, left = GPUS_PER_NODE, NODES * GPUS_PER_NODE
     for runner in runnable:
         need = runner.job.gpus
-        runner.running = False
-        if need > GPUS_PER_NODE:
-            whole, rest = divmod(need, GPUS_PER_NODE)
-            if idle < whole:
-                continue
-            taken = [n for n, room in enumerate(free) if room == GPUS_PER_NODE][:whole]
-            last = next((n for n, r in enumerate(free) if n not in taken and r >= rest), None)
-            if rest and last is None:
-                continue
-            for node in taken:
-                free[node] = 0
-            if rest and last is not None:
-                free[last] -= rest
-        elif need > roomiest:
-            continue
-        else:
-            free[next(n for n, room in enumerate(free) if room >= need)] -= need
-        runner.running = True
-        roomiest, idle = max(free), free.count(GPUS_PER_NODE)
+        runner.running = (
+            need <= left
+            and min(need, GPUS_PER_NODE) <= roomiest
+            and place_on(free, need) is not None
+        )
+        if runner.running:
+            roomiest, left = max(free), left - need
 
 
 def _ends(runnable: Sequence[Runner], now: float) -> list[tuple[float, list[Runner]]]:
