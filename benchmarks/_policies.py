@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable
 
 from benchmarks._trace import FULL, Trace
-from gpu_workbench_server.domain.packing import Host, Objective, Option, Shape, learn, options
+from gpu_workbench_server.domain.packing import Host, Objective, Option, Shape, learn, ways
 from gpu_workbench_server.domain.packing_index import Index
 
 Policy = Callable[[Host, Shape], Option | None]
 
 
 def fits(host: Host, shape: Shape) -> bool:
-    """CPU, memory and model; whether the GPUs have room, `options` says."""
+    """CPU, memory and model; whether the GPUs have room, `ways` says."""
     return (
         shape.cpu <= host.cpu
         and shape.memory <= host.memory
@@ -30,11 +30,11 @@ def fgd(trace: Trace) -> Policy:
             return None
         before = objective.fragmentation(host.model, host.cpu, host.free)
         best: Option | None = None
-        for after in options(host.free, shape, FULL):
-            growth = objective.fragmentation(host.model, host.cpu - shape.cpu, after) - before
+        for way in ways(host.free, shape, FULL):
+            growth = objective.fragmentation(host.model, host.cpu - shape.cpu, way.free) - before
             score = -int(100 / (1 + math.exp(growth / 1000)))
             if best is None or score < best.score:
-                best = Option(score, after)
+                best = Option(score, way)
         return best
 
     return option
@@ -49,8 +49,8 @@ def best_fit(trace: Trace) -> Policy:
         if not fits(host, shape):
             return None
         left = (host.cpu - shape.cpu) / cpu
-        tightest = next(options(host.free, shape, FULL), None)
-        return Option(left + sum(tightest) / gpu, tightest) if tightest is not None else None
+        tightest = next(ways(host.free, shape, FULL), None)
+        return Option(left + sum(tightest.free) / gpu, tightest) if tightest else None
 
     return option
 
@@ -88,7 +88,7 @@ def replay(trace: Trace, policy: Policy, seed: int, marks: tuple[float, ...]) ->
             assert option is not None
             index.set(
                 at,
-                Host(host.model, option.free, host.cpu - shape.cpu, host.memory - shape.memory),
+                Host(host.model, option.way.free, host.cpu - shape.cpu, host.memory - shape.memory),
             )
             allocated += shape.demand
         while len(reached) < len(marks) and asked >= marks[len(reached)] * trace.total:

@@ -12,7 +12,7 @@ import random
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Trace:
     hosts: tuple[Host, ...]
     tasks: tuple[Shape, ...]
 
-    @property
+    @cached_property
     def total(self) -> int:
         return sum(sum(host.free) for host in self.hosts)
 

@@ -3,15 +3,17 @@
 Knows shapes of requests, how often each comes, and what is free on a host; not who asks, nor which
 GPU or node is which. Of all ways to serve a request the one with the least `score` is taken:
 
-    score = fragmentation + waste (after - before) + contention price + a little of what stays free
+    score = fragmentation + waste + leftover (each: after - before) + contention price + free
 
 - *Fragmentation* F is FGD's (Weng et al., "Beware of Fragmentation", USENIX ATC'23): the expected
   free GPU on a host that the next request, drawn from the mix, can't use.
 - *Waste* W looks further than the next one: what would stay free if the host were filled up with
   requests of one shape, averaged over the mix. It sees that CPUs run out before GPUs do.
+- *Leftover* looks at each GPU alone: what would stay free of it if requests of the mix came at
+  random and took what they can, until none fits.
 - *Price*: GPUs of a model that some requests insist on are dearer for everybody, by how much of
   that model those requests would fill. Without it best fit fills up the rare models first.
-- *What stays free* on the host, so that of equal ones the fullest is taken (best fit).
+- *Free* is what stays free on the host, so that of equal ones the fullest is taken (best fit).
 
 All in units of one GPU, so that one setting serves every fleet.
 """
@@ -59,11 +61,19 @@ class Mix(NamedTuple):
     price: Mapping[str, float]
 
 
+class Way(NamedTuple):
+    """One way to put a shape on a host: what is free afterwards, and what is `taken`: from a GPU
+    with so much room, so many times the share."""
+
+    free: tuple[int, ...]
+    taken: tuple[tuple[int, int], ...] = ()
+
+
 class Option(NamedTuple):
-    """The best way to put a shape on a host: what it costs, and what is free afterwards."""
+    """The best way, and what it costs."""
 
     score: float
-    free: tuple[int, ...]
+    way: Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,7 @@ class Weights:
 
     fragmentation: float = 1.0
     waste: float = 0.3
+    leftover: float = 0.5
     price: float = 0.6
     free: float = 0.0
     grain: int = 500
@@ -105,25 +116,29 @@ def learn(counts: Mapping[Shape, float], capacity: Mapping[str, int], cover: flo
     return Mix(tuple(weights), price)
 
 
-def options(free: tuple[int, ...], shape: Shape, full: int) -> Iterator[tuple[int, ...]]:
-    """What may be free on a host once the shape is placed, each different outcome once.
+def ways(free: tuple[int, ...], shape: Shape, full: int) -> Iterator[Way]:
+    """How a shape may be put on a host, each different outcome once, from the fullest GPU up.
 
     A gang of fractions takes the fullest GPUs first, and several of one GPU where they fit.
     """
     if shape.gpus == 0:
-        yield free
+        yield Way(free)
     elif shape.gpus == 1:
         for at, room in enumerate(free):
             if room >= shape.share and (at == 0 or free[at - 1] != room):
-                yield tuple(sorted((*free[:at], room - shape.share, *free[at + 1 :])))
+                after = sorted((*free[:at], room - shape.share, *free[at + 1 :]))
+                yield Way(tuple(after), ((room, 1),))
     else:
-        left, after = shape.gpus, []
+        left, rest = shape.gpus, []
+        taken: list[tuple[int, int]] = []
         for room in free:
             take = min(left, room // shape.share if shape.share < full else int(room == full))
-            after.append(room - take * shape.share)
+            rest.append(room - take * shape.share)
             left -= take
+            if take:
+                taken.append((room, take))
         if left == 0:
-            yield tuple(sorted(after))
+            yield Way(tuple(sorted(rest)), tuple(taken))
 
 
 class _Kind:
@@ -136,6 +151,11 @@ class _Kind:
         self.served = [0.0, *accumulate(weight for _, weight in self.by_cpu)]
         self.lost = lost
         """Weight of those that may not use this model at all."""
+
+
+_FINEST = 100
+"""Shares under a hundredth of a GPU fit nearly always: `leftover` does not follow them."""
+_Key = tuple[str, tuple[int, int], tuple[int, int], tuple[int, ...], Shape]
 
 
 class Objective:
@@ -153,23 +173,37 @@ class Objective:
         self._no_gpu = sum(weight for shape, weight in mix.weights if not shape.gpus)
         self._kinds: dict[str, list[_Kind]] = {}
         self._fragmentation: dict[tuple[str, int, tuple[int, ...]], float] = {}
+        self._leftover: dict[int, float] = {}
+        each: dict[int, float] = {}
+        for shape, weight in mix.weights:
+            if shape.share * _FINEST >= full:
+                each[shape.share] = each.get(shape.share, 0.0) + weight * shape.gpus
+        self._shares = sorted((share, weight) for share, weight in each.items() if weight)
         self._waste: dict[tuple[str, int, tuple[int, ...]], float] = {}
-        self._options: dict[tuple[str, int, int, tuple[int, ...], Shape], Option | None] = {}
+        self._cpu_keys: dict[int, tuple[int, int]] = {}
+        self._options: dict[_Key, Option | None] = {}
 
     def best(self, host: Host, shape: Shape) -> Option | None:
         """The best way to put the shape on this host; None where it does not fit."""
         model, free, cpu, memory = host
-        if shape.cpu > cpu or shape.memory > memory:
+        gpus, share, need, bytes_, models = shape
+        if need > cpu or bytes_ > memory:
             return None
-        if shape.gpus and shape.models and model not in shape.models:
+        if gpus and (not free or free[-1] < share or (models and model not in models)):
             return None
-        grain = self.weights.grain
-        key = (model, cpu // grain, bisect_right(self._cpus, cpu), free, shape)
+        key = (model, self._cpu_key(cpu), self._cpu_key(cpu - need), free, shape)
         try:
             return self._options[key]
         except KeyError:
             found = self._options[key] = self._best(host, shape)
             return found
+
+    def _cpu_key(self, cpu: int) -> tuple[int, int]:
+        """All that the terms see of the free CPUs."""
+        found = self._cpu_keys.get(cpu)
+        if found is None:
+            found = self._cpu_keys[cpu] = (cpu // self.weights.grain, bisect_right(self._cpus, cpu))
+        return found
 
     def _best(self, host: Host, shape: Shape) -> Option | None:
         weights = self.weights
@@ -179,25 +213,27 @@ class Objective:
             Option(
                 round(
                     (
-                        self._potential(host.model, host.cpu - shape.cpu, after)
+                        self._potential(host.model, host.cpu - shape.cpu, way.free)
                         - before
                         + price
-                        + weights.free * sum(after)
+                        + weights.free * sum(way.free)
                     )
                     / self.full,
                     9,
                 ),
-                after,
+                way,
             )
-            for after in options(host.free, shape, self.full)
+            for way in ways(host.free, shape, self.full)
         ]
         return min(found, default=None)
 
     def _potential(self, model: str, cpu: int, free: tuple[int, ...]) -> float:
         weights = self.weights
-        return weights.fragmentation * self.fragmentation(
-            model, cpu, free
-        ) + weights.waste * self.waste(model, cpu, free)
+        return (
+            weights.fragmentation * self.fragmentation(model, cpu, free)
+            + weights.waste * self.waste(model, cpu, free)
+            + weights.leftover * sum(map(self.leftover, free))
+        )
 
     def fragmentation(self, model: str, cpu: int, free: tuple[int, ...]) -> float:
         """FGD's F: expected free share that the next request of the mix can't use."""
@@ -233,6 +269,19 @@ class Objective:
                     served = min(fits, cpu // need) if need else fits
                     found += weight * (whole - served * each)
             found = self._waste[key] = found / self._gpu_weight
+        return found
+
+    def leftover(self, room: int) -> float:
+        """What stays free of one GPU when the mix fills it up at random."""
+        found = self._leftover.get(room)
+        if found is None:
+            fitting = [(share, weight) for share, weight in self._shares if share <= room]
+            total = sum(weight for _, weight in fitting)
+            found = self._leftover[room] = (
+                sum(weight * self.leftover(room - share) for share, weight in fitting) / total
+                if fitting
+                else float(room)
+            )
         return found
 
     def _kinds_on(self, model: str) -> list[_Kind]:

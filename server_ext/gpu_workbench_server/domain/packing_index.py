@@ -7,12 +7,12 @@ alike, and so do the replay of a trace and the broker. Ties go to the smallest n
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Hashable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Generic, TypeVar
 
 S = TypeVar("S")
 K = TypeVar("K", bound=Hashable)
-Score = float | tuple[float, ...]
+Score = Any  # a float, or a tuple of numbers: one kind for one index
 
 _RANKINGS = 1024
 """Kinds of requests whose ranking is kept; the least recently used goes first."""
@@ -49,23 +49,30 @@ class Index(Generic[S, K]):
         for ranking in self._rankings.values():
             ranking.dirty.add(host)
 
-    def best(self, kind: K, shut: Collection[int] = ()) -> int | None:
-        """The host with the least score outside `shut`; None where the kind fits nowhere."""
+    def best(self, kind: K, view: Callable[[int], S | None] | None = None) -> int | None:
+        """The host with the least score; None where the kind fits nowhere.
+
+        `view(host)` gives a host's state as this question may see it, None where it is as it is.
+        """
         heap, version = self._fresh(kind), self._version
         passed: list[tuple[Score, int, int]] = []
-        found: int | None = None
+        seen: list[tuple[Score, int]] = []
         while heap:
             top = heap[0]
             if top[2] != version[top[1]]:
                 heapq.heappop(heap)
-            elif top[1] in shut:
-                passed.append(heapq.heappop(heap))
-            else:
-                found = top[1]
+                continue
+            other = view(top[1]) if view is not None else None
+            if other is None:
+                seen.append(top[:2])
                 break
+            score = self._score(other, kind)
+            if score is not None:
+                seen.append((score, top[1]))
+            passed.append(heapq.heappop(heap))
         for entry in passed:
             heapq.heappush(heap, entry)
-        return found
+        return min(seen)[1] if seen else None
 
     def _fresh(self, kind: K) -> list[tuple[Score, int, int]]:
         ranking = self._rankings.pop(kind, None)

@@ -6,7 +6,7 @@ outside, at a cost that grows with the number of changes and not with the size o
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -54,6 +54,12 @@ class State:
         self.meters: dict[str, Meter] = {}
         """Decayed usage by payer, see `fairshare.payers`."""
         self.lanes = Lanes(self.rules)
+        self.touched: set[str] = set()
+        """GPUs whose use changed since placement last looked; it empties the set."""
+        self.fleet_version = 0
+        self.recent: deque[Request] = deque(maxlen=1024)
+        """The last requests, from which placement learns what to expect; `asked` in all."""
+        self.asked = 0
         self._undo: list[Callable[[], object]] | None = None
         self._offers: dict[str, list[Profile]] = {}
         self._cuts: dict[str, dict[str, Profile]] = {}
@@ -61,6 +67,8 @@ class State:
         self._able: dict[SetKey, list[Gpu]] = {}
         self._slots: dict[SetKey, Slots] = {}
         self._meets: dict[tuple[SetKey, SetKey], bool] = {}
+        self.capacities: dict[tuple[str, str, bool], int] = {}
+        """What the fleet gives with everything free, by pool, profile and same node; a memo."""
         self.see(gpus)
 
     # --- the fleet ----------------------------------------------------------------------------
@@ -80,8 +88,10 @@ class State:
             for uuid, gpu in self.gpus.items()
             if gpu.pool in self.pools
         }
+        self.capacities.clear()
         for cache in (self._keys, self._able, self._slots, self._meets):
             cache.clear()
+        self.fleet_version += 1
         self.lanes = Lanes(self.rules)
         for request in self.queue.values():
             self.lanes.add(request, self.shape(request))
@@ -169,6 +179,9 @@ class State:
         old = self.queue.get(request.id)
         if self._undo is not None:
             self._undo.append(partial(self._requeue, request.id, old))
+        elif old is None and request.state == "queued":
+            self.recent.append(request)
+            self.asked += 1
         self._requeue(request.id, request if request.state == "queued" else None)
 
     def _requeue(self, request_id: int, new: Request | None) -> None:
@@ -203,6 +216,7 @@ class State:
             for one in lease.slices:
                 use = self.use[one.gpu]
                 use.parts += sign * one.parts
+                self.touched.add(one.gpu)
                 if sign > 0:
                     use.leases.add(lease.id)
                     if one.instance:
