@@ -81,8 +81,8 @@ class Weights:
     """How much each term counts. One setting for all workloads; see `dev.py bench placement`."""
 
     fragmentation: float = 1.0
-    waste: float = 0.3
-    leftover: float = 0.5
+    waste: float = 0.1
+    leftover: float = 0.25
     price: float = 0.6
     free: float = 0.0
     grain: int = 500
