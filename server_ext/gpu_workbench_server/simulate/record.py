@@ -156,7 +156,8 @@ def _averages(
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Time averages of (held, fragments): of the whole time, and of when somebody waited."""
     sums = {True: [0.0, 0.0, 0.0], False: [0.0, 0.0, 0.0]}
-    for one, after in zip(moments, [*(m.at for m in moments[1:]), end], strict=True):
+    until = [*(moment.at for moment in moments[1:]), end]
+    for one, after in zip(moments, until, strict=False):
         span = max(0.0, after - one.at)
         for column, value in enumerate((1.0, one.held, one.fragments)):
             sums[one.waiting > 0][column] += span * value

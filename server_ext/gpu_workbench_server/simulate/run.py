@@ -145,6 +145,7 @@ class Simulation:
         if work is None:
             return
         more = max(LEAST_EXTENSION, math.ceil(EXTEND_BY * _declared(work.story.job)))
+        more = min(more, self._state.pools[lease.pool].max_seconds)
         try:
             self._decide(Extended(lease.id, more), now)
         except WorkbenchError:
