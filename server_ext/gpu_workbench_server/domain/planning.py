@@ -6,12 +6,12 @@ A request that is over a limit of its own holds nobody up; one that finds no roo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 
 from .backfill import Promise, barred, promise
 from .decisions import Change
-from .lanes import Lane, Shape
+from .lanes import Shape
 from .leases import Lease, Request, Slice
 from .order import Contest, Order
 from .placement import place
@@ -19,12 +19,66 @@ from .quota import binding
 from .state import State
 from .transitions import moved
 
+FEW = 64
+"""GPUs with room up to which counting them comes before a placement."""
+
 
 def grants(state: State, now: float) -> Iterator[Change]:
     """Grant what can be granted, in order, putting each into `state` as it goes."""
-    open_shapes = [shape for shape in state.lanes.shapes if _fits(state, shape)]
-    if open_shapes:
-        yield from Round(state, now, {shape.gpus for shape in open_shapes}).grants()
+    state.settled = None
+    sets = {shape.gpus for shape in state.lanes.shapes if _fits(state, shape)}
+    if sets:
+        one = Round(state, now, sets)
+        yield from one.grants()
+        state.settled = state.mark, sets, one.promises
+
+
+def grants_to(state: State, newcomer: Request, now: float) -> Iterator[Change]:
+    """The same after somebody joined the queue: where nothing else has changed since the last
+    round, nobody else can be served, so that only the newcomer is looked at."""
+    shape = state.shape(newcomer)
+    if binding(state, newcomer):
+        return
+    mark, sets, made = state.settled or (None, set(), ())
+    if not _fits(state, shape):
+        _await(state, shape, made)
+        return
+    order = Order(state, now)
+    if (
+        mark != state.mark
+        or shape.gpus not in sets
+        or any(order.rank(newcomer) < order.rank(state.queue[one.request_id]) for one in made)
+    ):
+        yield from grants(state, now)
+        return
+    slices = place_beside(state, newcomer, made, now)
+    if slices is not None:
+        change = granted(newcomer, slices, now)
+        state.put(change)
+        state.settled = state.mark, sets, made
+        yield change
+    else:
+        _await(state, shape, made)
+
+
+def _await(state: State, shape: Shape, made: Sequence[Promise]) -> None:
+    """It waits: where it is the first to wait for these GPUs, it is owed a promise next time."""
+    rivals = any(state.meet(shape.gpus, one.key) for one in made)
+    if not rivals or state.rules.backfill == "conservative":
+        state.settled = None
+
+
+def place_beside(
+    state: State, request: Request, made: Sequence[Promise], now: float
+) -> tuple[Slice, ...] | None:
+    """Slices that keep out of the way of what was promised, or None."""
+    shut = barred(made, now + request.seconds)
+    room = state.slots(state.key(request)).room()
+    if shut and len(room) <= FEW:  # mostly nothing is left: that is seen here at once
+        left = sum(n for gpu, n in room.items() if gpu not in shut)
+        if left < request.count:
+            return None
+    return place(state, request, shut)
 
 
 def promises(state: State, now: float) -> list[Promise]:
@@ -51,6 +105,7 @@ class Round:
         state, order = self._state, Order(self._state, self._now)
         contest = Contest(state, order, self._takes_part)
         shortest: dict[Shape, float] = {}  # what found no room; anything longer won't either
+        everybody = state.rules.backfill == "conservative"
         tries = 0
         while tries < state.rules.depth and (head := contest.next()):
             lane, request = head
@@ -59,13 +114,15 @@ class Round:
             if not _fits(state, lane.shape):
                 if self._protect(request):
                     contest.go_on(lane)
+                elif not everybody:
+                    contest.close(lane.shape)
                 continue
+            tries += 1
             if request.seconds >= shortest.get(lane.shape, inf):
                 contest.go_on(lane)
                 continue
-            tries += 1
-            shut = barred(self.promises, self._now + request.seconds)
-            slices = place(state, request, shut)
+            slices = place_beside(state, request, self.promises, self._now)
+            contest.go_on(lane)
             if slices is not None:
                 change = granted(request, slices, self._now)
                 state.put(change)
@@ -74,10 +131,9 @@ class Round:
             else:
                 shortest[lane.shape] = request.seconds
                 self._protect(request)
-            contest.go_on(lane)
 
-    def _takes_part(self, lane: Lane) -> bool:
-        return any(self._state.meet(lane.shape.gpus, key) for key in self._sets)
+    def _takes_part(self, shape: Shape) -> bool:
+        return any(self._state.meet(shape.gpus, key) for key in self._sets)
 
     def _protect(self, request: Request) -> bool:
         """Promise it what it waits for; whether the next of its lane might get a promise too."""

@@ -78,6 +78,12 @@ def borrows(state: State, request: Request) -> bool:
     return False
 
 
+def entitled(state: State, request: Request) -> bool:
+    """Whether its user or group has a deserved quota at all: only then others give way to it."""
+    payers = _payers(state, request.user, request.group)
+    return any(_deserved(state, scope, name) is not None for scope, name, _ in payers)
+
+
 def anything_deserved(state: State) -> bool:
     """Whether any quota is set at all: without one, nobody has to give way."""
     rights = state.rules.deserved

@@ -29,7 +29,7 @@ class Rules:
     """At most so many, so that the largest request is passed by younger ones for no longer."""
     backfill: Backfill = "easy"
     depth: int = 100
-    """Placements tried in one decision before the rest has to wait for the next."""
+    """Requests tried in one decision before the rest has to wait for the next."""
     min_run: float = 600.0
     """A borrowed lease runs at least this long before it may be asked to give way."""
     grace: float = 120.0

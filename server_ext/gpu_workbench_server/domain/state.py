@@ -7,10 +7,11 @@ outside, at a cost that grows with the number of changes and not with the size o
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from .decisions import Change
 from .fairshare import Meter, payers, remembered
@@ -20,6 +21,11 @@ from .leases import Lease, LedgerEntry, Request, Slice
 from .rules import Rules
 from .slots import Slots, slot_times
 from .units import PARTS
+
+if TYPE_CHECKING:
+    from .backfill import Promise
+
+    pass
 
 
 @dataclass
@@ -53,6 +59,16 @@ class State:
         self.group_parts: dict[str, int] = defaultdict(int)
         self.meters: dict[str, Meter] = {}
         """Decayed usage by payer, see `fairshare.payers`."""
+        self.standings: dict[
+            tuple[str | None, str],
+            tuple[tuple[float, Meter | None, Meter | None], tuple[float, int, int]],
+        ] = {}
+        """A memo of `order`: what was computed for a payer, and from which meters."""
+        self.mark = 0
+        """Changes with whatever a round of grants depends on, but for what joins the queue."""
+        self.settled: tuple[int, set[SetKey], Sequence[Promise]] | None = None
+        """A memo of `planning`: the mark after the last round, the sets of GPUs that it looked at,
+        and what was promised in it."""
         self.lanes = Lanes(self.rules)
         self.touched: set[str] = set()
         """GPUs whose use changed since placement last looked; it empties the set."""
@@ -88,6 +104,7 @@ class State:
             for uuid, gpu in self.gpus.items()
             if gpu.pool in self.pools
         }
+        self.mark = hash((self.mark, tuple(self.gpus.values())))
         self.capacities.clear()
         for cache in (self._keys, self._able, self._slots, self._meets):
             cache.clear()
@@ -178,7 +195,10 @@ class State:
     def _put_request(self, request: Request) -> None:
         old = self.queue.get(request.id)
         if self._undo is not None:
+            self._undo.append(partial(setattr, self, "mark", self.mark))
             self._undo.append(partial(self._requeue, request.id, old))
+        if request.state != "queued":
+            self.mark = hash((self.mark, request.id))
         elif old is None and request.state == "queued":
             self.recent.append(request)
             self.asked += 1
@@ -198,9 +218,11 @@ class State:
         meters = {payer: self.meters.get(payer, Meter()) for payer in payers(lease)}
         new = None if lease.cleared else lease
         if self._undo is not None:
+            self._undo.append(partial(setattr, self, "mark", self.mark))
             self._undo.append(partial(self.meters.update, meters))
             self._undo.append(partial(self._replace, new, old))
         self._replace(old, new)
+        self.mark = hash((self.mark, lease.id, lease.state, lease.cleared, lease.ends_at))
         before = old.parts if old is not None and old.state != "ended" else 0
         after = lease.parts if lease.state != "ended" else 0
         if before != after:

@@ -337,6 +337,9 @@ class Broker:
                 self._sink.tell(News("request", str(change.request.id), owner, change.kind))
             if change.lease and change.kind != "metered":
                 owner = change.lease.user
+                if change.kind in ("notice", "kept"):
+                    told = views.notice(change.lease, self._clock.now())
+                    self._sink.tell(News("notice", str(change.lease.id), owner, told))
                 self._sink.tell(News("lease", str(change.lease.id), owner, change.kind))
         if kinds - {"metered"}:
             self._sink.tell(News("fleet", "fleet"))

@@ -95,6 +95,37 @@ def lease(who: Principal, one: Lease) -> wire.Lease:
     )
 
 
+def notice(one: Lease, now: float) -> wire.Notice:
+    """What the holder of a lease is told: what, when, why, and what to do."""
+    what = one.holder.name if one.holder and one.holder.name else one.name or f"lease {one.id}"
+    left = max(0, round(one.ends_at - now))
+    when = f"in {left // 60} min" if left >= 60 else f"in {left} s"
+    if one.gives_way_to is not None:
+        return wire.Notice(
+            lease_id=one.id,
+            code="preempted",
+            message=f"The slice of {what} ends {when}: it was borrowed, and request "
+            f"{one.gives_way_to} needs it within its quota.",
+            hint="Save your work now. Your next request waits until something is free.",
+            at=one.ends_at,
+        )
+    if not one.noticed:
+        return wire.Notice(
+            lease_id=one.id,
+            code="kept",
+            message=f"The slice of {what} stays: the request that needed it waits no more.",
+            hint="Nothing to do.",
+            at=one.ends_at,
+        )
+    return wire.Notice(
+        lease_id=one.id,
+        code="ends_soon",
+        message=f"The slice of {what} ends {when}: its time is over then.",
+        hint="Save your work, or extend the lease.",
+        at=one.ends_at,
+    )
+
+
 def profile(one: Profile) -> wire.Profile:
     return wire.Profile(
         name=one.name,
