@@ -3,7 +3,7 @@
 Knows shapes of requests, how often each comes, and what is free on a host; not who asks, nor which
 GPU or node is which. Of all ways to serve a request the one with the least `score` is taken:
 
-    score = fragmentation + waste + leftover (each: after - before) + contention price + free
+    score = fragmentation + waste + leftover (each: after - before) + contention price
 
 - *Fragmentation* F is FGD's (Weng et al., "Beware of Fragmentation", USENIX ATC'23): the expected
   free GPU on a host that the next request, drawn from the mix, can't use.
@@ -13,9 +13,9 @@ GPU or node is which. Of all ways to serve a request the one with the least `sco
   random and took what they can, until none fits.
 - *Price*: GPUs of a model that some requests insist on are dearer for everybody, by how much of
   that model those requests would fill. Without it best fit fills up the rare models first.
-- *Free* is what stays free on the host, so that of equal ones the fullest is taken (best fit).
 
-All in units of one GPU, so that one setting serves every fleet.
+All in units of one GPU, so that one setting serves every fleet. A term for best fit on top (what
+stays free on the host) was tried and made every workload worse.
 """
 
 from __future__ import annotations
@@ -84,7 +84,6 @@ class Weights:
     waste: float = 0.1
     leftover: float = 0.25
     price: float = 0.6
-    free: float = 0.0
     grain: int = 500
     """CPUs are counted in multiples of this, so that scores can be remembered."""
 
@@ -212,12 +211,7 @@ class Objective:
         found = [
             Option(
                 round(
-                    (
-                        self._potential(host.model, host.cpu - shape.cpu, way.free)
-                        - before
-                        + price
-                        + weights.free * sum(way.free)
-                    )
+                    (self._potential(host.model, host.cpu - shape.cpu, way.free) - before + price)
                     / self.full,
                     9,
                 ),

@@ -176,7 +176,7 @@ class PackedPool:
         most = self.largest * (PARTS // shape.share)
         number = min(request.count, most)
         if request.same_node and number < request.count:
-            return None
+            return self._over_models(state, request, shut)
         found: list[Place] = []
         left = request.count
         with _trial(self.nodes) as put:

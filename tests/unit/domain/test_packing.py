@@ -1,4 +1,4 @@
-"""The objective: which of the ways to serve a request costs least, and the index that ranks them."""
+"""The objective: which of the ways to serve a request costs least; the index that ranks hosts."""
 
 from __future__ import annotations
 
