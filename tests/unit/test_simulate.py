@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks._baselines import pooled_bound, shortest_first
-from benchmarks._preemptive import completion_times, srsf, srtf
 from gpu_workbench_server.cli import main
 from gpu_workbench_server.cli.simulate import factors
 from gpu_workbench_server.domain.fleet import Gpu, Limits, Pool
 from gpu_workbench_server.domain.rules import Rules
 from gpu_workbench_server.domain.units import PARTS
-from gpu_workbench_server.errors import BadRequest
 from gpu_workbench_server.services.policy import Policy
 from gpu_workbench_server.simulate import plot
 from gpu_workbench_server.simulate.jobs import Job, Trace, declared_wrong
@@ -29,12 +26,7 @@ from gpu_workbench_server.simulate.record import (
 )
 from gpu_workbench_server.simulate.report import as_json, estimate_rows, rows, span, thinned
 from gpu_workbench_server.simulate.run import Simulation
-from gpu_workbench_server.simulate.traces import (
-    nodes,
-    read_ledger,
-    read_muri,
-    read_openb,
-)
+from gpu_workbench_server.simulate.traces import nodes
 
 MURI = "job_id,num_gpu,submit_time,iterations,model_name,iteration_time\n"
 DAY = 86400
@@ -117,6 +109,22 @@ def test_a_limit_of_the_policy_holds_back_only_its_own_user() -> None:
     }
 
 
+def test_a_borrower_gives_way_and_asks_again_for_the_rest() -> None:
+    rules = Rules(Limits(groups={"a": PARTS, "b": PARTS}), min_run=100, grace=20)
+    jobs = (
+        job(1, 0, 5000, group="b", user="bo"),
+        job(2, 1, 5000, group="b", user="bo"),
+        job(3, 50, 1000, group="a"),
+    )
+    found = replay(*jobs, fleet=nodes(1, 2), policy=Policy(LONG.pools, rules=rules))
+    first, borrower, claimant = found.stories
+    assert (first.interrupted, borrower.interrupted, claimant.interrupted) == (0, 1, 0)
+    assert claimant.started == 121  # the borrower had its 100 s, then 20 s of grace
+    assert claimant.ended is not None
+    assert borrower.ended == claimant.ended + 5000 - 120
+    assert figures(found).interruptions == 1
+
+
 def test_slices_are_free_only_once_they_are_cleared() -> None:
     trace = Trace("test", (job(1, 0, 100), job(2, 0, 100)), nodes(1, 1))
     found = Simulation(trace, LONG, clear_seconds=7).run()
@@ -194,123 +202,12 @@ def test_the_fleet_over_time_is_thinned_evenly_and_keeps_its_ends() -> None:
     assert thinned(moments[:3], 5) == moments[:3]
 
 
-# --- traces -------------------------------------------------------------------------------------
-
-
-def test_a_muri_job_list_is_read_in_seconds(tmp_path: Path) -> None:
-    path = tmp_path / "small.csv"
-    path.write_text(MURI + "0,16,2000,100,bert,200\n1,1,1000,10,dqn,100\n")
-    trace = read_muri(path)
-    first, second = trace.jobs
-    assert (first.submitted, first.gpus, first.kind, first.same_node) == (1, 1, "dqn", True)
-    assert second.seconds == pytest.approx(100 * 0.2 * 1.015)
-    assert not second.same_node
-    assert len(trace.gpus) == 64
-
-
-def test_an_openb_pod_list_is_read_with_the_nodes_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "pods.csv"
-    path.write_text(
-        "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,"
-        "creation_time,deletion_time,scheduled_time\n"
-        "a,1,1,1,460,T4|P100,LS,Running,5,105,25\n"
-        "b,1,1,0,0,,LS,Running,0,10,0\n"
-        "c,1,1,8,1000,,BE,Running,0,50,\n"
-    )
-    nodes_file = tmp_path / "openb_node_list_gpu_node.csv"
-    nodes_file.write_text("sn,cpu_milli,memory_mib,gpu,model\nn0,1,1,2,T4\nn1,1,1,8,P100\n")
-    trace = read_openb(path)
-    whole, share = trace.jobs
-    assert (whole.gpus, whole.seconds, whole.user) == (8, 50, "BE")
-    assert (share.share, share.seconds, share.submitted) == (0.46, 80, 5)
-    assert share.models == ("T4", "P100")
-    assert [gpu.memory_gb for gpu in trace.gpus] == [16] * 10
-    assert "1 pods without a GPU are left out." in trace.notes
-
-
 LEDGER = (
     "lease_id,user,pool,profile,purpose,name,granted_at,until,held_gpu_seconds,"
     "used_gpu_seconds,end_reason\n"
     "1,ada,default,fraction-0.25,kernel,x.ipynb,1000,1100,50,,released\n"
     "2,bo,default,whole,job,train,1050,1150,100,7,expired\n"
 )
-
-
-def test_our_own_ledger_is_read_as_usage_writes_it(tmp_path: Path) -> None:
-    path = tmp_path / "usage.csv"
-    path.write_text(LEDGER)
-    trace = read_ledger(path, nodes(1, 1))
-    first, second = trace.jobs
-    assert (first.user, first.what, first.gpus, first.seconds) == ("ada", "fraction-0.25", 2, 100)
-    assert (second.what, second.gpus, second.submitted) == ("whole", 1, 1050)
-    assert "no time of request" in trace.notes[0]
-    assert spans(Simulation(trace, LONG).run()) == {1: (1000, 1100), 2: (1100, 1200)}
-
-
-def test_a_ledger_in_json_says_the_same(tmp_path: Path) -> None:
-    heads, *lines = (line.split(",") for line in LEDGER.splitlines())
-    table = {"rows": [dict(zip(heads, line, strict=True)) for line in lines]}
-    (tmp_path / "usage.json").write_text(json.dumps(table))
-    (tmp_path / "usage.csv").write_text(LEDGER)
-    assert read_ledger(tmp_path / "usage.json").jobs == read_ledger(tmp_path / "usage.csv").jobs
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "t.csv has no rows."),
-        ("a,b\n1,2\n", "t.csv line 2: there is no column num_gpu."),
-        (MURI + "0,1,0,5,bert,200\n0,x,0,5,bert,200\n", "t.csv line 3: invalid literal for int"),
-    ],
-)
-def test_a_trace_that_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, says: str) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text(text)
-    with pytest.raises(BadRequest, match=says.replace(".", r"\.")):
-        read_muri(path)
-
-
-def test_a_trace_that_is_missing_is_named(tmp_path: Path) -> None:
-    for read, name in ((read_muri, "t.csv"), (read_ledger, "t.json")):
-        with pytest.raises(BadRequest, match=r"can't be read: No such file"):
-            read(tmp_path / name)
-
-
-# --- the schedulers we stand beside -------------------------------------------------------------
-
-
-def test_srtf_interrupts_the_longer_job_and_charges_restarts_at_every_event() -> None:
-    jobs = (job(1, 0, 100, 8, kind="bert"), job(2, 10, 20, 8, kind="bert"))
-    jobs += tuple(job(n, 0, 1000, 8) for n in range(3, 10))
-    free = completion_times(jobs, srtf, overhead=False)
-    assert (free[1], free[2]) == (100, 20)
-    charged = completion_times(jobs, srtf)
-    assert charged[2] == 20  # its own last stretch costs nothing
-    assert charged[1] == 120  # ten seconds at each of two events
-
-
-def test_srsf_prefers_fewer_gpus_where_srtf_prefers_less_time() -> None:
-    jobs = (*(job(n, 0, 100, 8) for n in range(1, 9)), job(9, 0, 200, 1))
-    assert completion_times(jobs, srtf, overhead=False)[9] == 300
-    assert completion_times(jobs, srsf, overhead=False)[9] == 200
-
-
-def test_more_than_a_node_takes_whole_free_nodes() -> None:
-    jobs = (*(job(n, 0, 10 * n, 1) for n in range(1, 3)), job(3, 0, 1000, 64))
-    assert completion_times(jobs, srtf, overhead=False)[3] == 1020
-    assert shortest_first(jobs)[3] == 1020
-
-
-def test_no_schedule_is_better_than_one_pooled_machine() -> None:
-    jobs = tuple(job(n, n * 3 % 40, 10 + n * 7 % 90, 2 ** (n % 6)) for n in range(1, 60))
-    bound = sum(pooled_bound(jobs).values())
-    for found in (
-        completion_times(jobs, srtf, overhead=False),
-        completion_times(jobs, srsf, overhead=False),
-        shortest_first(jobs),
-    ):
-        assert len(found) == len(jobs)
-        assert sum(found.values()) >= bound
 
 
 # --- on the command line ------------------------------------------------------------------------
