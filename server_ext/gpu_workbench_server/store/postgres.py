@@ -56,14 +56,14 @@ def prepare(engine: sa.Engine, *, read_only: bool) -> None:
 
     @sa.event.listens_for(engine, "connect")
     def connected(connection: Any, _: Any) -> None:
+        settings = (
+            f"lock_timeout = '{BUSY_SECONDS:g}s'",
+            "idle_in_transaction_session_timeout = '60s'",  # a stopped broker blocks nobody
+            "synchronous_commit = on",  # an acknowledged commit survives a power cut
+            f"default_transaction_read_only = {'on' if read_only else 'off'}",
+        )
         with connection.cursor() as cursor:
-            for setting in (
-                f"lock_timeout = '{BUSY_SECONDS:g}s'",
-                "idle_in_transaction_session_timeout = '60s'",  # a stopped broker blocks nobody
-                "synchronous_commit = on",  # an acknowledged commit survives a power cut
-                f"default_transaction_read_only = {'on' if read_only else 'off'}",
-            ):
-                cursor.execute(f"SET {setting}")
+            cursor.execute("; ".join(f"SET {setting}" for setting in settings))
         connection.commit()
 
     @sa.event.listens_for(engine, "begin")
