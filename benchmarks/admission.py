@@ -76,9 +76,7 @@ def load_test(write: Callable[[tuple[Change, ...], float], None]) -> dict[str, f
     """Kueue's test: each cohort shares its queues' quota, and a queue may borrow all of it."""
     pools = tuple(Pool(name=f"cohort-{c}", fractions=()) for c in range(COHORTS))
     gpus = [gpu for pool in pools for gpu in fleet(QUEUES * QUOTA, pool.name, 20)]
-    rules = Rules(
-        deserved=Limits(default_group=QUOTA * PARTS), half_life=60.0, min_run=3600.0, depth=1000
-    )
+    rules = Rules(deserved=Limits(default_group=QUOTA * PARTS), half_life=60.0, min_run=3600.0)
     limits = Limits(default_group=(QUOTA + BORROWING) * PARTS)
     desk = Desk(State(pools, limits, gpus, rules), write)
     arrivals: list[tuple[float, int, str, str, int, float]] = []

@@ -87,23 +87,32 @@ def decide(state: State, event: Event, now: float) -> tuple[Change, ...]:
             changes.append(change)
         if isinstance(event, Submitted):
             changes.extend(grants_to(state, event.request, now))
-        elif not isinstance(event, (Bound, Metered)) and not _frees_nothing(state, changes):
-            changes.extend(grants(state, now))
+        elif not isinstance(event, (Bound, Metered)):
+            changes.extend(grants(state, now, _stirred(state, event, changes)))
         if isinstance(event, Ticked):
             changes.extend(claims(state, now))
     return tuple(changes)
 
 
-def _frees_nothing(state: State, changes: list[Change]) -> bool:
-    """An end whose slices are not cleared yet frees nothing but what counts for a limit."""
-    limits = state.limits
-    return bool(changes) and all(
-        one.kind == "ended"
-        and one.lease is not None
-        and limits.user(one.lease.user) is None
-        and (one.lease.group is None or limits.group(one.lease.group) is None)
-        for one in changes
-    )
+def _stirred(state: State, event: Event, changes: list[Change]) -> set[str] | None:
+    """Pools in which somebody might be served now; None is all of them.
+
+    An end whose slices are not cleared yet frees nothing but what counts for a limit.
+    """
+    if isinstance(event, (FleetSeen, Ticked)):
+        return None
+    found: set[str] = set()
+    for one in changes:
+        if one.lease is None or one.kind != "ended":
+            found |= {thing.pool for thing in (one.lease, one.request) if thing is not None}
+            continue
+        user, group = one.lease.user, one.lease.group
+        by_user = state.limits.user(user) is not None
+        by_group = group is not None and state.limits.group(group) is not None
+        for lane, _ in state.lanes if by_user or by_group else ():
+            if (by_user and lane.user == user) or (by_group and lane.group == group):
+                found.add(lane.shape.gpus[0])
+    return found
 
 
 def _first(state: State, event: Event, now: float) -> Iterator[Change]:

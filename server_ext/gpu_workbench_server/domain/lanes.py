@@ -45,15 +45,24 @@ class Lanes:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self.shapes: dict[Shape, dict[Lane, list[tuple[float, int]]]] = {}
+        self._spans: dict[Shape, list[int]] = {}
 
     def add(self, request: Request, shape: Shape) -> None:
         lane = Lane(shape, request.priority, request.group, request.user)
         insort(self.shapes.setdefault(shape, {}).setdefault(lane, []), self._entry(request))
 
+        insort(self._spans.setdefault(shape, []), request.seconds)
+
+    def shortest(self, shape: Shape) -> int:
+        """The shortest lease that anybody of a shape asks for, in seconds."""
+        return self._spans[shape][0]
+
     def drop(self, request: Request, shape: Shape) -> None:
         lane = Lane(shape, request.priority, request.group, request.user)
         entries = self.shapes[shape][lane]
         del entries[bisect_left(entries, self._entry(request))]
+        spans = self._spans[shape]
+        del spans[bisect_left(spans, request.seconds)]
         if not entries:
             del self.shapes[shape][lane]
             if not self.shapes[shape]:

@@ -6,12 +6,12 @@ A request that is over a limit of its own holds nobody up; one that finds no roo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import inf
 
 from .backfill import Promise, barred, promise
 from .decisions import Change
-from .lanes import Shape
+from .lanes import SetKey, Shape
 from .leases import Lease, Request, Slice
 from .order import Contest, Order
 from .placement import place
@@ -23,14 +23,22 @@ FEW = 64
 """GPUs with room up to which counting them comes before a placement."""
 
 
-def grants(state: State, now: float) -> Iterator[Change]:
-    """Grant what can be granted, in order, putting each into `state` as it goes."""
-    state.settled = None
-    sets = {shape.gpus for shape in state.lanes.shapes if _fits(state, shape)}
-    if sets:
+def grants(state: State, now: float, pools: Collection[str] | None = None) -> Iterator[Change]:
+    """Grant what can be granted, in order, putting each into `state` as it goes.
+
+    `pools` where only they have changed: pools share no GPU, so each is a round of its own.
+    """
+    open_sets: dict[str, set[SetKey]] = {}
+    for pool in state.pools if pools is None else pools:
+        state.settled.pop(pool, None)
+    for shape in state.lanes.shapes:
+        pool = shape.gpus[0]
+        if (pools is None or pool in pools) and _fits(state, shape):
+            open_sets.setdefault(pool, set()).add(shape.gpus)
+    for pool, sets in sorted(open_sets.items()):
         one = Round(state, now, sets)
         yield from one.grants()
-        state.settled = state.mark, sets, one.promises
+        state.settled[pool] = state.marks[pool], sets, one.promises
 
 
 def grants_to(state: State, newcomer: Request, now: float) -> Iterator[Change]:
@@ -39,23 +47,23 @@ def grants_to(state: State, newcomer: Request, now: float) -> Iterator[Change]:
     shape = state.shape(newcomer)
     if binding(state, newcomer):
         return
-    mark, sets, made = state.settled or (None, set(), ())
+    mark, sets, made = state.settled.get(newcomer.pool, (None, set(), ()))
     if not _fits(state, shape):
         _await(state, shape, made)
         return
     order = Order(state, now)
     if (
-        mark != state.mark
+        mark != state.marks[newcomer.pool]
         or shape.gpus not in sets
         or any(order.rank(newcomer) < order.rank(state.queue[one.request_id]) for one in made)
     ):
-        yield from grants(state, now)
+        yield from grants(state, now, (newcomer.pool,))
         return
     slices = place_beside(state, newcomer, made, now)
     if slices is not None:
         change = granted(newcomer, slices, now)
         state.put(change)
-        state.settled = state.mark, sets, made
+        state.settled[newcomer.pool] = state.marks[newcomer.pool], sets, made
         yield change
     else:
         _await(state, shape, made)
@@ -65,7 +73,7 @@ def _await(state: State, shape: Shape, made: Sequence[Promise]) -> None:
     """It waits: where it is the first to wait for these GPUs, it is owed a promise next time."""
     rivals = any(state.meet(shape.gpus, one.key) for one in made)
     if not rivals or state.rules.backfill == "conservative":
-        state.settled = None
+        state.settled.pop(shape.gpus[0], None)
 
 
 def place_beside(
@@ -131,6 +139,8 @@ class Round:
             else:
                 shortest[lane.shape] = request.seconds
                 self._protect(request)
+                if not everybody and state.lanes.shortest(lane.shape) >= request.seconds:
+                    contest.close(lane.shape)
 
     def _takes_part(self, shape: Shape) -> bool:
         return any(self._state.meet(shape.gpus, key) for key in self._sets)

@@ -64,11 +64,12 @@ class State:
             tuple[tuple[float, Meter | None, Meter | None], tuple[float, int, int]],
         ] = {}
         """A memo of `order`: what was computed for a payer, and from which meters."""
-        self.mark = 0
-        """Changes with whatever a round of grants depends on, but for what joins the queue."""
-        self.settled: tuple[int, set[SetKey], Sequence[Promise]] | None = None
-        """A memo of `planning`: the mark after the last round, the sets of GPUs that it looked at,
-        and what was promised in it."""
+        self.marks: dict[str, int] = defaultdict(int)
+        """Of each pool; changes with whatever a round of grants depends on, but for what joins the
+        queue."""
+        self.settled: dict[str, tuple[int, set[SetKey], Sequence[Promise]]] = {}
+        """A memo of `planning`: each pool's mark after its last round, the sets of GPUs that the
+        round looked at, and what was promised in it."""
         self.lanes = Lanes(self.rules)
         self.touched: set[str] = set()
         """GPUs whose use changed since placement last looked; it empties the set."""
@@ -104,7 +105,7 @@ class State:
             for uuid, gpu in self.gpus.items()
             if gpu.pool in self.pools
         }
-        self.mark = hash((self.mark, tuple(self.gpus.values())))
+        self.settled.clear()
         self.capacities.clear()
         for cache in (self._keys, self._able, self._slots, self._meets):
             cache.clear()
@@ -195,10 +196,12 @@ class State:
     def _put_request(self, request: Request) -> None:
         old = self.queue.get(request.id)
         if self._undo is not None:
-            self._undo.append(partial(setattr, self, "mark", self.mark))
+            self._undo.append(
+                partial(self.marks.__setitem__, request.pool, self.marks[request.pool])
+            )
             self._undo.append(partial(self._requeue, request.id, old))
         if request.state != "queued":
-            self.mark = hash((self.mark, request.id))
+            self.marks[request.pool] = hash((self.marks[request.pool], request.id))
         elif old is None and request.state == "queued":
             self.recent.append(request)
             self.asked += 1
@@ -218,11 +221,12 @@ class State:
         meters = {payer: self.meters.get(payer, Meter()) for payer in payers(lease)}
         new = None if lease.cleared else lease
         if self._undo is not None:
-            self._undo.append(partial(setattr, self, "mark", self.mark))
+            self._undo.append(partial(self.marks.__setitem__, lease.pool, self.marks[lease.pool]))
             self._undo.append(partial(self.meters.update, meters))
             self._undo.append(partial(self._replace, new, old))
         self._replace(old, new)
-        self.mark = hash((self.mark, lease.id, lease.state, lease.cleared, lease.ends_at))
+        mark = self.marks[lease.pool], lease.id, lease.state, lease.cleared, lease.ends_at
+        self.marks[lease.pool] = hash(mark)
         before = old.parts if old is not None and old.state != "ended" else 0
         after = lease.parts if lease.state != "ended" else 0
         if before != after:
