@@ -27,6 +27,7 @@ from gpu_workbench import protocol as wire
 from gpu_workbench_server.domain.fleet import Gpu, Limits
 from gpu_workbench_server.domain.invariants import broken
 from gpu_workbench_server.domain.mig import MigInstance
+from gpu_workbench_server.domain.rules import Rules
 from gpu_workbench_server.domain.units import GIB, PARTS
 from gpu_workbench_server.errors import StoreTrouble, WorkbenchError
 from gpu_workbench_server.ports import Held, Principal, Reading
@@ -51,6 +52,18 @@ QUOTAS = [
     Limits(),
     Limits(default_user=PARTS, groups={"vision": PARTS}),
     Limits(users={"kim": PARTS // 4}, default_user=3 * PARTS, default_group=2 * PARTS),
+]
+RULES = [
+    Rules(),
+    # Somebody within it takes from who borrowed, after seconds rather than minutes.
+    Rules(
+        deserved=Limits(default_user=PARTS // 2, groups={"vision": PARTS}, default_group=PARTS),
+        min_run=5.0,
+        grace=10.0,
+        worth=0.0,
+        notice=20.0,
+    ),
+    Rules(deserved=Limits(default_user=0), backfill="conservative", min_run=0.0, grace=0.0),
 ]
 ADMIN = Principal("root", admin=True)
 
@@ -124,13 +137,13 @@ class StoreMachine(RuleBasedStateMachine):
         self.books = Books()
         self.fleet = a_fleet(self.bug)
         self.machines = Machines(self.fleet)
-        self.limits = QUOTAS[0]
+        self.limits, self.rules = QUOTAS[0], RULES[0]
         self.kernels = 0
         self._begin()
 
     def _begin(self) -> None:
         self.store = self.room.open()
-        policy = Policy(limits=self.limits)
+        policy = Policy(limits=self.limits, rules=self.rules)
         clock = HandClock(self.books)
         self.broker = Broker(self.store, self.machines, clock, self.books, policy)
         self.broker.start()
@@ -241,10 +254,10 @@ class StoreMachine(RuleBasedStateMachine):
         type(self).taken += 1
         self._begin()
 
-    @rule(limits=st.sampled_from(QUOTAS))
-    def edit_quotas(self, limits: Limits) -> None:
+    @rule(limits=st.sampled_from(QUOTAS), rules=st.sampled_from(RULES))
+    def edit_quotas(self, limits: Limits, rules: Rules) -> None:
         type(self).taken += 1
-        self.limits = limits
+        self.limits, self.rules = limits, rules
         self._begin()
 
     # --- what holds after each step -------------------------------------------------------------
