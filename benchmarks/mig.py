@@ -145,7 +145,7 @@ def one_run(job: tuple[str, str, int]) -> dict[str, float]:
     if load == "saturation":
         most, _ = best_layouts(Counter(one.profile for one in arrivals), GPUS)
         found["bound (ILP)"] = 100 * most / len(arrivals)
-    else:
+    elif load == "churn":
         found["repacked (ILP)"] = accepted(arrivals, ours(mix), repack=True)
     return found
 

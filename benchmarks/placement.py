@@ -1,7 +1,7 @@
 """Placement of whole and fractional GPUs, against FGD (USENIX ATC'23) and the LP bound.
 
     python3 dev.py bench placement [--traces DIR] [--workloads default,cpu100] [--seeds 42-51]
-                                   [--policies ours,fgd,bestfit] [--json FILE]
+                                   [--policies ours,fgd,bestfit] [--json FILE] [--latency]
 
 Protocol: all tasks of the trace in random order, then uniform redraws, until they ask for 1.3 times
 the GPUs; placed one by one, none leaves, a misfit is dropped. Figures are per cent of all GPUs
@@ -19,6 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks import _policies
+from benchmarks._decisions import ASKED, decision_times
 from benchmarks._seeds import seeds_of
 from benchmarks._trace import WORKLOADS, default_traces, load, published
 from gpu_workbench_server.domain.packing import Weights
@@ -64,6 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=seeds_of, default=seeds_of("42-51"))
     parser.add_argument("--policies", default=",".join(_policies.POLICIES))
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--latency", action="store_true", help="of a decision at 10,000 GPUs")
     found = parser.parse_args()
     found.workloads = found.workloads.split(",")
     found.policies = found.policies.split(",")
@@ -101,6 +103,13 @@ def main() -> None:
             }
         columns["LP upper bound"] = {"mean": list(LP_BOUND[workload])}
     show(table, asked.seeds, time.monotonic() - started, len(jobs))
+    if asked.latency:
+        for kind in ASKED:
+            times = sorted(decision_times(kind))
+            p50, p99 = (1000 * times[int(share * len(times))] for share in (0.5, 0.99))
+            print(
+                f"One decision at 10,000 GPUs ({kind}): p50 {p50:.3f} ms, p99 {p99:.3f} ms of CPU"
+            )
     if asked.json:
         asked.json.write_text(json.dumps({"seeds": asked.seeds, "table": table}, indent=1) + "\n")
 

@@ -12,8 +12,9 @@ from .leases import Request
 from .packing_pool import PackedPool, Place
 from .state import State
 
-_EPOCH = 256
-"""The mix is learned anew after so many requests, and earlier at 16, 32, 64 and 128."""
+_EPOCH = 1024
+"""The mix is learned anew after so many requests, and earlier each time they have doubled from 16
+on: then all hosts are ranked anew."""
 
 
 class Fleet:
@@ -33,11 +34,10 @@ class Fleet:
             self._epoch = _epoch(state.asked)
             for pool in self._pools.values():
                 pool.relearn(state)
-        else:
-            for uuid in state.touched:
-                gpu = state.gpus.get(uuid)
-                if gpu is not None and gpu.pool in self._pools:
-                    self._pools[gpu.pool].refresh(state, gpu)
+        for uuid in state.touched:
+            gpu = state.gpus.get(uuid)
+            if gpu is not None and gpu.pool in self._pools:
+                self._pools[gpu.pool].refresh(state, gpu)
         state.touched.clear()
 
     def find(self, state: State, request: Request, shut: Collection[str]) -> list[Place] | None:
@@ -52,7 +52,7 @@ class Fleet:
 
 
 def _epoch(asked: int) -> int:
-    return asked // _EPOCH + 8 if asked >= _EPOCH else min(asked // 16, 16).bit_length()
+    return asked // _EPOCH + 8 if asked >= _EPOCH else (asked // 16).bit_length()
 
 
 _FLEETS: WeakKeyDictionary[State, Fleet] = WeakKeyDictionary()

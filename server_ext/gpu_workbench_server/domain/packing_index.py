@@ -49,6 +49,10 @@ class Index(Generic[S, K]):
         for ranking in self._rankings.values():
             ranking.dirty.add(host)
 
+    def rescore(self) -> None:
+        """What a score is made of has changed."""
+        self._rankings.clear()
+
     def best(self, kind: K, view: Callable[[int], S | None] | None = None) -> int | None:
         """The host with the least score; None where the kind fits nowhere.
 

@@ -67,6 +67,13 @@ class PackedPool:
         self.models = sorted({_model(group[0]) for group in self.hosts})
         self.largest = max(map(len, self.hosts), default=0)
         self.masks: dict[float, Masks] = {}
+        self.objective: Objective | None = None
+        self.nodes: Index[_Node, Shape] = Index(
+            (self.node(state, group) for group in self.hosts), self._score
+        )
+        self.cut: Index[_Mig, str] = Index(
+            (self.mig(state, gpu) for gpu in self.migs), self._mig_score
+        )
         self.relearn(state)
 
     def relearn(self, state: State) -> None:
@@ -93,12 +100,8 @@ class PackedPool:
             names = {one.profile for g in self.migs if g.memory_gb == gb for one in g.instances}
             rules = {name: rule for name in sorted(names) if (rule := rule_for(name, gb))}
             self.masks[gb] = Masks(rules, wanted)
-        self.nodes: Index[_Node, Shape] = Index(
-            (self.node(state, group) for group in self.hosts), self._score
-        )
-        self.cut: Index[_Mig, str] = Index(
-            (self.mig(state, gpu) for gpu in self.migs), self._mig_score
-        )
+        self.nodes.rescore()
+        self.cut.rescore()
 
     def shape(
         self, state: State, profile: str, count: int, min_memory_gb: float = 0.0
@@ -181,7 +184,9 @@ class PackedPool:
         left = request.count
         with _trial(self.nodes) as put:
             while left:
-                places = self._on_one(shape._replace(gpus=number), shut, put)
+                places = self._on_one(
+                    shape._replace(gpus=number), shut, put if number < left else None
+                )
                 if places is not None:
                     found += places
                     left -= number
@@ -195,9 +200,9 @@ class PackedPool:
         return found
 
     def _on_one(
-        self, shape: Shape, shut: Collection[str], put: Callable[[int, _Node], None]
+        self, shape: Shape, shut: Collection[str], put: Callable[[int, _Node], None] | None
     ) -> list[Place] | None:
-        """A shape on the best host, which is then so much fuller."""
+        """A shape on the best host, which is then so much fuller where there is more to place."""
 
         def view(at: int) -> _Node | None:
             """A host some of whose GPUs are shut, as the request may see it."""
@@ -214,12 +219,12 @@ class PackedPool:
         option = self.objective.best(node.host, shape)
         assert option is not None
         places = gather(node.seats, option.way.taken)
-        seats = list(self.nodes.states[at].seats)
-        for position, times in places:
-            seats[position] = seats[position]._replace(
-                free=seats[position].free - times * shape.share
-            )
-        put(at, _seated(node, seats))
+        if put is not None:
+            seats = list(self.nodes.states[at].seats)
+            for position, times in places:
+                left = seats[position].free - times * shape.share
+                seats[position] = seats[position]._replace(free=left)
+            put(at, _seated(node, seats))
         return [Place(self.hosts[at][position].uuid, times) for position, times in places]
 
     def _over_models(
@@ -260,7 +265,7 @@ class PackedPool:
         """`count` instances one by one, on all GPUs or on those `among` them; with their cost."""
         cost, found = 0.0, []
         with _trial(self.cut) as put:
-            for _ in range(count):
+            for number in range(count):
                 at = self._best_cut(profile, shut, among)
                 spot = None if at is None else self.spot(self.cut.states[at], profile)
                 if at is None or spot is None:
@@ -269,8 +274,9 @@ class PackedPool:
                 (one,) = (i for i in self.migs[at].instances if i.start == start)
                 found.append(Place(self.migs[at].uuid, 1, one.uuid))
                 cost += score
-                rest = tuple(i for i in gpu.free if i[1] != start)
-                put(at, _Mig(gpu.memory_gb, rest, gpu.mask | span(start, size)))
+                if number + 1 < count:
+                    rest = tuple(i for i in gpu.free if i[1] != start)
+                    put(at, _Mig(gpu.memory_gb, rest, gpu.mask | span(start, size)))
         return cost, found
 
     def _best_cut(self, profile: str, shut: Collection[str], among: list[int] | None) -> int | None:

@@ -59,9 +59,9 @@ def _cuts(
 def propose(state: State, pool: str, queue: Iterable[Request]) -> tuple[Proposal, ...]:
     """New geometries for idle MIG GPUs of a pool, so that more of the queue, in its order, starts.
 
-    Requests are looked at one by one; each takes what stands free first, and then the idle GPU whose
-    new layout leaves most for those behind. One that can't be served whole changes nothing. The
-    profiles considered are those that the pool has now.
+    Requests are looked at one by one; each takes what stands free first, and then the idle GPU
+    whose new layout leaves most for those behind. One that can't be served whole changes nothing.
+    The profiles considered are those that the pool has now.
     """
     gpus = [g for g in state.gpus.values() if g.pool == pool and g.mig and g.health == "ok"]
     plan = _Plan(state, gpus)

@@ -96,6 +96,7 @@ class State:
         for uuid, gpu in self.gpus.items():
             if uuid not in seen and self.use[uuid].leases:
                 seen[uuid] = replace(gpu, health="lost")
+        before = self.gpus
         self.gpus = dict(sorted(seen.items(), key=lambda item: (item[1].node, item[1].index)))
         self._offers = {
             name: offered_by(pool, self.gpus.values()) for name, pool in self.pools.items()
@@ -109,7 +110,7 @@ class State:
         self.capacities.clear()
         for cache in (self._keys, self._able, self._slots, self._meets):
             cache.clear()
-        self.fleet_version += 1
+        self.fleet_version += self.gpus != before
         self.lanes = Lanes(self.rules)
         for request in self.queue.values():
             self.lanes.add(request, self.shape(request))
