@@ -54,9 +54,10 @@ def _instances(gpu: int) -> tuple[MigInstance, ...]:
 
 
 def decision_times(kind: str, gpus: int = 10_000, decisions: int = 5_000) -> list[float]:
-    """CPU seconds per `place` of random requests, with 85 % of the GPUs held and leases that come and
-    go. What the last grant and ends changed is taken in within the measured time, and so is
-    learning the mix anew every 256 requests. Not measured: the way from empty to 85 %."""
+    """CPU seconds per `place` of random requests; 85 % of the GPUs are held, leases come and go.
+
+    What the last grant and ends changed is taken in within the measured time, and so is
+    learning the mix anew now and then. Not measured: the way from empty to 85 %."""
     rng = random.Random(1)
     state = State((Pool(),), None, fleet(kind, gpus))
     held: list[Lease] = []
