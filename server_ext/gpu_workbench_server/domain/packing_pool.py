@@ -66,7 +66,9 @@ class PackedPool:
         self.mig_of = {gpu.uuid: at for at, gpu in enumerate(self.migs)}
         self.models = sorted({_model(group[0]) for group in self.hosts})
         self.largest = max(map(len, self.hosts), default=0)
+        self._shapes: dict[tuple[str, int, float], Shape | None] = {}
         self.masks: dict[float, Masks] = {}
+        self._shapes: dict[tuple[str, float], Shape | None] = {}
         self.objective: Objective | None = None
         self.nodes: Index[_Node, Shape] = Index(
             (self.node(state, group) for group in self.hosts), self._score
@@ -107,6 +109,12 @@ class PackedPool:
         self, state: State, profile: str, count: int, min_memory_gb: float = 0.0
     ) -> Shape | None:
         """What a request asks of one host; None where no host could be cut so."""
+        asked = profile, count, min_memory_gb
+        if asked not in self._shapes:  # the hosts are the same for the life of this object
+            self._shapes[asked] = self._shape(state, *asked)
+        return self._shapes[asked]
+
+    def _shape(self, state: State, profile: str, count: int, min_memory_gb: float) -> Shape | None:
         cuts = {}
         for group in self.hosts:
             cut = state.profile_on(group[0], profile)
@@ -115,7 +123,7 @@ class PackedPool:
         if not cuts:
             return None
         models = () if len(cuts) == len(self.models) else tuple(sorted(cuts))
-        return Shape(count, next(iter(cuts.values())), models=models)
+        return Shape(1, next(iter(cuts.values())), models=models)
 
     def node(self, state: State, group: list[Gpu], shut: Collection[str] = ()) -> _Node:
         seats = tuple(
