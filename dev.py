@@ -364,7 +364,7 @@ def bench(args: list[str]) -> int:
         say(f"Which one? {', '.join(names) or 'There is none yet.'}")
         return 2
     prepare("test", "lint")
-    return loud(PY, f"benchmarks/{args[0]}.py", *args[1:])
+    return loud(PY, "-m", f"benchmarks.{args[0]}", *args[1:])
 
 
 def clean(args: list[str]) -> int:

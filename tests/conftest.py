@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.support.postgres import Postgres
+
 # A shell starts what it puts into the background with SIGINT ignored, which is inherited: the stop
 # button, that kernels know as SIGINT, would do nothing.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -30,3 +32,10 @@ def own_directories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("GPU_WORKBENCH_")]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of the test session's own; each test takes databases of its own from it."""
+    with Postgres() as server:
+        yield server

@@ -110,6 +110,12 @@ class NotNow(Refused):
     code = "not_now"
 
 
+class Promised(Refused):
+    """Somebody who waits has been promised these GPUs."""
+
+    code = "promised"
+
+
 class WrongState(Refused):
     """It is past the point where this can be done."""
 

@@ -26,7 +26,7 @@ MAY = {
     "observe": PORTS,
     "web": SERVICES,
     "hub": SERVICES,
-    "cli": SERVICES,
+    "cli": SERVICES | {"simulate"},
     "simulate": SERVICES,
 }
 # The composition root, in two halves, the hub service's, and the command line's.

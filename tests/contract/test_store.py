@@ -1,4 +1,4 @@
-"""What every `ports.Store` promises. Each test runs over SQLite and over memory."""
+"""What every `ports.Store` promises. Each test runs over all three."""
 
 from __future__ import annotations
 
@@ -27,11 +27,29 @@ from tests.support.leasing import (
 )
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+def opened(kind: str, request: pytest.FixtureRequest, folder: Path) -> Store:
+    match kind:
+        case "sqlite":
+            return SqlStore.open(folder)
+        case "postgres":
+            return SqlStore.open(request.getfixturevalue("postgres").database())
+        case _:
+            return MemoryStore()
+
+
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened: Store = SqlStore.open(tmp_path) if request.param == "sqlite" else MemoryStore()
-    yield opened
-    opened.close()
+    one = opened(request.param, request, tmp_path)
+    yield one
+    one.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Those with an encoding to mind."""
+    one = opened(request.param, request, tmp_path)
+    yield one
+    one.close()
 
 
 def test_a_new_store_is_empty_and_the_first_id_is_1(store: Store) -> None:
@@ -268,19 +286,18 @@ def test_records_are_replaced_by_kind_and_id_and_come_newest_first(store: Store)
 
 
 def test_a_record_that_is_no_json_is_refused(store: Store) -> None:
-    with pytest.raises(StoreTrouble):
-        store.put_record(Record("job", "j", "ada", {"what": object()}, 1.0))
+    for odd in (object(), float("nan"), {1, 2}):
+        with pytest.raises(StoreTrouble):
+            store.put_record(Record("job", "j", "ada", {"what": odd}, 1.0))
     assert store.records("job") == []
 
 
-def test_text_that_no_file_can_hold_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
-    store = SqlStore.open(tmp_path)
+def test_text_that_no_file_can_hold_is_refused_and_nothing_is_changed(database: Store) -> None:
     with pytest.raises(StoreTrouble):
-        store.commit(
+        database.commit(
             [Change("queued", a_request(1)), Change("queued", a_request(2, name="\ud800"))]
         )
-    assert store.load().requests == ()
-    store.close()
+    assert database.load().requests == ()
 
 
 def test_many_threads_commit_and_read_at_once_and_nothing_is_lost(store: Store) -> None:
@@ -312,3 +329,42 @@ def test_the_same_request_twice_in_one_commit_ends_as_the_later_one(store: Store
     found = store.request(1)
     assert found is not None
     assert found.state == "granted"
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param({"state": "active"}, id="alive again"),
+        pytest.param({"ended_at": 99.0, "state": "ended"}, id="ended later"),
+        pytest.param({"state": "ended", "ended_at": 5.0, "cleared": False}, id="uncleared"),
+        pytest.param(
+            {"state": "ended", "ended_at": 5.0, "cleared": True, "user": "eve"}, id="another's"
+        ),
+    ],
+)
+def test_a_lease_that_is_over_stays_over(store: Store, again: dict[str, object]) -> None:
+    """A broker whose memory is behind the store can't bring it back."""
+    lease = a_lease(1, a_slice("1.0"))
+    over = ended(lease, at=5.0)
+    store.commit([*granted(lease), over, cleared(over)])
+    was = store.lease(1)
+    with pytest.raises(StoreTrouble) as caught:
+        store.commit([Change("metered", lease=replace(lease, **again))])
+    assert "two brokers" in caught.value.hint
+    assert store.lease(1) == was
+    assert store.load().leases == ()
+
+
+def test_a_request_is_not_overwritten_by_another_of_its_id(store: Store) -> None:
+    mine = a_request(1, key="k")
+    store.commit([Change("queued", mine)])
+    for other in (a_request(1, user="eve"), a_request(1, created_at=2.0)):
+        with pytest.raises(StoreTrouble):
+            store.commit([Change("queued", other)])
+    assert store.load().requests == (mine,)
+    over = replace(mine, state="cancelled")
+    store.commit([Change("cancelled", over)])
+    store.commit([Change("cancelled", over)])
+    with pytest.raises(StoreTrouble):
+        store.commit([Change("queued", mine)])
+    assert store.request(1) == over

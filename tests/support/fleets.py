@@ -8,6 +8,7 @@ from gpu_workbench_server.domain.decisions import Change, Event, Submitted
 from gpu_workbench_server.domain.fleet import Gpu, Limits, Pool
 from gpu_workbench_server.domain.leases import Request
 from gpu_workbench_server.domain.mig import MigInstance, first_layout, rule_for
+from gpu_workbench_server.domain.rules import Rules
 from gpu_workbench_server.domain.state import State
 from gpu_workbench_server.domain.units import GIB
 
@@ -52,8 +53,13 @@ def mig_gpu(
     return gpu(index, mig=True, instances=tuple(instances))
 
 
-def state_of(*gpus: Gpu, limits: Limits | None = None, pool: Pool | None = None) -> State:
-    return State((pool or Pool(),), limits, gpus)
+def state_of(
+    *gpus: Gpu,
+    limits: Limits | None = None,
+    pool: Pool | None = None,
+    rules: Rules | None = None,
+) -> State:
+    return State((pool or Pool(),), limits, gpus, rules)
 
 
 class Script:

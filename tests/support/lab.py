@@ -91,6 +91,11 @@ class LabServer:
 
     def start(self, seconds: float = 60.0) -> LabServer:
         """Start it and wait until the extension answers."""
+        self.spawn()
+        return self.wait_up(seconds)
+
+    def spawn(self) -> None:
+        """Start it and don't wait."""
         self._write_config()
         module = {"server": "jupyter_server", "lab": "jupyterlab"}[self.app]
         with self.log_file.open("ab") as log:
@@ -103,6 +108,9 @@ class LabServer:
                 cwd=self.root,
                 start_new_session=True,
             )
+
+    def wait_up(self, seconds: float = 60.0) -> LabServer:
+        """Wait until the extension answers; AssertionError with the log's end where it doesn't."""
         try:
             wait_for(self._answers, seconds, "server up", every=0.2)
         except AssertionError as late:

@@ -9,6 +9,7 @@ import pytest
 
 from gpu_workbench import protocol as wire
 from gpu_workbench_server.domain.fleet import Gpu, Limits, Pool
+from gpu_workbench_server.domain.rules import Rules
 from gpu_workbench_server.domain.units import PARTS
 from gpu_workbench_server.errors import NoDevices, NotFound, NotNow, StoreTrouble, WrongState
 from gpu_workbench_server.ports import Held, News, Principal, Reading
@@ -297,3 +298,26 @@ def test_pools_say_how_long_a_lease_may_be() -> None:
     pool = desk.broker.fleet(ANA).pools[0]
     assert (pool.default_seconds, pool.max_seconds) == (30, 60)
     assert [p.name for p in pool.profiles] == ["fraction-0.25", "fraction-0.5", "whole"]
+
+
+def test_a_borrowed_lease_is_told_that_it_gives_way_and_a_restart_remembers_it() -> None:
+    deserved = Limits(groups={"vision": PARTS}, users={"ben": 0})
+    policy = Policy(rules=Rules(deserved=deserved, min_run=0.0))
+    clock, paper, store = HandClock(), Paper(), MemoryStore()
+    broker = Broker(store, Devices(gpu(0)), clock, paper, policy)
+    broker.start()
+    held = broker.ask(BEN, wire.Ask(what="gpu", seconds=7200, name="b.ipynb"))
+    broker.bind(BEN, held.id, wire.Holder(kind="kernel", id="k1", name="b.ipynb"))
+    vision = Principal("vi", ("vision",))
+    mine = broker.ask(vision, wire.Ask(what="gpu", seconds=600))
+    broker.tick()
+    (news,) = [one for one in paper.news if one.type == "notice"]
+    assert (news.owner, news.payload.code, news.payload.at) == ("ben", "preempted", 1120.0)
+    assert "The slice of b.ipynb ends in 2 min: it was borrowed" in news.payload.message
+    told = broker.request(vision, mine.id)
+    assert told.reason is not None
+    assert told.reason.code == "giving_way"
+    assert told.expected_at == told.expected_by == 1120.0
+    again = Broker(store, Devices(gpu(0)), clock, Paper(), policy)
+    again.start()
+    assert again.lease(BEN, held.id).ends_at == 1120.0

@@ -263,7 +263,7 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_go_on() -> None:
 
 
 def test_every_command_is_declared_and_explains_itself(run: Run) -> None:
-    assert [one.name for one in COMMANDS] == ["doctor", "fleet", "usage"]
+    assert [one.name for one in COMMANDS] == ["doctor", "fleet", "simulate", "usage"]
     for command in COMMANDS:
         said = run(command.name, "--help")
         assert said.code == 0

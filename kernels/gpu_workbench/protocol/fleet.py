@@ -132,6 +132,7 @@ class Card(Wire, frozen=True, kw_only=True):
     tier: IsolationTier
     when: CardWhen
     expected_at: float | None = None
+    expected_by: float | None = None
     reason: str = ""
 
 

@@ -41,6 +41,12 @@ class Reason(Wire, frozen=True, kw_only=True):
     sentence: str
     waits_for: list[int] = field(default_factory=list)
     """Leases whose end it waits for."""
+    held: float | None = None
+    """GPU units held, where a limit or quota binds."""
+    limit: float | None = None
+    """The limit or quota that binds, in GPU units."""
+    reservation: int | None = None
+    """The reservation that it waits for."""
 
 
 class Request(Wire, frozen=True, kw_only=True):
@@ -65,6 +71,9 @@ class Request(Wire, frozen=True, kw_only=True):
     """1 is next; None unless queued."""
     reason: Reason | None = None
     expected_at: float | None = None
+    """By then it starts with a chance of one half."""
+    expected_by: float | None = None
+    """By then it starts nine times in ten."""
 
 
 class Holder(Wire, frozen=True, kw_only=True):

@@ -26,6 +26,8 @@ class Notice(Wire, frozen=True, kw_only=True):
     code: str
     message: str
     hint: str
+    at: float | None = None
+    """When it will happen."""
 
 
 class ConnectionFile(Wire, frozen=True, kw_only=True):

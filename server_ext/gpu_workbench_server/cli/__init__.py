@@ -1,4 +1,4 @@
-"""`gpu-workbench` on the command line: `doctor`, `fleet`, `usage`.
+"""`gpu-workbench` on the command line: `doctor`, `fleet`, `simulate`, `usage`.
 
 Each command is a module that knows how to ask and how to print; what it needs of the store and the
 devices comes through `outside`. Errors are a message and a hint on stderr, exit code 1; a wrong
@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import WorkbenchError
-from . import doctor, fleet, usage
+from . import doctor, fleet, simulate, usage
 
-COMMANDS = (doctor.COMMAND, fleet.COMMAND, usage.COMMAND)
+COMMANDS = (doctor.COMMAND, fleet.COMMAND, simulate.COMMAND, usage.COMMAND)
 """What there is, in the order of help and docs."""
 
 

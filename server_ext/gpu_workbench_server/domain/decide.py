@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from ..errors import NotFound, TooLong, WrongState
+from ..errors import NotFound, Promised, TooLong, WrongState
 from .asks import Wanted, check_count, check_limits, check_seconds, choose, read
 from .decisions import (
     Bound,
@@ -25,9 +25,11 @@ from .decisions import (
     Submitted,
     Ticked,
 )
+from .fleet import Pool
 from .leases import EndReason, Lease, LedgerEntry, Request
 from .placement import capacity
-from .planning import grants
+from .planning import grants, grants_to, promises
+from .preemption import claims, withdrawn
 from .state import State
 from .transitions import moved
 
@@ -41,7 +43,7 @@ def admit(state: State, wanted: Wanted, request_id: int, now: float) -> Request:
     if pool is None:
         raise NotFound(f"There is no pool {wanted.pool}.", f"Pools: {', '.join(state.pools)}.")
     profile = choose(need, state.offered(pool.name))
-    possible = capacity(state.gpus.values(), pool, profile.name, wanted.same_node)
+    possible = _capacity(state, pool, profile.name, wanted.same_node)
     check_count(wanted.count, possible, profile, pool)
     seconds = check_seconds(wanted.seconds, pool)
     parts = profile.parts * wanted.count
@@ -66,6 +68,14 @@ def admit(state: State, wanted: Wanted, request_id: int, now: float) -> Request:
     )
 
 
+def _capacity(state: State, pool: Pool, profile: str, same_node: bool) -> int:
+    known = state.capacities.get((pool.name, profile, same_node))
+    if known is None:
+        known = capacity(state.gpus.values(), pool, profile, same_node)
+        state.capacities[pool.name, profile, same_node] = known
+    return known
+
+
 def decide(state: State, event: Event, now: float) -> tuple[Change, ...]:
     """All that follows from an event, in order. Raises where the event itself makes no sense."""
     if isinstance(event, FleetSeen):
@@ -75,9 +85,34 @@ def decide(state: State, event: Event, now: float) -> tuple[Change, ...]:
         for change in _first(state, event, now):
             state.put(change)
             changes.append(change)
-        if not isinstance(event, (Bound, Metered)):
-            changes.extend(grants(state, now))
+        if isinstance(event, Submitted):
+            changes.extend(grants_to(state, event.request, now))
+        elif not isinstance(event, (Bound, Metered)):
+            changes.extend(grants(state, now, _stirred(state, event, changes)))
+        if isinstance(event, Ticked):
+            changes.extend(claims(state, now))
     return tuple(changes)
+
+
+def _stirred(state: State, event: Event, changes: list[Change]) -> set[str] | None:
+    """Pools in which somebody might be served now; None is all of them.
+
+    An end whose slices are not cleared yet frees nothing but what counts for a limit.
+    """
+    if isinstance(event, (FleetSeen, Ticked)):
+        return None
+    found: set[str] = set()
+    for one in changes:
+        if one.lease is None or one.kind != "ended":
+            found |= {thing.pool for thing in (one.lease, one.request) if thing is not None}
+            continue
+        user, group = one.lease.user, one.lease.group
+        by_user = state.limits.user(user) is not None
+        by_group = group is not None and state.limits.group(group) is not None
+        for lane, _ in state.lanes if by_user or by_group else ():
+            if (by_user and lane.user == user) or (by_group and lane.group == group):
+                found.add(lane.shape.gpus[0])
+    return found
 
 
 def _first(state: State, event: Event, now: float) -> Iterator[Change]:
@@ -117,6 +152,12 @@ def _first(state: State, event: Event, now: float) -> Iterator[Change]:
                 over = _over(state, lease, beats, now)
                 if over:
                     yield ended(lease, over[0], now, over[1])
+                elif _ends_soon(state, lease, now):
+                    left = f"{lease.ends_at - now:.0f} s"
+                    yield Change(
+                        "notice", lease=replace(lease, noticed=True), why=f"ends in {left}"
+                    )
+            yield from withdrawn(state)
         case _:
             assert_never(event)
 
@@ -128,6 +169,8 @@ def _over(
     if lease.state == "ended":
         return None
     if now >= lease.ends_at:
+        if lease.gives_way_to is not None:
+            return "preempted", f"it was borrowed and request {lease.gives_way_to} needs its GPUs"
         return "expired", "its time is over"
     if lease.holder is None:
         claim = state.pools[lease.pool].claim_seconds if lease.pool in state.pools else 600
@@ -138,12 +181,21 @@ def _over(
     return None
 
 
+def _ends_soon(state: State, lease: Lease, now: float) -> bool:
+    """Time to tell its holder, once; a lease shorter than two notices needs none."""
+    ahead = state.rules.notice
+    if lease.noticed or lease.state == "ended" or lease.holder is None:
+        return False
+    return lease.ends_at - ahead <= now and lease.ends_at - lease.granted_at > 2 * ahead
+
+
 def ended(lease: Lease, reason: EndReason, now: float, why: str = "") -> Change:
     """The end of a lease, with its one ledger entry. Its slices stay taken until cleared."""
     end = max(now, lease.granted_at)
     entry = LedgerEntry(
         lease.id, lease.user, lease.group, lease.pool, lease.profile, lease.purpose, lease.name,
         lease.parts, lease.granted_at, end, reason, lease.used_gpu_seconds,
+        lease.declared_seconds,
     )  # fmt: skip
     over = moved(lease, "ended", ended_at=end, end_reason=reason)
     return Change("ended", lease=over, ledger=entry, why=why or reason)
@@ -153,13 +205,31 @@ def _extended(state: State, lease: Lease, seconds: int, now: float) -> Change:
     most = state.pools[lease.pool].max_seconds if lease.pool in state.pools else 0
     if seconds < 1:
         raise WrongState(f"A lease can't be extended by {seconds} s.", "Give a positive time.")
-    if lease.ends_at + seconds > now + most:
+    if lease.gives_way_to is not None:
+        raise Promised(
+            f"Lease {lease.id} is borrowed, and request {lease.gives_way_to} is to have its GPUs.",
+            "Save your work now, and ask for a new slice.",
+        )
+    until = lease.ends_at + seconds
+    if until > now + most:
         raise TooLong(
             f"That would be more than {most / 3600:g} h from now.",
             f"Extend by at most {max(0, now + most - lease.ends_at) / 3600:.1f} h.",
         )
-    longer = replace(lease, ends_at=lease.ends_at + seconds)
-    return Change("extended", lease=longer, why=f"by {seconds} s")
+    on = {one.gpu for one in lease.slices}
+    for other in promises(state, now) if state.queue else ():
+        waiting = state.queue[other.request_id]
+        if on & other.gpus and other.bars(until) and waiting.user != lease.user:
+            free = int(max(0.0, other.start - lease.ends_at))
+            raise Promised(
+                f"Request {waiting.id} waits for these GPUs and is to have them when this ends.",
+                f"Extend by at most {free} s, or ask for a new slice."
+                if free
+                else "Ask for a new slice: then you stand in the queue too.",
+            )
+    return Change(
+        "extended", lease=replace(lease, ends_at=until, noticed=False), why=f"by {seconds} s"
+    )
 
 
 def _queued(state: State, request_id: int) -> Request:

@@ -16,12 +16,16 @@ from .leases import EndReason, Holder, Lease, LedgerEntry, Request
 Kind = Literal[
     "queued", "granted", "denied", "cancelled", "expired",
     "extended", "bound", "ended", "cleared", "metered",
+    "notice", "kept",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One decision. `why` is for the audit trail, in a sentence."""
+    """One decision. `why` is for the audit trail, in a sentence.
+
+    A `notice` tells a lease that it ends soon, or early (`gives_way_to`); `kept` takes that back.
+    """
 
     kind: Kind
     request: Request | None = None

@@ -85,6 +85,18 @@ class Lease:
     cleared: bool = False
     """No process is left on the slices: only now are they free for somebody else."""
     used_gpu_seconds: float | None = None
+    noticed: bool = False
+    """Its holder was told that it ends soon."""
+    gives_way_to: int | None = None
+    """It is borrowed and ends early for this request."""
+    declared_end: float | None = None
+    """For a lease that gives way: when it would have ended."""
+
+    @property
+    def declared_seconds(self) -> float:
+        """For how long it was taken, extensions included."""
+        end = self.ends_at if self.declared_end is None else self.declared_end
+        return end - self.granted_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,8 @@ class LedgerEntry:
     end: float
     end_reason: EndReason
     used_gpu_seconds: float | None
+    declared_seconds: float | None = None
+    """For how long it was taken; None where that was not written down."""
 
     @property
     def held_gpu_seconds(self) -> float:

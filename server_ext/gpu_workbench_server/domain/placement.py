@@ -1,15 +1,17 @@
-"""Where a request's slices go. Best fit: the fullest GPU that still has room, ties by name.
+"""Where a request's slices go, and how many there could be: what planning asks of packing.
 
-Knows the state and the rules, not the queue: who is asked first is `planning`'s business.
+Knows the state and the rules, not the queue: who is asked first is `planning`'s business. What a
+place costs is the objective's (`packing`, for MIG `mig_masks`); ties go by topology, then by name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from itertools import groupby
 
-from .fleet import Gpu, Pool, Profile, profiles_of
+from .fleet import Gpu, Pool, profiles_of
 from .leases import Request, Slice
+from .packing_fleet import fleet_of
+from .packing_pool import Place
 from .state import State
 from .units import PARTS
 
@@ -37,64 +39,31 @@ def place(state: State, request: Request, shut: Collection[str] = ()) -> tuple[S
 
     `shut` are UUIDs of GPUs that an earlier request waits for.
     """
-    open_gpus = [gpu for gpu in state.able(request) if gpu.uuid not in shut]
-    if not request.same_node:
-        return _fill(state, request, open_gpus)
-    for _, on_node in groupby(sorted(open_gpus, key=lambda g: g.node), key=lambda g: g.node):
-        found = _fill(state, request, list(on_node))
-        if found:
-            return found
-    return None
-
-
-def _fill(state: State, request: Request, gpus: list[Gpu]) -> tuple[Slice, ...] | None:
+    places = fleet_of(state).find(state, request, shut)
+    if places is None:
+        return None
     found: list[Slice] = []
-    for gpu in sorted(gpus, key=lambda g: (state.free_parts(g), g.node, g.index)):
-        profile = state.profile_on(gpu, request.profile)
-        if profile is None:
-            continue
-        found += _cut(state, gpu, profile, request, request.count - len(found), len(found))
-        if len(found) == request.count:
-            return tuple(found)
-    return None
+    for place in places:
+        for _ in range(place.times):
+            found.append(_slice(state, request, place, len(found)))
+    return tuple(found)
 
 
-def _cut(
-    state: State, gpu: Gpu, profile: Profile, request: Request, wanted: int, have: int
-) -> list[Slice]:
-    """Up to `wanted` slices of one GPU; `have` were cut before, for their ids."""
-    if profile.kind == "mig":
-        used = state.use[gpu.uuid].instances
-        free = [
-            one
-            for one in sorted(gpu.instances, key=lambda i: i.start)
-            if f"mig-{one.profile}" == profile.name and one.uuid not in used
-        ]
-        return [
-            Slice(
-                f"{request.id}.{have + n}",
-                gpu.uuid,
-                profile.name,
-                "mig",
-                profile.parts,
-                one.memory_bytes,
-                profile.tier,
-                "" if gpu.simulated else one.uuid,
-                one.uuid,
-            )
-            for n, one in enumerate(free[:wanted])
-        ]
-    room = state.free_parts(gpu) // profile.parts
-    return [
-        Slice(
-            f"{request.id}.{have + n}",
-            gpu.uuid,
-            profile.name,
-            profile.kind,
-            profile.parts,
-            gpu.memory_bytes * profile.parts // PARTS,
-            profile.tier,
-            "" if gpu.simulated else gpu.uuid,
-        )
-        for n in range(min(room, wanted))
-    ]
+def _slice(state: State, request: Request, place: Place, number: int) -> Slice:
+    """One slice of the request, the `number`th."""
+    gpu = state.gpus[place.gpu]
+    profile = state.profile_on(gpu, request.profile)
+    assert profile is not None
+    instance = next((i for i in gpu.instances if i.uuid == place.instance), None)
+    device = instance.uuid if instance else gpu.uuid
+    return Slice(
+        f"{request.id}.{number}",
+        gpu.uuid,
+        profile.name,
+        profile.kind,
+        profile.parts,
+        instance.memory_bytes if instance else gpu.memory_bytes * profile.parts // PARTS,
+        profile.tier,
+        "" if gpu.simulated else device,
+        instance.uuid if instance else None,
+    )

@@ -1,64 +1,160 @@
-"""Who is next, and when: first come, first served, within limits.
+"""Who is served now. One loop, run after each event, in the order of `order`.
 
-A later request may pass an earlier one only on GPUs that the earlier one can't use, so nobody is
-delayed by somebody who came later. A request that is over a limit of its own holds nobody up.
-The same loop that grants also forecasts: it is run again, in a trial, at each declared lease end.
+A request that is over a limit of its own holds nobody up; one that finds no room is given a promise
+(see `backfill`), and what comes after it keeps out of its way.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from math import inf
 
-from . import reasons
+from .backfill import Promise, barred, promise
 from .decisions import Change
-from .leases import Lease, Request
+from .lanes import SetKey, Shape
+from .leases import Lease, Request, Slice
+from .order import Contest, Order
 from .placement import place
-from .reasons import Reason
+from .quota import binding
 from .state import State
 from .transitions import moved
 
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a waiting request can be told. `expected_at` None: nothing that is known brings it."""
-
-    position: int
-    reason: Reason
-    expected_at: float | None
+FEW = 64
+"""GPUs with room up to which counting them comes before a placement."""
 
 
-def binding_limit(state: State, request: Request) -> Reason | None:
-    """The limit that a request would break now, if any."""
-    held, limit = state.user_parts[request.user], state.limits.user(request.user)
-    if limit is not None and held + request.parts > limit:
-        own = tuple(i for i, le in state.leases.items() if le.user == request.user)
-        return reasons.over_limit("user", held, limit, own)
-    if request.group is not None:
-        held, limit = state.group_parts[request.group], state.limits.group(request.group)
-        if limit is not None and held + request.parts > limit:
-            own = tuple(i for i, le in state.leases.items() if le.group == request.group)
-            return reasons.over_limit("group", held, limit, own)
-    return None
+def grants(state: State, now: float, pools: Collection[str] | None = None) -> Iterator[Change]:
+    """Grant what can be granted, in order, putting each into `state` as it goes.
+
+    `pools` where only they have changed: pools share no GPU, so each is a round of its own.
+    """
+    open_sets: dict[str, set[SetKey]] = {}
+    for pool in state.pools if pools is None else pools:
+        state.settled.pop(pool, None)
+    for shape in state.lanes.shapes:
+        pool = shape.gpus[0]
+        if (pools is None or pool in pools) and _fits(state, shape):
+            open_sets.setdefault(pool, set()).add(shape.gpus)
+    for pool, sets in sorted(open_sets.items()):
+        one = Round(state, now, sets)
+        yield from one.grants()
+        state.settled[pool] = state.marks[pool], sets, one.promises
 
 
-def grants(state: State, now: float) -> Iterator[Change]:
-    """Grant what can be granted, in order, putting each into `state` as it goes."""
-    shut: set[str] = set()
-    for request in state.waiting():
-        if binding_limit(state, request):
-            continue
-        slices = place(state, request, shut)
-        if slices is None:
-            shut.update(gpu.uuid for gpu in state.able(request))
-            continue
-        change = granted(request, slices, now)
+def grants_to(state: State, newcomer: Request, now: float) -> Iterator[Change]:
+    """The same after somebody joined the queue: where nothing else has changed since the last
+    round, nobody else can be served, so that only the newcomer is looked at."""
+    shape = state.shape(newcomer)
+    if binding(state, newcomer):
+        return
+    mark, sets, made = state.settled.get(newcomer.pool, (None, set(), ()))
+    if not _fits(state, shape):
+        _await(state, shape, made)
+        return
+    order = Order(state, now)
+    if (
+        mark != state.marks[newcomer.pool]
+        or shape.gpus not in sets
+        or any(order.rank(newcomer) < order.rank(state.queue[one.request_id]) for one in made)
+    ):
+        yield from grants(state, now, (newcomer.pool,))
+        return
+    slices = place_beside(state, newcomer, made, now)
+    if slices is not None:
+        change = granted(newcomer, slices, now)
         state.put(change)
+        state.settled[newcomer.pool] = state.marks[newcomer.pool], sets, made
         yield change
+    else:
+        _await(state, shape, made)
 
 
-def granted(request: Request, slices: tuple, now: float) -> Change:  # type: ignore[type-arg]
+def _await(state: State, shape: Shape, made: Sequence[Promise]) -> None:
+    """It waits: where it is the first to wait for these GPUs, it is owed a promise next time."""
+    rivals = any(state.meet(shape.gpus, one.key) for one in made)
+    if not rivals or state.rules.backfill == "conservative":
+        state.settled.pop(shape.gpus[0], None)
+
+
+def place_beside(
+    state: State, request: Request, made: Sequence[Promise], now: float
+) -> tuple[Slice, ...] | None:
+    """Slices that keep out of the way of what was promised, or None."""
+    shut = barred(made, now + request.seconds)
+    room = state.slots(state.key(request)).room()
+    if shut and len(room) <= FEW:  # mostly nothing is left: that is seen here at once
+        left = sum(n for gpu, n in room.items() if gpu not in shut)
+        if left < request.count:
+            return None
+    return place(state, request, shut)
+
+
+def promises(state: State, now: float) -> list[Promise]:
+    """Who is promised what, where nothing more can be granted."""
+    one = Round(state, now, {shape.gpus for shape in state.lanes.shapes})
+    with state.trial():
+        for _ in one.grants():
+            pass
+    return one.promises
+
+
+def _fits(state: State, shape: Shape) -> bool:
+    return state.slots(shape.gpus).fits(shape.slices, shape.same_node)
+
+
+class Round:
+    """One look at the queue. `sets` are the sets of GPUs whose requests take part."""
+
+    def __init__(self, state: State, now: float, sets: set[tuple[str, str, float]]) -> None:
+        self._state, self._now, self._sets = state, now, sets
+        self.promises: list[Promise] = []
+
+    def grants(self) -> Iterator[Change]:
+        state, order = self._state, Order(self._state, self._now)
+        contest = Contest(state, order, self._takes_part)
+        shortest: dict[Shape, float] = {}  # what found no room; anything longer won't either
+        everybody = state.rules.backfill == "conservative"
+        tries = 0
+        while tries < state.rules.depth and (head := contest.next()):
+            lane, request = head
+            if binding(state, request):
+                continue  # whoever is behind it in its lane is over the same limit
+            if not _fits(state, lane.shape):
+                if self._protect(request):
+                    contest.go_on(lane)
+                elif not everybody:
+                    contest.close(lane.shape)
+                continue
+            tries += 1
+            if request.seconds >= shortest.get(lane.shape, inf):
+                contest.go_on(lane)
+                continue
+            slices = place_beside(state, request, self.promises, self._now)
+            contest.go_on(lane)
+            if slices is not None:
+                change = granted(request, slices, self._now)
+                state.put(change)
+                order.forget(request)
+                yield change
+            else:
+                shortest[lane.shape] = request.seconds
+                self._protect(request)
+                if not everybody and state.lanes.shortest(lane.shape) >= request.seconds:
+                    contest.close(lane.shape)
+
+    def _takes_part(self, shape: Shape) -> bool:
+        return any(self._state.meet(shape.gpus, key) for key in self._sets)
+
+    def _protect(self, request: Request) -> bool:
+        """Promise it what it waits for; whether the next of its lane might get a promise too."""
+        made = promise(self._state, request, self.promises, self._now)
+        if made is not None:
+            self.promises.append(made)
+        everybody = self._state.rules.backfill == "conservative"
+        return everybody and made is not None and len(self.promises) < self._state.rules.depth
+
+
+def granted(request: Request, slices: tuple[Slice, ...], now: float) -> Change:
     lease = Lease(
         id=request.id,
         user=request.user,
@@ -74,75 +170,3 @@ def granted(request: Request, slices: tuple, now: float) -> Change:  # type: ign
     )
     waited = now - request.created_at
     return Change("granted", moved(request, "granted"), lease, why=f"waited {waited:.1f} s")
-
-
-def forecast(state: State, now: float) -> dict[int, Forecast]:
-    """Position, reason and expected start of every waiting request.
-
-    Looks ahead through the declared ends of leases, those granted in the look-ahead included; a
-    lease that has ended and is being cleared counts as ending now.
-    """
-    waiting = state.waiting()
-    if not waiting:
-        return {}
-    starts: dict[int, tuple[float, Lease | None]] = {}
-    first = {r.id: _blocked_by(state, r, waiting) for r in waiting}
-    with state.trial():
-        ends = [
-            (now if le.state == "ended" else max(now, le.ends_at), i)
-            for i, le in state.leases.items()
-        ]
-        heapq.heapify(ends)
-        while ends and len(starts) < len(waiting):
-            at, lease_id = heapq.heappop(ends)
-            lease = state.leases[lease_id]
-            state.put(Change("cleared", lease=replace(lease, state="ended", cleared=True)))
-            for change in grants(state, at):
-                assert change.request and change.lease
-                starts[change.request.id] = (at, lease)
-                heapq.heappush(ends, (change.lease.ends_at, change.lease.id))
-    told: dict[int, Forecast] = {}
-    for position, request in enumerate(waiting, 1):
-        at_lease = starts.get(request.id)
-        reason = first[request.id] or _waits(state, request, at_lease and at_lease[1], waiting)
-        told[request.id] = Forecast(position, reason, at_lease[0] if at_lease else None)
-    return told
-
-
-def _blocked_by(state: State, request: Request, waiting: list[Request]) -> Reason | None:
-    """A limit, missing GPUs, or somebody who came earlier."""
-    limit = binding_limit(state, request)
-    if limit:
-        return limit
-    if not state.able(request):
-        return reasons.unavailable(_label(state, request), request.pool)
-    if place(state, request):
-        mine = {gpu.uuid for gpu in state.able(request)}
-        ahead = 0
-        for other in waiting:
-            if other.id == request.id:
-                break
-            if binding_limit(state, other) is None and mine & {
-                gpu.uuid for gpu in state.able(other)
-            }:
-                ahead += 1
-        return reasons.behind(ahead) if ahead else None
-    return None
-
-
-def _waits(state: State, request: Request, ends: Lease | None, waiting: list[Request]) -> Reason:
-    known = state.leases.get(ends.id) if ends else None
-    if ends is not None and known is None:  # it ends after a request that still waits itself
-        ahead = next(i for i, r in enumerate(waiting) if r.id == request.id)
-        return reasons.behind(max(ahead, 1))
-    free = 0
-    while free < request.count and place(state, replace(request, count=free + 1)):
-        free += 1
-    return reasons.waits_for(free, request.count, _label(state, request), request.pool, known)
-
-
-def _label(state: State, request: Request) -> str:
-    for profile in state.offered(request.pool):
-        if profile.name == request.profile:
-            return profile.label
-    return request.profile

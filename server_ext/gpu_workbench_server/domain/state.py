@@ -6,15 +6,26 @@ outside, at a cost that grows with the number of changes and not with the size o
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from .decisions import Change
+from .fairshare import Meter, payers, remembered
 from .fleet import Gpu, Limits, Pool, Profile, offered_by, profiles_of
-from .leases import Lease, Request, Slice
+from .lanes import Lanes, SetKey, Shape
+from .leases import Lease, LedgerEntry, Request, Slice
+from .rules import Rules
+from .slots import Slots, slot_times
 from .units import PARTS
+
+if TYPE_CHECKING:
+    from .backfill import Promise
+
+    pass
 
 
 @dataclass
@@ -34,7 +45,9 @@ class State:
         pools: Iterable[Pool] = (Pool(),),
         limits: Limits | None = None,
         gpus: Iterable[Gpu] = (),
+        rules: Rules | None = None,
     ) -> None:
+        self.rules = rules or Rules()
         self.pools = {pool.name: pool for pool in pools}
         self.limits = limits or Limits()
         self.gpus: dict[str, Gpu] = {}
@@ -44,10 +57,35 @@ class State:
         self.use: dict[str, Use] = defaultdict(Use)
         self.user_parts: dict[str, int] = defaultdict(int)
         self.group_parts: dict[str, int] = defaultdict(int)
-        self._undo: list[tuple[Request | Lease | None, int, str]] | None = None
+        self.meters: dict[str, Meter] = {}
+        """Decayed usage by payer, see `fairshare.payers`."""
+        self.standings: dict[
+            tuple[str | None, str],
+            tuple[tuple[float, Meter | None, Meter | None], tuple[float, int, int]],
+        ] = {}
+        """A memo of `order`: what was computed for a payer, and from which meters."""
+        self.marks: dict[str, int] = defaultdict(int)
+        """Of each pool; changes with whatever a round of grants depends on, but for what joins the
+        queue."""
+        self.settled: dict[str, tuple[int, set[SetKey], Sequence[Promise]]] = {}
+        """A memo of `planning`: each pool's mark after its last round, the sets of GPUs that the
+        round looked at, and what was promised in it."""
+        self.lanes = Lanes(self.rules)
+        self.touched: set[str] = set()
+        """GPUs whose use changed since placement last looked; it empties the set."""
+        self.fleet_version = 0
+        self.recent: deque[Request] = deque(maxlen=1024)
+        """The last requests, from which placement learns what to expect; `asked` in all."""
+        self.asked = 0
+        self._undo: list[Callable[[], object]] | None = None
         self._offers: dict[str, list[Profile]] = {}
         self._cuts: dict[str, dict[str, Profile]] = {}
-        self._able: dict[tuple[str, str, float], list[Gpu]] = {}
+        self._keys: dict[tuple[str, str, float], SetKey] = {}
+        self._able: dict[SetKey, list[Gpu]] = {}
+        self._slots: dict[SetKey, Slots] = {}
+        self._meets: dict[tuple[SetKey, SetKey], bool] = {}
+        self.capacities: dict[tuple[str, str, bool], int] = {}
+        """What the fleet gives with everything free, by pool, profile and same node; a memo."""
         self.see(gpus)
 
     # --- the fleet ----------------------------------------------------------------------------
@@ -58,6 +96,7 @@ class State:
         for uuid, gpu in self.gpus.items():
             if uuid not in seen and self.use[uuid].leases:
                 seen[uuid] = replace(gpu, health="lost")
+        before = self.gpus
         self.gpus = dict(sorted(seen.items(), key=lambda item: (item[1].node, item[1].index)))
         self._offers = {
             name: offered_by(pool, self.gpus.values()) for name, pool in self.pools.items()
@@ -67,7 +106,14 @@ class State:
             for uuid, gpu in self.gpus.items()
             if gpu.pool in self.pools
         }
-        self._able.clear()
+        self.settled.clear()
+        self.capacities.clear()
+        for cache in (self._keys, self._able, self._slots, self._meets):
+            cache.clear()
+        self.fleet_version += self.gpus != before
+        self.lanes = Lanes(self.rules)
+        for request in self.queue.values():
+            self.lanes.add(request, self.shape(request))
 
     def offered(self, pool: str) -> list[Profile]:
         """The pool's profiles, smallest first."""
@@ -77,20 +123,67 @@ class State:
         """How a GPU would be cut for a profile; None where it can't be."""
         return self._cuts.get(gpu.uuid, {}).get(name)
 
+    def key(self, request: Request) -> SetKey:
+        """The set of GPUs that can serve a request; the same for all least memories between two
+        that the pool has."""
+        asked = (request.pool, request.profile, request.min_memory_gb)
+        if asked not in self._keys:
+            offered = {
+                cut.memory_gb
+                for gpu in self.gpus.values()
+                if gpu.pool == request.pool and (cut := self.profile_on(gpu, request.profile))
+            }
+            least = min((gb for gb in offered if gb >= request.min_memory_gb), default=0.0)
+            self._keys[asked] = (*asked[:2], least or request.min_memory_gb)
+        return self._keys[asked]
+
+    def shape(self, request: Request) -> Shape:
+        return Shape(self.key(request), request.count, request.same_node)
+
     def able(self, request: Request) -> list[Gpu]:
         """Healthy GPUs of the pool that can be cut into the requested profile, taken or not."""
-        key = (request.pool, request.profile, request.min_memory_gb)
+        return self.able_set(self.key(request))
+
+    def able_set(self, key: SetKey) -> list[Gpu]:
         found = self._able.get(key)
         if found is None:
+            pool, profile, least = key
             found = self._able[key] = [
                 gpu
                 for gpu in self.gpus.values()
-                if gpu.pool == request.pool
+                if gpu.pool == pool
                 and gpu.health == "ok"
-                and (cut := self.profile_on(gpu, request.profile))
-                and cut.memory_gb >= request.min_memory_gb
+                and (cut := self.profile_on(gpu, profile))
+                and cut.memory_gb >= least
             ]
         return found
+
+    def slots(self, key: SetKey) -> Slots:
+        """The slots of a set of GPUs, as they are now."""
+        found = self._slots.get(key)
+        if found is None:
+            found = Slots(self.able_set(key), partial(self._slot_times, key[1]))
+            self._slots[key] = found
+        return found
+
+    def _slot_times(self, profile: str, gpu: Gpu) -> tuple[float, ...]:
+        cut = self._cuts[gpu.uuid][profile]
+        leases = [self.leases[i] for i in self.use[gpu.uuid].leases]
+        return slot_times(gpu, cut, PARTS - self.use[gpu.uuid].parts, leases)
+
+    def roomy(self, request: Request, shut: Collection[str] = ()) -> list[Gpu]:
+        """Those of `able` that have room for a slice now and are not shut."""
+        slots = self.slots(self.key(request))
+        return [slots.gpus[uuid] for uuid in slots.room() if uuid not in shut]
+
+    def meet(self, one: SetKey, other: SetKey) -> bool:
+        """Whether two sets of GPUs have one in common."""
+        if one == other:
+            return True
+        if (one, other) not in self._meets:
+            mine, yours = self.slots(one).gpus, self.slots(other).gpus
+            self._meets[one, other] = not mine.keys().isdisjoint(yours.keys())
+        return self._meets[one, other]
 
     # --- requests and leases ------------------------------------------------------------------
 
@@ -102,18 +195,45 @@ class State:
             self._put_lease(change.lease)
 
     def _put_request(self, request: Request) -> None:
+        old = self.queue.get(request.id)
         if self._undo is not None:
-            self._undo.append((self.queue.get(request.id), request.id, "request"))
-        if request.state == "queued":
-            self.queue[request.id] = request
-        else:
-            self.queue.pop(request.id, None)
+            self._undo.append(
+                partial(self.marks.__setitem__, request.pool, self.marks[request.pool])
+            )
+            self._undo.append(partial(self._requeue, request.id, old))
+        if request.state != "queued":
+            self.marks[request.pool] = hash((self.marks[request.pool], request.id))
+        elif old is None and request.state == "queued":
+            self.recent.append(request)
+            self.asked += 1
+        self._requeue(request.id, request if request.state == "queued" else None)
+
+    def _requeue(self, request_id: int, new: Request | None) -> None:
+        """The one place where the queue and its lanes change."""
+        old = self.queue.pop(request_id, None)
+        if old is not None:
+            self.lanes.drop(old, self.shape(old))
+        if new is not None:
+            self.queue[request_id] = new
+            self.lanes.add(new, self.shape(new))
 
     def _put_lease(self, lease: Lease) -> None:
         old = self.leases.get(lease.id)
+        meters = {payer: self.meters.get(payer, Meter()) for payer in payers(lease)}
+        new = None if lease.cleared else lease
         if self._undo is not None:
-            self._undo.append((old, lease.id, "lease"))
-        self._replace(old, None if lease.cleared else lease)
+            self._undo.append(partial(self.marks.__setitem__, lease.pool, self.marks[lease.pool]))
+            self._undo.append(partial(self.meters.update, meters))
+            self._undo.append(partial(self._replace, new, old))
+        self._replace(old, new)
+        mark = self.marks[lease.pool], lease.id, lease.state, lease.cleared, lease.ends_at
+        self.marks[lease.pool] = hash(mark)
+        before = old.parts if old is not None and old.state != "ended" else 0
+        after = lease.parts if lease.state != "ended" else 0
+        if before != after:
+            at = lease.granted_at if lease.ended_at is None else lease.ended_at
+            for payer, meter in meters.items():
+                self.meters[payer] = meter.moved(after - before, at, self.rules.half_life)
 
     def _replace(self, old: Lease | None, new: Lease | None) -> None:
         """The one place where occupancy and held units change."""
@@ -123,6 +243,7 @@ class State:
             for one in lease.slices:
                 use = self.use[one.gpu]
                 use.parts += sign * one.parts
+                self.touched.add(one.gpu)
                 if sign > 0:
                     use.leases.add(lease.id)
                     if one.instance:
@@ -131,6 +252,8 @@ class State:
                     use.leases.discard(lease.id)
                     if one.instance:
                         use.instances.discard(one.instance)
+                for slots in self._slots.values():
+                    slots.touch(one.gpu)
             if lease.state != "ended":
                 self.user_parts[lease.user] += sign * lease.parts
                 if lease.group:
@@ -140,6 +263,12 @@ class State:
         elif old is not None:
             del self.leases[old.id]
 
+    def remember(self, past: Iterable[LedgerEntry], now: float) -> None:
+        """What ended leases left in the meters; once, at start, after the live ones were put."""
+        for payer, average in remembered(past, now, self.rules.half_life).items():
+            meter = self.meters.get(payer, Meter(at=now))
+            self.meters[payer] = meter.remembering(average, now, self.rules.half_life)
+
     @contextmanager
     def trial(self) -> Iterator[State]:
         """Changes put inside are taken back at the end. May be nested."""
@@ -148,13 +277,8 @@ class State:
             yield self
         finally:
             undo, self._undo = self._undo, None
-            for was, key, kind in reversed(undo):
-                if kind == "lease":
-                    self._replace(self.leases.get(key), was if isinstance(was, Lease) else None)
-                elif isinstance(was, Request):
-                    self.queue[key] = was
-                else:
-                    self.queue.pop(key, None)
+            for take_back in reversed(undo):
+                take_back()
             self._undo = outer
 
     # --- questions ----------------------------------------------------------------------------
@@ -176,7 +300,3 @@ class State:
             for one in self.leases[lease].slices
             if one.gpu == gpu
         ]
-
-    def waiting(self) -> list[Request]:
-        """The queue in its order."""
-        return sorted(self.queue.values(), key=lambda r: (-r.priority, r.created_at, r.id))

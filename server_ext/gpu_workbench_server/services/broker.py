@@ -28,9 +28,11 @@ from ..domain.decisions import (
     Submitted,
     Ticked,
 )
+from ..domain.estimates import Forecast, forecast
+from ..domain.habits import Habits
 from ..domain.invariants import broken
 from ..domain.leases import Holder, Lease
-from ..domain.planning import forecast
+from ..domain.order import Order
 from ..domain.state import State
 from ..domain.units import PARTS, gpu_units
 from ..errors import NoDevices, NotFound, NotNow
@@ -42,6 +44,8 @@ from .policy import Policy
 log = logging.getLogger(__name__)
 
 SYSTEM = Principal("system", admin=True)
+EXPLAINED = 200
+"""Of so many, from the head of the queue, a listing says why they wait and until when."""
 
 
 class Broker:
@@ -64,7 +68,8 @@ class Broker:
         self._clock = clock
         self._sink = sink
         self._lock = threading.RLock()
-        self._state = State(policy.pools, policy.limits)
+        self._state = State(policy.pools, policy.limits, rules=policy.rules)
+        self._habits = Habits()
         self._beats: dict[int, float] = {}
         self._next_id = 1
         self._trouble: wire.Problem | None = None
@@ -83,6 +88,9 @@ class Broker:
             for lease in snapshot.leases:
                 self._state.put(Change("granted", lease=lease))
                 self._beats[lease.id] = now + self.policy.lease_ttl
+            past = self._store.ledger()
+            self._state.remember(past, now)
+            self._habits = Habits(past)
             for request in snapshot.requests:
                 self._state.put(Change("queued", request))
             self.refresh_fleet()
@@ -146,7 +154,7 @@ class Broker:
     def cards(self, who: Principal, count: int = 1, seconds: int | None = None) -> list[wire.Card]:
         """Each profile of each pool, and when the caller could have it: a dry run."""
         with self._lock:
-            return cards(self._state, who, self._clock.now(), count, seconds)
+            return cards(self._state, who, self._clock.now(), count, seconds, self._habits)
 
     # --- requests -----------------------------------------------------------------------------
 
@@ -161,7 +169,7 @@ class Broker:
             if ask.dry_run:
                 with self._state.trial():
                     self._state.put(Change("queued", request))
-                    told = forecast(self._state, now).get(request.id)
+                    told = self._told(request.id)
                 return views.request(who, request, told)
             self._next_id += 1
             self._run(Submitted(request), who)
@@ -169,15 +177,16 @@ class Broker:
 
     def requests(self, who: Principal) -> list[wire.Request]:
         with self._lock:
-            told = forecast(self._state, self._clock.now())
-            return [views.request(who, one, told[one.id]) for one in self._state.waiting()]
+            now = self._clock.now()
+            waiting = Order(self._state, now).everybody()
+            told = forecast(self._state, now, {r.id for r in waiting[:EXPLAINED]}, self._habits)
+            return [views.request(who, one, told.get(one.id)) for one in waiting]
 
     def request(self, who: Principal, request_id: int) -> wire.Request:
         with self._lock:
             one = self._state.queue.get(request_id)
             if one is not None:
-                told = forecast(self._state, self._clock.now())[one.id]
-                return views.request(who, one, told)
+                return views.request(who, one, self._told(one.id))
             one = self._store.request(request_id)
             if one is None or not views.may_see(who, one.user):
                 raise NotFound(f"There is no request {request_id} of yours.", "List requests.")
@@ -314,6 +323,8 @@ class Broker:
         self._store.commit(changes, audit)
         for change in changes:
             self._state.put(change)
+            if change.ledger is not None:
+                self._habits.learn(change.ledger)
             if change.kind == "granted" and change.lease:
                 self._beats[change.lease.id] = now + self.policy.lease_ttl
         self._tell(changes)
@@ -326,12 +337,21 @@ class Broker:
                 self._sink.tell(News("request", str(change.request.id), owner, change.kind))
             if change.lease and change.kind != "metered":
                 owner = change.lease.user
+                if change.kind in ("notice", "kept"):
+                    told = views.notice(change.lease, self._clock.now())
+                    self._sink.tell(News("notice", str(change.lease.id), owner, told))
                 self._sink.tell(News("lease", str(change.lease.id), owner, change.kind))
         if kinds - {"metered"}:
             self._sink.tell(News("fleet", "fleet"))
         if kinds & {"granted", "ended", "cleared", "cancelled", "extended"}:
-            for waiting in self._state.waiting()[:50]:  # their position or estimate may be new
+            waiting_now = Order(self._state, self._clock.now()).everybody()
+            for waiting in waiting_now[:50]:  # their position or estimate may be new
                 self._sink.tell(News("request", str(waiting.id), waiting.user, "waiting"))
+
+    def _told(self, request_id: int) -> Forecast | None:
+        """What one waiting request can be told now."""
+        found = forecast(self._state, self._clock.now(), {request_id}, self._habits)
+        return found.get(request_id)
 
     def _own(self, who: Principal, lease_id: int) -> Lease:
         lease = self._state.leases.get(lease_id) or self._store.lease(lease_id)

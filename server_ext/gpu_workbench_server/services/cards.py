@@ -7,8 +7,9 @@ from gpu_workbench import protocol as wire
 from ..domain.asks import Wanted, nick
 from ..domain.decide import admit, decide
 from ..domain.decisions import Change, Submitted
+from ..domain.estimates import forecast
 from ..domain.fleet import Pool, Profile
-from ..domain.planning import forecast
+from ..domain.habits import Habits
 from ..domain.state import State
 from ..domain.units import gpu_units
 from ..errors import OverLimit, WorkbenchError
@@ -19,11 +20,16 @@ DRY = 0
 
 
 def cards(
-    state: State, who: Principal, now: float, count: int = 1, seconds: int | None = None
+    state: State,
+    who: Principal,
+    now: float,
+    count: int = 1,
+    seconds: int | None = None,
+    habits: Habits | None = None,
 ) -> list[wire.Card]:
     """One card for each profile of each pool, smallest first."""
     return [
-        _card(state, who, now, pool, profile, count, seconds)
+        _card(state, who, now, pool, profile, count, seconds, habits)
         for name, pool in state.pools.items()
         for profile in state.offered(name)
     ]
@@ -37,9 +43,10 @@ def _card(
     profile: Profile,
     count: int,
     seconds: int | None,
+    habits: Habits | None,
 ) -> wire.Card:
     when: wire.CardWhen = "never"
-    reason, expected = "", None
+    reason, expected, by = "", None, None
     ask = wire.Ask(what=nick(profile), count=count, seconds=seconds, pool=pool.name)
     try:
         request = admit(state, wanted(who, ask), DRY, now)
@@ -55,8 +62,9 @@ def _card(
                 when = "now"
             else:
                 state.put(Change("queued", request))
-                told = forecast(state, now)[request.id]
+                told = forecast(state, now, {request.id}, habits)[request.id]
                 when, reason, expected = "queued", told.reason.sentence, told.expected_at
+                by = told.expected_by
     return wire.Card(
         profile=profile.name,
         pool=pool.name,
@@ -67,6 +75,7 @@ def _card(
         tier=profile.tier,
         when=when,
         expected_at=expected,
+        expected_by=by,
         reason=reason,
     )
 

@@ -7,9 +7,9 @@ from typing import Literal
 from gpu_workbench import protocol as wire
 
 from ..domain import asks
+from ..domain.estimates import Forecast
 from ..domain.fleet import Gpu, Pool, Profile, profiles_of
 from ..domain.leases import Holder, Lease, LedgerEntry, Request, Slice
-from ..domain.planning import Forecast
 from ..domain.state import State
 from ..domain.units import PARTS, gpu_units
 from ..ports import Principal
@@ -27,6 +27,9 @@ def request(who: Principal, one: Request, told: Forecast | None = None) -> wire.
             code=told.reason.code,
             sentence=told.reason.sentence,
             waits_for=list(told.reason.waits_for),
+            held=None if told.reason.held is None else gpu_units(told.reason.held),
+            limit=None if told.reason.limit is None else gpu_units(told.reason.limit),
+            reservation=told.reason.reservation,
         )
         if told
         else None
@@ -50,6 +53,7 @@ def request(who: Principal, one: Request, told: Forecast | None = None) -> wire.
         position=told.position if told else None,
         reason=reason,
         expected_at=told.expected_at if told else None,
+        expected_by=told.expected_by if told else None,
     )
 
 
@@ -88,6 +92,37 @@ def lease(who: Principal, one: Lease) -> wire.Lease:
         ended_at=one.ended_at,
         end_reason=one.end_reason,
         cleared=one.cleared,
+    )
+
+
+def notice(one: Lease, now: float) -> wire.Notice:
+    """What the holder of a lease is told: what, when, why, and what to do."""
+    what = one.holder.name if one.holder and one.holder.name else one.name or f"lease {one.id}"
+    left = max(0, round(one.ends_at - now))
+    when = f"in {left // 60} min" if left >= 60 else f"in {left} s"
+    if one.gives_way_to is not None:
+        return wire.Notice(
+            lease_id=one.id,
+            code="preempted",
+            message=f"The slice of {what} ends {when}: it was borrowed, and request "
+            f"{one.gives_way_to} needs it within its quota.",
+            hint="Save your work now. Your next request waits until something is free.",
+            at=one.ends_at,
+        )
+    if not one.noticed:
+        return wire.Notice(
+            lease_id=one.id,
+            code="kept",
+            message=f"The slice of {what} stays: the request that needed it waits no more.",
+            hint="Nothing to do.",
+            at=one.ends_at,
+        )
+    return wire.Notice(
+        lease_id=one.id,
+        code="ends_soon",
+        message=f"The slice of {what} ends {when}: its time is over then.",
+        hint="Save your work, or extend the lease.",
+        at=one.ends_at,
     )
 
 

@@ -5,7 +5,6 @@ Keeps the same promises as `sql.SqlStore`, and refuses what that one's constrain
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,8 @@ from ..domain.units import PARTS
 from ..errors import StoreTrouble
 from ..ports import AuditEntry, Record, Snapshot
 from .occupancy import moved_parts
+from .rows import plain
+from .succession import lease_fault, refused, request_fault
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -43,26 +44,32 @@ class _Data:
             self._put_lease(change.lease)
         if change.ledger is not None:
             if change.ledger.lease_id in self.ledger:
-                raise _refused(f"lease {change.ledger.lease_id} is in the ledger already")
+                raise refused(f"lease {change.ledger.lease_id} is in the ledger already")
             self._set(self.ledger, change.ledger.lease_id, change.ledger)
 
     def _put_request(self, request: Request) -> None:
+        fault = request_fault(self.requests.get(request.id), request)
+        if fault:
+            raise refused(fault)
         if request.key is not None:
             key = (request.user, request.key)
             if self.keys.get(key, request.id) != request.id:
-                raise _refused(f"{request.user} used the key {request.key} before")
+                raise refused(f"{request.user} used the key {request.key} before")
             self._set(self.keys, key, request.id)
         self._set(self.requests, request.id, request)
 
     def _put_lease(self, lease: Lease) -> None:
+        fault = lease_fault(self.leases.get(lease.id), lease)
+        if fault:
+            raise refused(fault)
         if lease.cleared and lease.state != "ended":
-            raise _refused(f"lease {lease.id} is {lease.state} and cleared")
+            raise refused(f"lease {lease.id} is {lease.state} and cleared")
         if (lease.state == "ended") != (lease.ended_at is not None):
-            raise _refused(f"lease {lease.id} is {lease.state} and its end is {lease.ended_at}")
+            raise refused(f"lease {lease.id} is {lease.state} and its end is {lease.ended_at}")
         for device, parts in moved_parts(self.leases.get(lease.id), lease).items():
             taken = self.occupancy.get(device, 0) + parts
             if not 0 <= taken <= PARTS:
-                raise _refused(f"device {device} would be granted twice")
+                raise refused(f"device {device} would be granted twice")
             self._set(self.occupancy, device, taken)
         self._set(self.leases, lease.id, lease)
 
@@ -140,10 +147,7 @@ class MemoryStore:
             return self._data.audit[::-1][:limit]
 
     def put_record(self, record: Record) -> None:
-        try:
-            body = json.loads(json.dumps(dict(record.body)))  # a copy, as a database gives it back
-        except (TypeError, ValueError) as error:
-            raise _refused(f"{record.kind} {record.id}: {error}") from error
+        body = plain(record)
         with self._lock:
             self._data.records[record.kind, record.id] = replace(record, body=body)
 
@@ -154,10 +158,3 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-def _refused(why: str) -> StoreTrouble:
-    return StoreTrouble(
-        f"The store refuses this: {why}.",
-        "Nothing was changed. This is a defect of GPU Workbench: please report it.",
-    )

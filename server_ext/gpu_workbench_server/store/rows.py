@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from ..domain.leases import Holder, Lease, LedgerEntry, Request, Slice
 from ..ports import AuditEntry, Record
 from . import tables
+from .succession import refused
 
 Row = dict[str, Any]
 
@@ -74,12 +76,20 @@ def audit_of(row: Mapping[str, Any]) -> AuditEntry:
     return AuditEntry(**{k: v for k, v in row.items() if k != "seq"})
 
 
+def plain(record: Record) -> Any:
+    """The body as a database gives it back; raises `StoreTrouble` where it is no JSON."""
+    try:
+        return json.loads(json.dumps(dict(record.body), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise refused(f"{record.kind} {record.id}: {error}") from error
+
+
 def record_row(record: Record) -> Row:
     return {
         "kind": record.kind,
         "id": record.id,
         "owner": record.owner,
-        "body": dict(record.body),
+        "body": plain(record),
         "updated_at": record.updated_at,
     }
 

@@ -1,4 +1,4 @@
-"""The store in an SQL database: SQLite beside the server now, any other later.
+"""The store in an SQL database: SQLite beside the server, or PostgreSQL by its URL.
 
 Knows `ports.Store` and its tables; decides nothing. A commit is one transaction that either is on
 disk when the call returns or has not happened. Calls may come from any thread and any process:
@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..domain.decisions import Change
 from ..domain.leases import Lease, LedgerEntry, Request, Slice
 from ..errors import StoreTrouble
 from ..ports import AuditEntry, Record, Snapshot
-from . import FILE_NAME, migrate, rows, sqlite, tables
+from . import FILE_NAME, WRITES, migrate, postgres, rows, sqlite, tables
 from .occupancy import moved_parts
-from .troubles import damaged_hint, guarded
+from .succession import lease_fault, refused, request_fault
+from .troubles import damaged_hint, guarded, unsure
 
 
 class SqlStore:
@@ -30,10 +32,15 @@ class SqlStore:
     def __init__(self, url: str | sa.URL, *, read_only: bool = False) -> None:
         """Connects lazily and expects this version's tables: see `open`."""
         self.url = sa.make_url(url)
-        self.engine = sa.create_engine(self.url)
-        if sqlite.is_sqlite(self.engine):
+        self._postgres = postgres.is_postgres(self.url)
+        if self._postgres:
+            self.engine = sa.create_engine(self.url, **postgres.options(self.url))
+            postgres.prepare(self.engine, read_only=read_only)
+            self._reader = postgres.reading(self.engine)
+        else:
+            self.engine = self._reader = sa.create_engine(self.url)
             sqlite.prepare(self.engine, read_only=read_only)
-        self._writer = self.engine.execution_options(**{sqlite.WRITES: True})
+        self._writer = self.engine.execution_options(**{WRITES: True})
         # Within a process, writers wait for each other here: fair, and woken at once. Between
         # processes the database's own lock counts.
         self._lock = threading.Lock()
@@ -42,9 +49,10 @@ class SqlStore:
     def open(cls, where: str | Path, *, read_only: bool = False) -> SqlStore:
         """Open a database and bring its tables up to date, checked.
 
-        `where` is a directory (the file in it is `FILE_NAME`), a file, or a URL of SQLAlchemy.
-        Raises `StoreTrouble` where it can't be read, is damaged or is of a newer version; nothing
-        is changed then, and nothing is ever deleted. `read_only` changes nothing at all.
+        `where` is a directory (the file in it is `FILE_NAME`), a file, or a URL: `sqlite:///…`, or
+        `postgresql://user:password@host/database` with the extra `hub` installed. Raises
+        `StoreTrouble` where it can't be read, is damaged or is of a newer version; nothing is
+        changed then, and nothing is ever deleted. `read_only` changes nothing at all.
         """
         url = _url(where)
         path = sqlite.file_of(url)
@@ -55,7 +63,7 @@ class SqlStore:
                 )
             if path is not None and not read_only:
                 sqlite.make_private(path)
-        store = cls(url, read_only=read_only)
+            store = cls(url, read_only=read_only)
         try:
             with guarded(url, "opened"):
                 store._prepare(read_only)
@@ -97,7 +105,7 @@ class SqlStore:
         with self._writing() as connection:
             for change in changes:
                 if change.request is not None:
-                    _put(connection, tables.requests, rows.request_row(change.request))
+                    _put_request(connection, change.request)
                 if change.lease is not None:
                     _put_lease(connection, change.lease)
                 if change.ledger is not None:
@@ -106,7 +114,8 @@ class SqlStore:
 
     def put_record(self, record: Record) -> None:
         with self._writing() as connection:
-            _put(connection, tables.records, rows.record_row(record))
+            row = rows.record_row(record)
+            _put(connection, tables.records, row, known=_exists(connection, record))
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -176,27 +185,56 @@ class SqlStore:
 
     def _request(self, where: sa.ColumnElement[bool]) -> Request | None:
         with self._reading() as connection:
-            found = rows.mappings(connection.execute(sa.select(tables.requests).where(where)))
-            return rows.request_of(found[0]) if found else None
+            return _request(connection, where)
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with self._lock, guarded(self.url, "written"), self._writer.begin() as connection:
+        guard = guarded(self.url, "written")
+        with self._lock, guard, self._writer.connect() as connection, connection.begin() as all_of:
             yield connection
+            if self._postgres:
+                self._surely(connection, all_of)
+
+    def _surely(self, connection: sa.Connection, all_of: sa.RootTransaction) -> None:
+        """Commit; where the connection breaks in it, find out whether the commit arrived."""
+        xact = postgres.xact(connection)
+        try:
+            all_of.commit()
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            done = postgres.arrived(self.engine, xact)
+            if done is None:
+                raise unsure(self.url, error) from error
+            if not done:
+                raise
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with guarded(self.url, "read"), self.engine.connect() as connection:
+        with guarded(self.url, "read"), self._reader.connect() as connection:
             yield connection
 
 
 def _url(where: str | Path) -> sa.URL:
     if isinstance(where, str) and "://" in where:
-        return sa.make_url(where)
+        try:
+            url = sa.make_url(postgres.with_driver(where))
+        except (SQLAlchemyError, ValueError) as error:
+            raise _no_such_url("It can't be read as a URL") from error  # it may hold a password
+        if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+            raise _no_such_url(f"{url.drivername} is not supported")
+        return url
     path = Path(where).expanduser().absolute()
     if path.is_dir() or not path.suffix:
         path /= FILE_NAME
     return sa.URL.create("sqlite", database=str(path))
+
+
+def _no_such_url(why: str) -> StoreTrouble:
+    return StoreTrouble(
+        f"The broker's store can't be opened: {why}.",
+        "Give a directory, a file, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE.",
+    )
 
 
 def _insert(connection: sa.Connection, table: sa.Table, new: list[rows.Row]) -> None:
@@ -211,6 +249,9 @@ _SAME = {
     )
     for table in (tables.requests, tables.leases, tables.records)
 }
+_RECORD = sa.select(tables.records.c.id).where(
+    tables.records.c.kind == sa.bindparam("kind"), tables.records.c.id == sa.bindparam("id")
+)
 _SLICES_OF = sa.delete(tables.slices).where(tables.slices.c.lease_id == sa.bindparam("lease"))
 _HELD = tables.occupancy.c
 _OCCUPY = (
@@ -221,17 +262,35 @@ _OCCUPY = (
 _VACATE = sa.delete(tables.occupancy).where(_HELD.device == sa.bindparam("here"), _HELD.parts == 0)
 
 
-def _put(connection: sa.Connection, table: sa.Table, row: rows.Row) -> None:
-    """Update the row of this key, or insert it: an upsert that every database understands."""
+def _put(connection: sa.Connection, table: sa.Table, row: rows.Row, *, known: bool) -> None:
+    """Replace the row of this key where it is known, or insert it."""
+    if not known:
+        return _insert(connection, table, [row])
     keys = {column.name for column in table.primary_key}
     named = {f"key_{name}" if name in keys else name: value for name, value in row.items()}
-    if connection.execute(_SAME[table.name], named).rowcount == 0:
-        _insert(connection, table, [row])
+    connection.execute(_SAME[table.name], named)
+
+
+def _exists(connection: sa.Connection, record: Record) -> bool:
+    keys = {"kind": record.kind, "id": record.id}
+    return connection.execute(_RECORD, keys).first() is not None
+
+
+def _put_request(connection: sa.Connection, request: Request) -> None:
+    old = _request(connection, tables.requests.c.id == request.id)
+    fault = request_fault(old, request)
+    if fault:
+        raise refused(fault)
+    if request != old:
+        _put(connection, tables.requests, rows.request_row(request), known=old is not None)
 
 
 def _put_lease(connection: sa.Connection, lease: Lease) -> None:
     old = _lease(connection, lease.id)
-    _put(connection, tables.leases, rows.lease_row(lease))
+    fault = lease_fault(old, lease)
+    if fault:
+        raise refused(fault)
+    _put(connection, tables.leases, rows.lease_row(lease), known=old is not None)
     if old is not None and old.slices != lease.slices:
         connection.execute(_SLICES_OF, {"lease": lease.id})
     if old is None or old.slices != lease.slices:
@@ -242,6 +301,11 @@ def _put_lease(connection: sa.Connection, lease: Lease) -> None:
             _insert(connection, tables.occupancy, [{"device": device, "parts": parts}])
         if parts < 0:
             connection.execute(_VACATE, {"here": device})
+
+
+def _request(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Request | None:
+    found = rows.mappings(connection.execute(sa.select(tables.requests).where(where)))
+    return rows.request_of(found[0]) if found else None
 
 
 def _lease(connection: sa.Connection, lease_id: int) -> Lease | None:

@@ -15,11 +15,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from . import WRITES
+
 BUSY_SECONDS = 10.0
 """How long a writer waits for another process's transaction before it gives up."""
-
-WRITES = "gpu_workbench_writes"
-"""Execution option of a connection whose transaction is going to write."""
 
 
 def is_sqlite(engine: sa.Engine) -> bool:

@@ -94,6 +94,9 @@ leases = sa.Table(
     _text("end_reason", nullable=True),
     sa.Column("cleared", sa.Boolean, nullable=False),
     _number("used_gpu_seconds", nullable=True),
+    sa.Column("noticed", sa.Boolean, nullable=False, server_default=sa.false()),
+    _whole_number("gives_way_to", nullable=True),
+    _number("declared_end", nullable=True),
     _one_of("purpose", get_args(Purpose)),
     _one_of("holder_kind", get_args(Purpose)),
     _one_of("state", get_args(LeaseState)),
@@ -147,6 +150,7 @@ ledger = sa.Table(
     _number("end"),
     _text("end_reason"),
     _number("used_gpu_seconds", nullable=True),
+    _number("declared_seconds", nullable=True),
     _one_of("end_reason", get_args(EndReason)),
     sa.Index(None, "end"),
 )
@@ -154,7 +158,13 @@ ledger = sa.Table(
 audit = sa.Table(
     "audit",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    # SQLite counts by itself only where the type is INTEGER, which has 64 bits there.
+    sa.Column(
+        "seq",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
     _number("at"),
     _text("actor"),
     _text("action"),

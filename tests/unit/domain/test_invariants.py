@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
@@ -15,21 +16,25 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from gpu_workbench_server.domain.decisions import (
     Bound,
     Cancelled,
+    Change,
     Cleared,
     Ended,
     Extended,
     FleetSeen,
     Ticked,
 )
+from gpu_workbench_server.domain.estimates import forecast
 from gpu_workbench_server.domain.fleet import Limits
 from gpu_workbench_server.domain.invariants import broken
 from gpu_workbench_server.domain.leases import Holder, Lease
-from gpu_workbench_server.domain.planning import forecast
+from gpu_workbench_server.domain.quota import borrows, entitled
+from gpu_workbench_server.domain.rules import Rules
+from gpu_workbench_server.domain.state import State
 from gpu_workbench_server.domain.units import PARTS
-from gpu_workbench_server.errors import WorkbenchError
+from gpu_workbench_server.errors import Refused, WorkbenchError
 from tests.support.fleets import Script, gpu, mig_gpu, state_of
 
-STEPS = int(os.environ.get("GPU_WORKBENCH_STEPS", "9000"))
+STEPS = int(os.environ.get("GPU_WORKBENCH_STEPS", "4000"))
 PER_RUN = 60
 
 ASKS = ["0.25", "0.5", "gpu", "1g.10gb", "2g.20gb", "3g.40gb", "20GB", "10GB", "45GB"]
@@ -49,7 +54,11 @@ class BrokerMachine(RuleBasedStateMachine):
             mig_gpu(3),
             mig_gpu(4, ("1g.10gb",) * 7),
         ]
-        self.script = Script(state_of(*self.fleet, limits=limits))
+        deserved = Limits(groups={"vision": PARTS, "speech": 2 * PARTS}, default_user=PARTS)
+        self.rules = Rules(
+            deserved, min_run=60, grace=30, worth=10, half_life=3600, size_weight=0.1
+        )
+        self.script = Script(state_of(*self.fleet, limits=limits, rules=self.rules))
         self.granted: dict[int, float] = {}
 
     def _pick(self, number: int, alive: bool) -> Lease | None:
@@ -115,14 +124,27 @@ class BrokerMachine(RuleBasedStateMachine):
     def extend(self, number: int, seconds: int) -> None:
         lease = self._pick(number, alive=True)
         if lease:
-            self.script.run(Extended(lease.id, seconds))
+            with suppress(Refused):
+                self.script.run(Extended(lease.id, seconds))
 
     @rule(seconds=st.integers(-50, 2000), lapsed=st.integers(0, 50))
     def pass_time(self, seconds: int, lapsed: int) -> None:
         """Clocks jump back too."""
         self.script.now += seconds
         lease = self._pick(lapsed, alive=True)
-        self.script.run(Ticked({lease.id: self.script.now - 1} if lease else {}))
+        for change in self.script.run(Ticked({lease.id: self.script.now - 1} if lease else {})):
+            if change.kind == "notice" and change.lease and change.lease.gives_way_to:
+                self.check_that_it_had_to(change.lease)
+
+    def check_that_it_had_to(self, lease: Lease) -> None:
+        """What gives way does so for somebody else, within a quota, who can use its GPU."""
+        state = self.script.state
+        claimant = state.queue[lease.gives_way_to or 0]
+        assert lease.user != claimant.user
+        assert not borrows(state, claimant)
+        assert entitled(state, claimant)
+        assert {one.gpu for one in lease.slices} & {gpu.uuid for gpu in state.able(claimant)}
+        assert self.script.now - lease.granted_at >= self.rules.min_run
 
     @rule(number=st.integers(0, 4), health=st.sampled_from(["ok", "drained", "lost", "gone"]))
     def change_fleet(self, number: int, health: str) -> None:
@@ -144,6 +166,23 @@ class BrokerMachine(RuleBasedStateMachine):
         assert set(told) == set(state.queue)
         assert sorted(f.position for f in told.values()) == list(range(1, len(told) + 1))
         assert all(f.reason.sentence for f in told.values())
+
+    @invariant()
+    def the_indexes_are_what_a_state_built_anew_would_have(self) -> None:
+        state = self.script.state
+        fresh = State(state.pools.values(), state.limits, state.gpus.values(), state.rules)
+        for lease in state.leases.values():
+            fresh.put(Change("granted", lease=lease))
+        for request in state.queue.values():
+            fresh.put(Change("queued", request))
+        assert fresh.lanes.shapes == state.lanes.shapes
+        for shape in state.lanes.shapes:
+            mine, theirs = state.slots(shape.gpus), fresh.slots(shape.gpus)
+            assert mine.room() == theirs.room()
+            asked = shape.slices, shape.same_node
+            assert mine.soonest(*asked) == theirs.soonest(*asked)
+        held = {payer: meter.held for payer, meter in state.meters.items() if meter.held}
+        assert held == {payer: meter.held for payer, meter in fresh.meters.items() if meter.held}
 
     @invariant()
     def the_ledger_has_each_ended_lease_once(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from gpu_workbench_server.store import sqlite
+from gpu_workbench_server.store import postgres, sqlite
 
 revision = "0001"
 down_revision = None
@@ -14,7 +14,12 @@ down_revision = None
 def upgrade() -> None:
     op.create_table(
         "audit",
-        sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column(
+            "seq",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
@@ -157,6 +162,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_slices_id")),
     )
     op.create_index(op.f("ix_slices_gpu"), "slices", ["gpu"], unique=False)
-    if op.get_bind().dialect.name == "sqlite":
-        for statement in sqlite.append_only(("ledger", "audit")):
-            op.execute(statement)
+    own = {"sqlite": sqlite, "postgresql": postgres}[op.get_bind().dialect.name]
+    for statement in own.append_only(("ledger", "audit")):
+        op.execute(statement)

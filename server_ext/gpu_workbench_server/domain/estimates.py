@@ -1,0 +1,112 @@
+"""When waiting requests will start: the planner itself, run ahead in a trial.
+
+Twice: once with each lease ending when half of its kind would have, once when nine in ten would.
+Where the queue is longer than a look-ahead may take, the rest is extrapolated from its pace.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from .backfill import Promise
+from .decisions import Change
+from .explain import explain
+from .habits import Habits
+from .leases import Lease
+from .order import Order
+from .planning import grants, promises
+from .reasons import Reason
+from .state import State
+
+STEPS = 400
+"""Moments that a look-ahead goes through."""
+MEDIAN, MOSTLY = 0.5, 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a waiting request can be told. None: nothing that is known brings its start.
+
+    It starts by `expected_at` with a chance of one half, by `expected_by` nine times in ten.
+    """
+
+    position: int
+    reason: Reason
+    expected_at: float | None
+    expected_by: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    at: float
+    lease: Lease | None
+    """The one whose end lets it start; None where it is extrapolated."""
+
+
+def forecast(
+    state: State, now: float, only: Collection[int] | None = None, habits: Habits | None = None
+) -> dict[int, Forecast]:
+    """Position, reason and expected start of waiting requests: of all, or `only` of some."""
+    if not state.queue or (only is not None and not only):
+        return {}
+    order = Order(state, now)
+    everybody = order.everybody()
+    asked = set(state.queue if only is None else only)
+    habits = habits or Habits()
+    at = look_ahead(state, now, asked, habits, MEDIAN)
+    by = look_ahead(state, now, asked, habits, MOSTLY)
+    made: list[Promise] = promises(state, now)
+    told: dict[int, Forecast] = {}
+    for position, request in enumerate(everybody, 1):
+        if request.id not in asked:
+            continue
+        start, latest = at.get(request.id), by.get(request.id)
+        ends = start.lease if start else None
+        why = explain(state, request, now, order, everybody, made, ends)
+        late = max(start.at, latest.at) if start and latest else None
+        told[request.id] = Forecast(position, why, start.at if start else None, late)
+    return told
+
+
+def look_ahead(
+    state: State, now: float, asked: Collection[int], habits: Habits, chance: float
+) -> dict[int, Start]:
+    """Starts of the asked requests, where each lease ends as the habit has it with that chance."""
+    starts: dict[int, Start] = {}
+    missing, served = set(asked), 0
+    with state.trial():
+        ends = [(_end(le, now, habits, chance), i) for i, le in state.leases.items()]
+        heapq.heapify(ends)
+        at = now
+        for _ in range(STEPS):
+            if not ends or not missing:
+                break
+            at = ends[0][0]
+            while ends and ends[0][0] == at:
+                lease = state.leases[heapq.heappop(ends)[1]]
+                state.put(Change("cleared", lease=replace(lease, state="ended", cleared=True)))
+            for change in grants(state, at):
+                assert change.request and change.lease
+                starts[change.request.id] = Start(at, lease)
+                missing.discard(change.request.id)
+                served += 1
+                heapq.heappush(ends, (_end(change.lease, at, habits, chance), change.lease.id))
+        if ends and missing and served and at > now:
+            pace = (at - now) / served
+            left = [r.id for r in Order(state, at).everybody()]
+            for ahead, request_id in enumerate(left, 1):
+                if request_id in missing:
+                    starts[request_id] = Start(at + ahead * pace, None)
+    return {i: start for i, start in starts.items() if i in asked}
+
+
+def _end(lease: Lease, now: float, habits: Habits, chance: float) -> float:
+    if lease.state == "ended":  # its last processes are being ended
+        return now
+    declared = lease.ends_at - lease.granted_at
+    if declared <= 0:
+        return max(now, lease.ends_at)
+    share = habits.share(lease.pool, max(0.0, now - lease.granted_at) / declared, chance)
+    return max(now, lease.granted_at + declared * share)

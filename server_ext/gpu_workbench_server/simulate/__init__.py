@@ -1,0 +1,1 @@
+"""What would have happened: traces through the very same domain code, in virtual time."""

@@ -1,0 +1,1 @@
+"""What takes minutes: hundreds of kills, a hundred thousand random steps."""
