@@ -93,7 +93,7 @@ def load_test(write: Callable[[tuple[Change, ...], float], None]) -> dict[str, f
     ends: list[tuple[float, int]] = []
     came: dict[int, tuple[float, float, str]] = {}
     next_id, now, busy = 1, 0.0, 0.0
-    began = perf_counter()
+    began, working = perf_counter(), thread_time()
 
     def take(changes: tuple[Change, ...]) -> None:
         nonlocal busy
@@ -122,6 +122,7 @@ def load_test(write: Callable[[tuple[Change, ...], float], None]) -> dict[str, f
     return {
         "requests": next_id - 1,
         "wall": wall,
+        "cpu": thread_time() - working,
         "virtual": now,
         "use": busy / (now * total),
         "decisions_per_second": len(times) / wall,
@@ -232,11 +233,18 @@ def main() -> None:
         found["load"] = {"pure": pure, "sqlite": with_store, "kueue": KUEUE}
         print("Kueue's load test: 15,000 requests, virtual time; the work itself bounds it at 66 s")
         print(f"{'':24}{'pure':>12}{'SQLite':>12}{'Kueue':>12}")
-        rows = [("virtual time, s", "virtual"), ("computing, s", "wall"), ("used, %", "use")]
+        rows = [
+            ("virtual time, s", "virtual"),
+            ("computing, s", "wall"),
+            ("processor time, s", "cpu"),
+            ("used, %", "use"),
+        ]
         rows += [(f"mean wait {kind}, s", kind) for kind, *_ in CLASSES]
         for label, key in rows:
             scale = 100 if key == "use" else 1
-            theirs = KUEUE.get("wall" if key == "virtual" else key if key != "wall" else "")
+            theirs = KUEUE.get(
+                "wall" if key == "virtual" else key if key not in ("wall", "cpu") else ""
+            )
             shown = f"{theirs * scale:12.1f}" if theirs is not None else f"{'':>12}"
             print(f"{label:24}{pure[key] * scale:12.1f}{with_store[key] * scale:12.1f}{shown}")
         print(f"{transactions} transactions; pure {pure['decisions_per_second']:.0f} decisions/s")

@@ -68,7 +68,6 @@ class PackedPool:
         self.largest = max(map(len, self.hosts), default=0)
         self._shapes: dict[tuple[str, int, float], Shape | None] = {}
         self.masks: dict[float, Masks] = {}
-        self._shapes: dict[tuple[str, float], Shape | None] = {}
         self.objective: Objective | None = None
         self.nodes: Index[_Node, Shape] = Index(
             (self.node(state, group) for group in self.hosts), self._score
@@ -123,7 +122,7 @@ class PackedPool:
         if not cuts:
             return None
         models = () if len(cuts) == len(self.models) else tuple(sorted(cuts))
-        return Shape(1, next(iter(cuts.values())), models=models)
+        return Shape(count, next(iter(cuts.values())), models=models)
 
     def node(self, state: State, group: list[Gpu], shut: Collection[str] = ()) -> _Node:
         seats = tuple(
