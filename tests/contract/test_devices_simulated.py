@@ -128,7 +128,7 @@ def test_a_rank_loads_its_own_slice_and_an_untold_process_all_of_them(
     try:
         reading = wait_for(lambda: _busy(rig, held, 1), every=0.2)
         activity = {one.slice_id: one.activity for one in reading.slices}
-        assert activity["a"] == 0.0 and (activity["b"] or 0.0) > 0.2
+        assert activity["a"] == 0.0 and (activity["b"] or 0.0) > 0.05
         assert reading.processes[0].slice_id == "b"
     finally:
         rank.kill()
@@ -146,7 +146,7 @@ def test_a_rank_loads_its_own_slice_and_an_untold_process_all_of_them(
 
 def _busy(rig: SimulatedRig, held: list[Held], index: int) -> Reading | None:
     reading = rig.backend.read(held)
-    return reading if (reading.slices[index].activity or 0.0) > 0.2 else None
+    return reading if (reading.slices[index].activity or 0.0) > 0.05 else None
 
 
 def test_a_worker_loads_the_slice_it_is_registered_for(devices_simulated: SimulatedRig) -> None:
