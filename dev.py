@@ -261,9 +261,11 @@ def build_bundle() -> None:
     step.ensure(["npm", "run", "--silent", "build"])
 
 
-def find_chromium() -> None:
+def find_programs() -> None:
     if not any(map(shutil.which, BROWSERS)):
         apt("chromium", "Chromium for the browser tests, about 300 MB")
+    if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        apt("postgresql", "PostgreSQL for the store's tests, about 60 MB")
 
 
 def prepare(*extras: str, browser: bool = False) -> None:
@@ -272,7 +274,7 @@ def prepare(*extras: str, browser: bool = False) -> None:
     make_venv()
     with ThreadPoolExecutor() as pool:
         lanes = [pool.submit(install_python, *extras), pool.submit(install_node)]
-        lanes += [pool.submit(find_chromium)] if browser else []
+        lanes += [pool.submit(find_programs)] if browser else []
         for lane in lanes:
             lane.result()
     build_bundle()
