@@ -121,7 +121,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        logging.getLogger(broker_module.__name__).setLevel(logging.CRITICAL)
+        log = logging.getLogger(broker_module.__name__)
+        self._loud = log.level
+        log.setLevel(logging.CRITICAL)
         self._room = self.a_room()
         self.room = self._room.__enter__()
         decide = self.bug.wrap(broker_module.decide) if self.bug else broker_module.decide
@@ -130,6 +132,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self._patch.stop()
+        logging.getLogger(broker_module.__name__).setLevel(self._loud)
         self._room.__exit__(None, None, None)
 
     @initialize()

@@ -207,11 +207,8 @@ class Broker:
 
     def leases(self, who: Principal, ended: bool = False) -> list[wire.Lease]:
         with self._lock:
-            alive = [
-                views.lease(who, one)
-                for one in self._state.leases.values()
-                if one.state != "ended" and views.may_see(who, one.user)
-            ]
+            seen = [one for one in self.alive() if views.may_see(who, one.user)]
+            alive = [views.lease(who, one) for one in seen]
             if not ended:
                 return alive
             past = self._store.recent_leases(None if who.admin else who.user)
@@ -291,8 +288,9 @@ class Broker:
             return [one for one in self._state.leases.values() if one.state == "ended"]
 
     def alive(self) -> list[Lease]:
+        """Leases that have not ended, oldest first."""
         with self._lock:
-            return [one for one in self._state.leases.values() if one.state != "ended"]
+            return [one for _, one in sorted(self._state.leases.items()) if one.state != "ended"]
 
     def clear(self, lease_id: int) -> None:
         """The slices of an ended lease are empty: they are free from now on."""
