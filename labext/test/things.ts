@@ -87,6 +87,7 @@ export function card(about: Partial<Card> = {}): Card {
     tier: 'simulated',
     when: 'now',
     expected_at: null,
+    expected_by: null,
     reason: '',
     ...about
   };
@@ -110,8 +111,16 @@ export function request(about: Partial<Request> = {}): Request {
     units: 0.25,
     created_at: 1000,
     position: 1,
-    reason: { code: 'waits_for_slices', sentence: 'Waits for lease 81.', waits_for: [81] },
+    reason: {
+      code: 'waits_for_slices',
+      sentence: 'Waits for lease 81.',
+      waits_for: [81],
+      held: null,
+      limit: null,
+      reservation: null
+    },
     expected_at: null,
+    expected_by: null,
     ...about
   };
 }
