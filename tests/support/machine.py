@@ -31,7 +31,7 @@ from gpu_workbench_server.domain.rules import Rules
 from gpu_workbench_server.domain.units import GIB, PARTS
 from gpu_workbench_server.errors import StoreTrouble, WorkbenchError
 from gpu_workbench_server.ports import Held, Principal, Reading
-from gpu_workbench_server.services import broker as broker_module
+from gpu_workbench_server.services import keeper as keeper_module
 from gpu_workbench_server.services.broker import Broker
 from gpu_workbench_server.services.policy import Policy
 
@@ -121,18 +121,18 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        log = logging.getLogger(broker_module.__name__)
+        log = logging.getLogger(keeper_module.__name__)
         self._loud = log.level
         log.setLevel(logging.CRITICAL)
         self._room = self.a_room()
         self.room = self._room.__enter__()
-        decide = self.bug.wrap(broker_module.decide) if self.bug else broker_module.decide
-        self._patch = patch.object(broker_module, "decide", decide)
+        decide = self.bug.wrap(keeper_module.decide) if self.bug else keeper_module.decide
+        self._patch = patch.object(keeper_module, "decide", decide)
         self._patch.start()
 
     def teardown(self) -> None:
         self._patch.stop()
-        logging.getLogger(broker_module.__name__).setLevel(self._loud)
+        logging.getLogger(keeper_module.__name__).setLevel(self._loud)
         self._room.__exit__(None, None, None)
 
     @initialize()
@@ -270,8 +270,8 @@ class StoreMachine(RuleBasedStateMachine):
         """By the books, by the broker's own rules, and in memory as in the store."""
         faults = self.books.faults(self.room, self.store, self.fleet, self.limits)
         # A limit that was lowered does not end leases: the books know who was within it before.
-        faults += [one for one in broken(self.broker._state) if "over the limit" not in one]
-        snapshot, state = self.store.load(), self.broker._state
+        faults += [one for one in broken(self.broker.keeper.state) if "over the limit" not in one]
+        snapshot, state = self.store.load(), self.broker.keeper.state
         if {one.id: one for one in snapshot.leases} != state.leases:
             faults.append("the leases in memory are not the store's")
         if {one.id: one for one in snapshot.requests} != state.queue:

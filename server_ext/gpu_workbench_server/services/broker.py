@@ -1,49 +1,40 @@
-"""The broker: decides who gets which slice, writes it down, and only then tells.
+"""The broker: decides who gets which slice, on behalf of somebody, in wire types.
 
-One lock, one state, one store. Each call runs `decide`, commits the changes in one transaction and
-takes them into the state after that; where the store fails, nothing has happened. It starts no
-process and ends none: that is the business of the user's own server.
+Rights and wire types are here; the state, its changes and their order are the `keeper`'s. It starts
+no process and ends none: that is the business of the user's own server.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from time import perf_counter
 
 from gpu_workbench import protocol as wire
 
-from ..domain.decide import admit, decide
+from ..domain.decide import admit
 from ..domain.decisions import (
     Bound,
     Cancelled,
     Change,
     Cleared,
     Ended,
-    Event,
     Extended,
-    FleetSeen,
     Metered,
     Submitted,
-    Ticked,
 )
-from ..domain.estimates import Forecast, forecast
-from ..domain.habits import Habits
-from ..domain.invariants import broken
+from ..domain.estimates import forecast
 from ..domain.leases import Holder, Lease
 from ..domain.order import Order
 from ..domain.state import State
 from ..domain.units import PARTS, gpu_units
 from ..errors import NoDevices, NotFound, NotNow
-from ..ports import AuditEntry, Clock, DeviceBackend, EventSink, News, Principal, Store
+from ..ports import Clock, DeviceBackend, EventSink, News, Principal, Store
 from . import views
 from .cards import cards, wanted
+from .keeper import SYSTEM, Keeper
 from .policy import Policy
 
-log = logging.getLogger(__name__)
+__all__ = ["SYSTEM", "Broker"]
 
-SYSTEM = Principal("system", admin=True)
 EXPLAINED = 200
 """Of so many, from the head of the queue, a listing says why they wait and until when."""
 
@@ -62,45 +53,25 @@ class Broker:
     ) -> None:
         """`on_decision` is told how long each decision took, in seconds."""
         self.policy = policy
-        self._on_decision = on_decision
+        self.keeper = Keeper(store, clock, sink, policy, on_decision)
+        self._lock = self.keeper.lock
         self._store = store
         self._devices = devices
-        self._clock = clock
         self._sink = sink
-        self._lock = threading.RLock()
-        self._state = State(policy.pools, policy.limits, rules=policy.rules)
-        self._habits = Habits()
-        self._beats: dict[int, float] = {}
-        self._next_id = 1
         self._trouble: wire.Problem | None = None
 
     # --- life ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Rebuild from the store, look at the devices, check the invariants.
-
-        Leases that were alive get one time-to-live for their holders to be found again.
-        """
+        """Rebuild from the store, look at the devices, check the invariants."""
         with self._lock:
-            snapshot = self._store.load()
-            now = self._clock.now()
-            self._next_id = snapshot.next_id
-            for lease in snapshot.leases:
-                self._state.put(Change("granted", lease=lease))
-                self._beats[lease.id] = now + self.policy.lease_ttl
-            past = self._store.ledger()
-            self._state.remember(past, now)
-            self._habits = Habits(past)
-            for request in snapshot.requests:
-                self._state.put(Change("queued", request))
+            self.keeper.rebuild()
             self.refresh_fleet()
-            for fault in broken(self._state):
-                log.error("invariant broken at start: %s", fault)
+            self.keeper.check()
 
     def refresh_fleet(self) -> None:
         """Look at the devices again; where they can't be seen, say why and keep what is known."""
         with self._lock:
-            was = dict(self._state.gpus)
             try:
                 gpus = tuple(self._devices.inventory())
             except NoDevices as error:
@@ -109,14 +80,12 @@ class Broker:
                 )
                 return
             self._trouble = None
-            self._run(FleetSeen(gpus), SYSTEM)
-            if was != self._state.gpus:
+            if self.keeper.see(gpus):
                 self._sink.tell(News("fleet", "fleet"))
 
     def tick(self) -> None:
         """Time passes: ends, lapsed heartbeats, unclaimed leases; and the queue is served."""
-        with self._lock:
-            self._run(Ticked(dict(self._beats)), SYSTEM)
+        self.keeper.tick()
 
     # --- what is there ------------------------------------------------------------------------
 
@@ -154,7 +123,7 @@ class Broker:
     def cards(self, who: Principal, count: int = 1, seconds: int | None = None) -> list[wire.Card]:
         """Each profile of each pool, and when the caller could have it: a dry run."""
         with self._lock:
-            return cards(self._state, who, self._clock.now(), count, seconds, self._habits)
+            return cards(self._state, who, self.keeper.now(), count, seconds, self.keeper.habits)
 
     # --- requests -----------------------------------------------------------------------------
 
@@ -164,29 +133,31 @@ class Broker:
                 known = self._store.find_request(who.user, ask.key)
                 if known:
                     return self.request(who, known.id)
-            now = self._clock.now()
-            request = admit(self._state, wanted(who, ask), self._next_id, now)
+            now = self.keeper.now()
+            request = admit(self._state, wanted(who, ask), self.keeper.next_id, now)
             if ask.dry_run:
                 with self._state.trial():
                     self._state.put(Change("queued", request))
-                    told = self._told(request.id)
+                    told = self.keeper.told(request.id)
                 return views.request(who, request, told)
-            self._next_id += 1
-            self._run(Submitted(request), who)
+            self.keeper.take_id()
+            self.keeper.run(Submitted(request), who)
             return self.request(who, request.id)
 
     def requests(self, who: Principal) -> list[wire.Request]:
         with self._lock:
-            now = self._clock.now()
+            now = self.keeper.now()
             waiting = Order(self._state, now).everybody()
-            told = forecast(self._state, now, {r.id for r in waiting[:EXPLAINED]}, self._habits)
+            told = forecast(
+                self._state, now, {r.id for r in waiting[:EXPLAINED]}, self.keeper.habits
+            )
             return [views.request(who, one, told.get(one.id)) for one in waiting]
 
     def request(self, who: Principal, request_id: int) -> wire.Request:
         with self._lock:
             one = self._state.queue.get(request_id)
             if one is not None:
-                return views.request(who, one, self._told(one.id))
+                return views.request(who, one, self.keeper.told(one.id))
             one = self._store.request(request_id)
             if one is None or not views.may_see(who, one.user):
                 raise NotFound(f"There is no request {request_id} of yours.", "List requests.")
@@ -199,7 +170,7 @@ class Broker:
             if not (one.mine or who.admin):
                 raise NotFound(f"There is no request {request_id} of yours.", "List requests.")
             if one.state == "queued":
-                self._run(Cancelled(request_id), who)
+                self.keeper.run(Cancelled(request_id), who)
                 one = self.request(who, request_id)
             return one
 
@@ -234,14 +205,14 @@ class Broker:
         with self._lock:
             self._own(who, lease_id)
             taken = Holder(holder.kind, holder.id, holder.name, holder.pid, holder.started)
-            self._run(Bound(lease_id, taken), who)
-            self._beats[lease_id] = self._clock.now() + self.policy.lease_ttl
+            self.keeper.run(Bound(lease_id, taken), who)
+            self.keeper.beat(lease_id)
             return self.lease(who, lease_id)
 
     def extend(self, who: Principal, lease_id: int, seconds: int) -> wire.Lease:
         with self._lock:
             self._own(who, lease_id)
-            self._run(Extended(lease_id, seconds), who)
+            self.keeper.run(Extended(lease_id, seconds), who)
             return self.lease(who, lease_id)
 
     def release(
@@ -249,23 +220,22 @@ class Broker:
     ) -> wire.Lease:
         with self._lock:
             if self._own(who, lease_id).state != "ended":
-                self._run(Ended(lease_id, reason), who)
+                self.keeper.run(Ended(lease_id, reason), who)
             return self.lease(who, lease_id)
 
     def heartbeat(self, who: Principal, lease_ids: Sequence[int]) -> list[int]:
         with self._lock:
-            good = self._clock.now() + self.policy.lease_ttl
             alive = []
             for lease_id in lease_ids:
                 lease = self._state.leases.get(lease_id)
                 if lease and lease.state != "ended" and views.may_see(who, lease.user):
-                    self._beats[lease_id] = good
+                    self.keeper.beat(lease_id)
                     alive.append(lease_id)
             return alive
 
     def usage(self, who: Principal, since: float = 0.0) -> wire.Usage:
         with self._lock:
-            now = self._clock.now()
+            now = self.keeper.now()
             past = self._store.ledger(None if who.admin else who.user, since)
             rows = [views.usage_row(one) for one in past]
             rows += [
@@ -289,67 +259,24 @@ class Broker:
 
     def alive(self) -> list[Lease]:
         """Leases that have not ended, oldest first."""
-        with self._lock:
-            return [one for _, one in sorted(self._state.leases.items()) if one.state != "ended"]
+        return self.keeper.alive()
 
     def clear(self, lease_id: int) -> None:
         """The slices of an ended lease are empty: they are free from now on."""
         with self._lock:
-            self._run(Cleared(lease_id), SYSTEM)
-            self._beats.pop(lease_id, None)
+            self.keeper.run(Cleared(lease_id))
+            self.keeper.forget_beat(lease_id)
 
     def meter(self, used: Mapping[int, float]) -> None:
         """GPU-seconds used so far, per lease."""
         with self._lock:
-            self._run(Metered(used), SYSTEM)
+            self.keeper.run(Metered(used))
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _run(self, event: Event, actor: Principal) -> None:
-        """Decide, commit, take in, tell: in this order."""
-        now = self._clock.now()
-        began = perf_counter()
-        changes = decide(self._state, event, now)
-        self._on_decision(perf_counter() - began)
-        if not changes:
-            return
-        audit = [
-            AuditEntry(now, actor.user, one.kind, _subject(one), one.why)
-            for one in changes
-            if one.kind != "metered"
-        ]
-        self._store.commit(changes, audit)
-        for change in changes:
-            self._state.put(change)
-            if change.ledger is not None:
-                self._habits.learn(change.ledger)
-            if change.kind == "granted" and change.lease:
-                self._beats[change.lease.id] = now + self.policy.lease_ttl
-        self._tell(changes)
-
-    def _tell(self, changes: Sequence[Change]) -> None:
-        kinds = {change.kind for change in changes}
-        for change in changes:
-            if change.request:
-                owner = change.request.user
-                self._sink.tell(News("request", str(change.request.id), owner, change.kind))
-            if change.lease and change.kind != "metered":
-                owner = change.lease.user
-                if change.kind in ("notice", "kept"):
-                    told = views.notice(change.lease, self._clock.now())
-                    self._sink.tell(News("notice", str(change.lease.id), owner, told))
-                self._sink.tell(News("lease", str(change.lease.id), owner, change.kind))
-        if kinds - {"metered"}:
-            self._sink.tell(News("fleet", "fleet"))
-        if kinds & {"granted", "ended", "cleared", "cancelled", "extended"}:
-            waiting_now = Order(self._state, self._clock.now()).everybody()
-            for waiting in waiting_now[:50]:  # their position or estimate may be new
-                self._sink.tell(News("request", str(waiting.id), waiting.user, "waiting"))
-
-    def _told(self, request_id: int) -> Forecast | None:
-        """What one waiting request can be told now."""
-        found = forecast(self._state, self._clock.now(), {request_id}, self._habits)
-        return found.get(request_id)
+    @property
+    def _state(self) -> State:
+        return self.keeper.state
 
     def _own(self, who: Principal, lease_id: int) -> Lease:
         lease = self._state.leases.get(lease_id) or self._store.lease(lease_id)
@@ -384,12 +311,6 @@ class Broker:
         gpus = [gpu for gpu in self._state.gpus.values() if gpu.health == "ok"]
         free = sum(self._state.free_parts(gpu) for gpu in gpus)
         return gpu_units(PARTS * len(gpus)), gpu_units(free)
-
-
-def _subject(change: Change) -> str:
-    if change.lease is not None:
-        return f"lease {change.lease.id}"
-    return f"request {change.request.id}" if change.request else ""
 
 
 def _version() -> str:
