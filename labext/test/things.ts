@@ -172,7 +172,11 @@ export function sample(
       slice_id,
       lease_id: 1,
       activity,
-      memory_bytes
+      memory_bytes,
+      sm_activity: null,
+      sm_occupancy: null,
+      tensor_activity: null,
+      dram_activity: null
     }))
   };
 }

@@ -16,6 +16,7 @@ from gpu_workbench import protocol as wire
 from .domain.decisions import Change
 from .domain.fleet import Gpu
 from .domain.leases import Lease, LedgerEntry, Request, Slice
+from .domain.readings import Reading
 
 
 class Clock(Protocol):
@@ -102,50 +103,6 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class GpuReading:
-    """One sample of a GPU; None where the device does not tell. Activity 0..1."""
-
-    uuid: str
-    activity: float | None = None
-    memory_bytes: int | None = None
-    power_watts: float | None = None
-    temperature_c: float | None = None
-    lost: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SliceReading:
-    """One sample of a leased slice."""
-
-    slice_id: str
-    activity: float | None = None
-    memory_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceProcess:
-    """A process that the device shows. `slice_id`/`lease_id` where the backend can tell."""
-
-    pid: int
-    gpu: str
-    memory_bytes: int | None = None
-    activity: float | None = None
-    instance: str | None = None
-    """MIG instance's UUID."""
-    slice_id: str | None = None
-    lease_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one look at all devices showed."""
-
-    gpus: tuple[GpuReading, ...] = ()
-    slices: tuple[SliceReading, ...] = ()
-    processes: tuple[DeviceProcess, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
     """What a backend must know of a lease to attribute load: its slices and its known processes."""
 
@@ -158,8 +115,8 @@ class Held:
 class DeviceBackend(Protocol):
     """Where GPUs come from: `devices.nvml.NvmlBackend`, `devices.simulated.SimulatedBackend`.
 
-    Called from one thread. No metric is required; a GPU that is gone is reported `lost`, the rest
-    goes on. `inventory` raises `NoDevices` where there is no driver.
+    No metric is required; a GPU that is gone is reported `lost`, the rest goes on. `inventory` and
+    `read` raise `NoDevices` where there is no driver.
     """
 
     simulated: bool
@@ -168,7 +125,13 @@ class DeviceBackend(Protocol):
         """All GPUs with their MIG instances, as they are now."""
 
     def read(self, held: Sequence[Held]) -> Reading:
-        """One sample of everything. `held` are the leases to attribute processes to."""
+        """One sample of everything; never waits for a window of time or for `read_slow`.
+
+        `held` are the leases to attribute processes to.
+        """
+
+    def read_slow(self) -> None:
+        """Look at what takes time to tell; the next `read` carries it. From a thread of its own."""
 
     def processes_of(self, lease: Held) -> list[int]:
         """Pids that still use the lease's slices: a slice is free only when this is empty."""

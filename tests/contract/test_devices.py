@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from gpu_workbench_server.domain.mig import layout_faults
-from gpu_workbench_server.ports import Held, Reading
+from gpu_workbench_server.domain.readings import Reading
+from gpu_workbench_server.ports import Held
 from tests.fakes.nvml.build import NO_COMPILER, compiler
 from tests.support.devices import BUSY, IDLE, NvmlRig, Rig, SimulatedRig, slice_of, spawn
 from tests.support.waiting import wait_for

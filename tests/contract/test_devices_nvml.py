@@ -131,7 +131,7 @@ def test_a_gpu_that_is_lost_is_reported_and_the_rest_goes_on(devices_nvml: NvmlR
     rig.driver.gpus[0].lost = True
     rig.write()
     reading = rig.backend.read(held)
-    assert [gpu.lost for gpu in reading.gpus] == [True, False]
+    assert [gpu.state for gpu in reading.gpus] == ["lost", "ok"]
     assert reading.gpus[0].activity is None and reading.gpus[1].power_watts == 70.0
     known = {one.slice_id: one.memory_bytes for one in reading.slices}
     assert known == {"a": None, "b": 0}
@@ -193,9 +193,9 @@ def test_no_metric_is_required(devices_nvml: NvmlRig, code: int) -> None:
         assert len(reading.gpus) == 2 and len(reading.slices) == 2
         rig.backend.processes_of(held[0])
     assert {
-        (gpu.activity, gpu.memory_bytes, gpu.power_watts, gpu.temperature_c, gpu.lost)
+        (gpu.activity, gpu.memory_bytes, gpu.power_watts, gpu.temperature_c, gpu.state)
         for gpu in reading.gpus
-    } == {(None, None, None, None, False)}
+    } == {(None, None, None, None, "ok")}
 
 
 def test_activity_under_mig_comes_from_performance_monitoring(devices_nvml: NvmlRig) -> None:

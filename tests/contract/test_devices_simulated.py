@@ -9,9 +9,10 @@ import pytest
 
 from gpu_workbench_server.devices.fleet_file import default_fleet, parse_fleet, read_fleet
 from gpu_workbench_server.devices.simulated import SimulatedBackend
+from gpu_workbench_server.domain.readings import Reading
 from gpu_workbench_server.domain.units import GIB
 from gpu_workbench_server.errors import BadConfiguration
-from gpu_workbench_server.ports import Held, Reading
+from gpu_workbench_server.ports import Held
 from tests.support.devices import BUSY, IDLE, SimulatedRig, lease_env, slice_of, spawn
 from tests.support.waiting import wait_for
 

@@ -27,10 +27,11 @@ from gpu_workbench import protocol as wire
 from gpu_workbench_server.domain.fleet import Gpu, Limits
 from gpu_workbench_server.domain.invariants import broken
 from gpu_workbench_server.domain.mig import MigInstance
+from gpu_workbench_server.domain.readings import Reading
 from gpu_workbench_server.domain.rules import Rules
 from gpu_workbench_server.domain.units import GIB, PARTS
 from gpu_workbench_server.errors import StoreTrouble, WorkbenchError
-from gpu_workbench_server.ports import Held, Principal, Reading
+from gpu_workbench_server.ports import Held, Principal
 from gpu_workbench_server.services import keeper as keeper_module
 from gpu_workbench_server.services.broker import Broker
 from gpu_workbench_server.services.policy import Policy
@@ -81,6 +82,8 @@ class Machines:
 
     def read(self, held: Any) -> Reading:
         return Reading()
+
+    def read_slow(self) -> None: ...
 
     def processes_of(self, lease: Held) -> list[int]:
         return []

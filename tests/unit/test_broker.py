@@ -9,10 +9,11 @@ import pytest
 
 from gpu_workbench import protocol as wire
 from gpu_workbench_server.domain.fleet import Gpu, Limits, Pool
+from gpu_workbench_server.domain.readings import Reading
 from gpu_workbench_server.domain.rules import Rules
 from gpu_workbench_server.domain.units import PARTS
 from gpu_workbench_server.errors import NoDevices, NotFound, NotNow, StoreTrouble, WrongState
-from gpu_workbench_server.ports import Held, News, Principal, Reading
+from gpu_workbench_server.ports import Held, News, Principal
 from gpu_workbench_server.services.broker import Broker
 from gpu_workbench_server.services.policy import Policy
 from gpu_workbench_server.store.memory import MemoryStore
@@ -46,6 +47,8 @@ class Devices:
 
     def read(self, held: Sequence[Held]) -> Reading:
         return Reading()
+
+    def read_slow(self) -> None: ...
 
     def processes_of(self, lease: Held) -> list[int]:
         return []

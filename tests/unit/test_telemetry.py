@@ -12,9 +12,15 @@ import pytest
 from gpu_workbench import protocol as wire
 from gpu_workbench_server.domain.fleet import Gpu
 from gpu_workbench_server.domain.leases import Slice
+from gpu_workbench_server.domain.readings import (
+    DeviceProcess,
+    GpuReading,
+    Reading,
+    SliceReading,
+)
 from gpu_workbench_server.domain.units import PARTS
 from gpu_workbench_server.errors import NoDevices
-from gpu_workbench_server.ports import DeviceProcess, GpuReading, Held, Reading, SliceReading
+from gpu_workbench_server.ports import Held
 from gpu_workbench_server.services.history import Ring
 from gpu_workbench_server.services.telemetry import LONGEST_GAP, Telemetry
 from tests.support.waiting import wait_for
@@ -56,6 +62,8 @@ class Devices:
             ),
             processes=self.processes,
         )
+
+    def read_slow(self) -> None: ...
 
     def processes_of(self, lease: Held) -> list[int]:
         return []

@@ -80,7 +80,17 @@ from .leases import (
     RequestState,
 )
 from .live import ConnectionFile, Event, Notice
-from .telemetry import GpuSample, History, Processes, ProcessSample, Sample, SliceSample
+from .telemetry import (
+    GpuSample,
+    GpuState,
+    History,
+    Processes,
+    ProcessOwner,
+    ProcessSample,
+    Sample,
+    SliceSample,
+    Throttle,
+)
 from .usage import Usage, UsageRow
 
 __all__ = [
@@ -113,6 +123,7 @@ __all__ = [
     "Gpu",
     "GpuHealth",
     "GpuSample",
+    "GpuState",
     "Heartbeat",
     "History",
     "Holder",
@@ -133,6 +144,7 @@ __all__ = [
     "Notice",
     "Pool",
     "Problem",
+    "ProcessOwner",
     "ProcessSample",
     "Processes",
     "Profile",
@@ -149,6 +161,7 @@ __all__ = [
     "SliceSample",
     "SliceView",
     "Status",
+    "Throttle",
     "Usage",
     "UsageRow",
     "Wire",

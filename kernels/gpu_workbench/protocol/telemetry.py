@@ -2,22 +2,71 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from .base import Wire
+
+Throttle = Literal[
+    "power_cap", "thermal", "hw_slowdown", "power_brake", "sync_boost", "app_clocks", "display"
+]
+GpuState = Literal["ok", "lost", "unknown"]
+ProcessOwner = Literal["mine", "other", "stranger", "unknown"]
 
 
 class GpuSample(Wire, frozen=True, kw_only=True):
+    """One look at a GPU; None is "not told", never 0. Shares run from 0 to 1.
+
+    Figures up to `throttle` are of this very tick, those after it a second or a few older.
+    """
+
     uuid: str
     activity: float | None
+    """Share of the time in which anything ran: 1.0 may still be 3 % of the SMs."""
     memory_bytes: int | None
     power_watts: float | None
     temperature_c: float | None
+    sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
+    throttle: tuple[Throttle, ...] | None = None
+    """Why clocks are lower than they could be; empty: they are not."""
+    pcie_tx_bytes_s: float | None = None
+    pcie_rx_bytes_s: float | None = None
+    nvlink_tx_bytes_s: float | None = None
+    nvlink_rx_bytes_s: float | None = None
+    encoder: float | None = None
+    decoder: float | None = None
+    ecc_corrected: int | None = None
+    """Errors since the driver was loaded, as `ecc_uncorrected`."""
+    ecc_uncorrected: int | None = None
+    xid: int | None = None
+    """The last critical error since the broker started."""
+    energy_joules: float | None = None
+    """A counter: since the driver was loaded."""
+    sm_activity: float | None = None
+    """Share of the SMs that had work."""
+    sm_occupancy: float | None = None
+    """Share of the warps that could be resident."""
+    tensor_activity: float | None = None
+    """Share of the time in which tensor cores worked."""
+    dram_activity: float | None = None
+    """Share of the memory bandwidth."""
+    state: GpuState = "ok"
+    """`lost`: off the bus, or silent until it is reset. `unknown`: the driver does not answer."""
+    trouble: str = ""
+    """A sentence where the state is not `ok`."""
 
 
 class SliceSample(Wire, frozen=True, kw_only=True):
+    """One look at a leased slice, as `GpuSample`."""
+
     slice_id: str
     lease_id: int
     activity: float | None
     memory_bytes: int | None
+    sm_activity: float | None = None
+    sm_occupancy: float | None = None
+    tensor_activity: float | None = None
+    dram_activity: float | None = None
 
 
 class ProcessSample(Wire, frozen=True, kw_only=True):
@@ -26,10 +75,17 @@ class ProcessSample(Wire, frozen=True, kw_only=True):
     slice_id: str | None
     lease_id: int | None
     name: str
+    """The notebook's path, the cluster's or the job's name; "another user's process"."""
     pid: int | None
-    """None unless it is the reader's own."""
+    """None unless it is the reader's own, or the reader is an administrator."""
     activity: float | None
     memory_bytes: int | None
+    gpu: str = ""
+    """UUID of the GPU."""
+    owner: ProcessOwner = "mine"
+    """`stranger`: on a leased GPU without a lease. `unknown`: nobody can tell whose it is."""
+    command: str | None = None
+    """What runs there, for administrators only."""
 
 
 class Sample(Wire, frozen=True, kw_only=True):

@@ -15,9 +15,10 @@ import pynvml
 
 from ..domain.fleet import Gpu
 from ..domain.leases import Slice
+from ..domain.readings import DeviceProcess, GpuReading, Reading, SliceReading
 from ..domain.units import PARTS
 from ..errors import NoDevices
-from ..ports import DeviceProcess, GpuReading, Held, Reading, SliceReading
+from ..ports import Held
 from ..procscan import EnvironScanner
 from .gpm import Gpm
 from .nvml_inventory import Device, read_devices
@@ -77,13 +78,16 @@ class NvmlBackend:
                     found = self._read_processes(device, here, owners)
                     parts = [self._read_slice(device, gpu, one, found) for _, one in here]
                 except GpuLost:
-                    gpus.append(GpuReading(device.gpu.uuid, lost=True))
+                    gpus.append(GpuReading(device.gpu.uuid, state="lost"))
                     slices += [SliceReading(one.id) for _, one in here]
                     continue
                 gpus.append(gpu)
                 slices += parts
                 processes += found
             return Reading(tuple(gpus), tuple(slices), tuple(processes))
+
+    def read_slow(self) -> None:
+        """Nothing yet that takes time."""
 
     def processes_of(self, lease: Held) -> list[int]:
         """Pids that the driver shows on the lease's slices, and live ones that carry its id.

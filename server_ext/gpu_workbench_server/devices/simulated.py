@@ -14,8 +14,9 @@ from pathlib import Path
 
 from ..domain.fleet import Gpu
 from ..domain.leases import Slice
+from ..domain.readings import DeviceProcess, GpuReading, Reading, SliceReading
 from ..domain.units import PARTS
-from ..ports import DeviceProcess, GpuReading, Held, Reading, SliceReading
+from ..ports import Held
 from ..procscan import EnvironScanner
 from .fleet_file import default_fleet, read_fleet
 from .processes import Load, Owner, ProcessTable
@@ -82,6 +83,9 @@ class SimulatedBackend:
             slices=tuple(reading for pairs in on_gpu.values() for _, reading in pairs),
             processes=tuple(_process(pid, use, shares[pid]) for pid, use in uses.items()),
         )
+
+    def read_slow(self) -> None:
+        """Nothing here takes time: `read` has it all."""
 
     def processes_of(self, lease: Held) -> list[int]:
         """Live processes that carry the lease's id, are registered for it, or come from those."""

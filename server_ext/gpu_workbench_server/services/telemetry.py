@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from gpu_workbench import protocol as wire
 
+from ..domain.readings import GpuReading, Reading, SliceReading
 from ..domain.units import PARTS
 from ..errors import WorkbenchError
-from ..ports import Clock, DeviceBackend, GpuReading, Held, Reading, SliceReading
+from ..ports import Clock, DeviceBackend, Held
 from .history import SECONDS, Histories
 
 log = logging.getLogger(__name__)
@@ -167,7 +169,7 @@ class Telemetry:
             reading = self._devices.read(held)
         except Exception as error:
             self._complain("the devices can't be read", error)
-            reading = _unknown(self._sample, held)
+            reading = _unknown(self._sample, held, error)
         sample = _sample(now, self._devices.simulated, reading, held)
         with self._lock:
             self._reading, self._sample = reading, sample
@@ -219,39 +221,28 @@ def _sample(now: float, simulated: bool, reading: Reading, held: Sequence[Held])
     return wire.Sample(
         time=now,
         simulated=simulated,
-        gpus=[
-            wire.GpuSample(
-                uuid=one.uuid,
-                activity=_rounded(one.activity),
-                memory_bytes=one.memory_bytes,
-                power_watts=one.power_watts,
-                temperature_c=one.temperature_c,
-            )
-            for one in reading.gpus
-        ],
+        gpus=[wire.GpuSample(**_figures(one)) for one in reading.gpus],
         slices=[
-            wire.SliceSample(
-                slice_id=one.slice_id,
-                lease_id=lease_of[one.slice_id],
-                activity=_rounded(one.activity),
-                memory_bytes=one.memory_bytes,
-            )
+            wire.SliceSample(lease_id=lease_of[one.slice_id], **_figures(one))
             for one in reading.slices
             if one.slice_id in lease_of
         ],
     )
 
 
-def _unknown(last: wire.Sample, held: Sequence[Held]) -> Reading:
+def _figures(one: GpuReading | SliceReading) -> dict[str, Any]:
+    """A reading's fields: they are called the same on the wire. Floats to three places."""
+    figures = {name: getattr(one, name) for name in one.__slots__}
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}
+
+
+def _unknown(last: wire.Sample, held: Sequence[Held], error: Exception) -> Reading:
     """What is known when nothing can be read: that the GPUs and slices are there."""
+    why = error.message if isinstance(error, WorkbenchError) else "The GPUs could not be read."
     return Reading(
-        gpus=tuple(GpuReading(one.uuid) for one in last.gpus),
+        gpus=tuple(GpuReading(one.uuid, state="unknown", trouble=why) for one in last.gpus),
         slices=tuple(SliceReading(one.id) for lease in held for one in lease.slices),
     )
-
-
-def _rounded(activity: float | None) -> float | None:
-    return None if activity is None else round(activity, 3)
 
 
 def _name(lease: wire.Lease) -> str:

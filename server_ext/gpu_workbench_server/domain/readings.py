@@ -1,0 +1,101 @@
+"""What one look at the devices shows. Every figure is optional: None is "not told", never 0.
+
+Rates and shares run from 0 to 1, sizes are bytes. Knows no device library, no wire and no clock.
+
+Where a figure comes from decides how old it may be: *fast* ones are from this very look, *slow*
+and *profiling* ones from the last round of the slow lane, a second or a few ago.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Throttle = Literal[
+    "power_cap", "thermal", "hw_slowdown", "power_brake", "sync_boost", "app_clocks", "display"
+]
+"""Why clocks are below what they could be. `thermal` is by software or hardware; `hw_slowdown` is
+any of the hardware's own reasons, `power_brake` the power supply's."""
+
+GpuState = Literal["ok", "lost", "unknown"]
+"""`lost`: off the bus, or silent until it is reset. `unknown`: the driver does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuReading:
+    """One sample of a GPU."""
+
+    uuid: str
+    # fast
+    activity: float | None = None
+    """Share of the time in which anything ran: 1.0 may still be 3 % of the SMs."""
+    memory_bytes: int | None = None
+    power_watts: float | None = None
+    temperature_c: float | None = None
+    sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
+    throttle: tuple[Throttle, ...] | None = None
+    """Empty: clocks are free."""
+    # slow
+    pcie_tx_bytes_s: float | None = None
+    pcie_rx_bytes_s: float | None = None
+    nvlink_tx_bytes_s: float | None = None
+    nvlink_rx_bytes_s: float | None = None
+    encoder: float | None = None
+    decoder: float | None = None
+    ecc_corrected: int | None = None
+    """Since the driver was loaded, as `ecc_uncorrected`."""
+    ecc_uncorrected: int | None = None
+    xid: int | None = None
+    """The last critical error since the broker started."""
+    energy_joules: float | None = None
+    """A counter: since the driver was loaded."""
+    # profiling
+    sm_activity: float | None = None
+    """Share of the SMs that had work."""
+    sm_occupancy: float | None = None
+    """Share of the warps that could be resident."""
+    tensor_activity: float | None = None
+    """Share of the time in which tensor cores worked."""
+    dram_activity: float | None = None
+    """Share of the memory bandwidth."""
+    # as a whole
+    state: GpuState = "ok"
+    trouble: str = ""
+    """A sentence for people where the state is not `ok`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceReading:
+    """One sample of a leased slice; profiling figures where it is a MIG instance or a whole GPU."""
+
+    slice_id: str
+    activity: float | None = None
+    memory_bytes: int | None = None
+    sm_activity: float | None = None
+    sm_occupancy: float | None = None
+    tensor_activity: float | None = None
+    dram_activity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProcess:
+    """A process that the device shows. `slice_id`/`lease_id` where the backend can tell."""
+
+    pid: int
+    gpu: str
+    memory_bytes: int | None = None
+    activity: float | None = None
+    instance: str | None = None
+    """MIG instance's UUID."""
+    slice_id: str | None = None
+    lease_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one look at all devices showed."""
+
+    gpus: tuple[GpuReading, ...] = ()
+    slices: tuple[SliceReading, ...] = ()
+    processes: tuple[DeviceProcess, ...] = ()
