@@ -1,4 +1,4 @@
-"""`%load_ext gpu_workbench`: the cell magic `%%gpu`, and memory caps on a fraction of a GPU.
+"""`%load_ext gpu_workbench`: the cell magics `%%gpu` and `%%gpu_profile`, and memory caps.
 
 A kernel that was started on a slice loads this at its start (see `kernelspecs`), so loading it must
 stay quick and must not fail.
@@ -15,6 +15,7 @@ def load_ipython_extension(shell: Any) -> None:
     """Called by IPython."""
     apply_memory_caps()
     shell.register_magic_function(gpu, magic_kind="cell", magic_name="gpu")
+    shell.register_magic_function(gpu_profile, magic_kind="cell", magic_name="gpu_profile")
 
 
 def gpu(line: str, cell: str) -> None:
@@ -23,19 +24,42 @@ def gpu(line: str, cell: str) -> None:
     `%%gpu 20GB`, `%%gpu 1g.10gb`, `%%gpu 0.25`. Where nothing is free the cell waits; the stop
     button ends the wait. CUDA must not have been started in this kernel before.
     """
-    from IPython.core.getipython import get_ipython
-
     from .leases import request
 
-    shell: Any = get_ipython()  # type: ignore[no-untyped-call]
     with request(line.strip() or "gpu", name="a cell"):
-        result = shell.run_cell(cell, store_history=False)
-    if not result.success:
+        succeeded = _run(cell)
+    if not succeeded:
         raise CellFailed
 
 
+def gpu_profile(line: str, cell: str) -> None:
+    """Say after a cell what it did to its slice: peak memory, use, SM activity, energy, a hint.
+
+    The slice is the kernel's, one that was attached, or that of a `%%gpu 20GB` in the line below.
+    What is not known is said to be unknown. Torch's peak counter starts again at the cell.
+    """
+    from IPython.display import display
+
+    from .client import get_client
+    from .profiling import Profiler
+
+    with Profiler(get_client()) as profiler:
+        succeeded = _run(cell)
+    display(profiler.result)  # type: ignore[no-untyped-call]
+    if not succeeded:
+        raise CellFailed
+
+
+def _run(cell: str) -> bool:
+    """Run code as a cell; False where it failed, which it has shown itself."""
+    from IPython.core.getipython import get_ipython
+
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call]
+    return bool(shell.run_cell(cell, store_history=False).success)
+
+
 class CellFailed(Exception):
-    """The cell under `%%gpu` failed; it has shown its own traceback, so this one shows none."""
+    """The cell under a magic failed; it has shown its own traceback, so this one shows none."""
 
     def _render_traceback_(self) -> list[str]:
         return []

@@ -43,5 +43,5 @@ def _take(message: dict[str, object], printed: list[str]) -> None:
     assert isinstance(content, dict)
     if message["msg_type"] == "stream":
         printed.append(content["text"])
-    elif message["msg_type"] == "execute_result":
+    elif message["msg_type"] in ("execute_result", "display_data"):
         printed.append(content["data"]["text/plain"])
