@@ -161,13 +161,13 @@ def make_venv() -> None:
     Step("venv", "Python environment .venv").run([sys.executable, "-m", "venv", VENV])
 
 
-def apt(package: str, what: str) -> None:
-    """Install a system package as root of a Debian-like machine, or say what is missing."""
+def apt(packages: str, what: str) -> None:
+    """Install system packages as root of a Debian-like machine, or say what is missing."""
     if not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get")):
-        raise StepFailed(f"Missing: {what}. Install it (on Debian: apt install {package}).")
+        raise StepFailed(f"Missing: {what}. Install it (on Debian: apt install {packages}).")
     get: list[object] = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
-    Step(f"apt-{package}", f"system package {package}: {what}").run(
-        [*get, "update"], [*get, "install", "-y", "--no-install-recommends", package]
+    Step(f"apt-{packages.split()[0]}", f"system package {packages}: {what}").run(
+        [*get, "update"], [*get, "install", "-y", "--no-install-recommends", *packages.split()]
     )
 
 
@@ -262,6 +262,8 @@ def build_bundle() -> None:
 
 
 def find_programs() -> None:
+    if not shutil.which("gcc") or not Path("/usr/include/stdlib.h").exists():
+        apt("gcc libc6-dev", "C compiler for the tests' NVIDIA library, about 170 MB")
     if not any(map(shutil.which, BROWSERS)):
         apt("chromium", "Chromium for the browser tests, about 300 MB")
     if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):

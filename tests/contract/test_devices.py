@@ -11,14 +11,11 @@ import pytest
 from gpu_workbench_server.domain.mig import layout_faults
 from gpu_workbench_server.domain.readings import Reading
 from gpu_workbench_server.ports import Held
-from tests.fakes.nvml.build import NO_COMPILER, compiler
 from tests.support.devices import BUSY, IDLE, NvmlRig, Rig, SimulatedRig, slice_of, spawn
 from tests.support.waiting import wait_for
 
-NVML = pytest.param("nvml", marks=pytest.mark.skipif(compiler() is None, reason=NO_COMPILER))
 
-
-@pytest.fixture(params=["simulated", NVML])
+@pytest.fixture(params=["simulated", "nvml"])
 def devices_rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     broker = str(tmp_path)  # a name that no other test's processes carry
     rig = SimulatedRig(broker) if request.param == "simulated" else NvmlRig(broker, tmp_path)

@@ -16,22 +16,18 @@ from gpu_workbench_server.devices.nvml_inventory import label_gb
 from gpu_workbench_server.domain.leases import Slice
 from gpu_workbench_server.errors import NoDevices
 from gpu_workbench_server.ports import Held
-from tests.fakes.nvml.build import (
+from tests.fakes.nvml import (
     GIB,
-    NO_COMPILER,
     FakeDriver,
     FakeGpu,
     FakeInstance,
     FakeProcess,
     ProcessType,
-    compiler,
     h100_layout,
     install,
 )
 from tests.support.devices import IDLE, NvmlRig, slice_of, spawn
 from tests.support.waiting import wait_for
-
-pytestmark = pytest.mark.skipif(compiler() is None, reason=NO_COMPILER)
 
 SEE_THE_FAKE = """
 import pynvml
@@ -349,13 +345,13 @@ def test_load_that_nobody_is_known_to_own_leaves_a_share_unknown(devices_nvml: N
 
 def test_sampling_does_not_wait_for_the_pcie_counters(tmp_path: Path) -> None:
     """The real call blocks for 20 ms a GPU; eight GPUs would miss every other tick."""
-    log = tmp_path / "calls"
-    driver = FakeDriver(gpus=[FakeGpu() for _ in range(8)], log=log, pcie_delay_ms=20)
-    backend = NvmlBackend(install(driver, tmp_path).library)
+    driver = FakeDriver(gpus=[FakeGpu() for _ in range(8)], pcie_delay_ms=20)
+    fake = install(driver, tmp_path)
+    backend = NvmlBackend(fake.library)
     backend.inventory()
-    log.unlink()
+    before = fake.calls()
     backend.read([])
-    calls = [line.split()[1] for line in log.read_text().splitlines()]
+    calls = fake.calls() - before
     assert "nvmlDeviceGetPcieThroughput" not in calls
-    assert len(calls) <= 8 * 12
+    assert calls.total() <= 8 * 12
     backend.close()

@@ -18,7 +18,7 @@ from gpu_workbench_server.domain.fleet import Gpu, Pool, profiles_of
 from gpu_workbench_server.domain.leases import Slice
 from gpu_workbench_server.domain.units import GIB
 from gpu_workbench_server.ports import DeviceBackend
-from tests.fakes.nvml.build import FakeDriver, FakeGpu, FakeProcess, h100_layout, install
+from tests.fakes.nvml import FakeDriver, FakeGpu, FakeProcess, h100_layout, install
 
 BUSY = "while True: pass"
 IDLE = "import time; time.sleep(600)"

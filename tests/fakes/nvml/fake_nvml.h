@@ -5,6 +5,8 @@
  * nothing in the environment makes a program meet one by accident. The file is read again whenever
  * it changed; `build.py` writes it and describes its records.
  *
+ * Calls are counted per function in `nvml.calls`, which lies beside it too, if it is there.
+ *
  * It does what the real library does as far as it is documented: utilisation is not supported where
  * MIG is on, sensors are not supported on a MIG instance, a lost GPU answers "lost" to everything.
  */
@@ -31,15 +33,17 @@ enum {
   VERSION_MISMATCH = 25,
 };
 
-enum { MAX_GPUS = 64, MAX_INSTANCES = 7, MAX_PROCESSES = 1024, MAX_REFUSALS = 64 };
+enum { MAX_GPUS = 64, MAX_INSTANCES = 7, MAX_PROCESSES = 1024 };
+enum { MAX_REFUSALS = 64, MAX_XIDS = 64 };
 
 /* A GPU, or a MIG instance of one: NVML's handles may be either. */
 typedef struct Device {
   int present, is_instance, gpu, slot;
   char name[96], uuid[96], bus[32];
-  u64 memory, used, reserved, cpus, nvlink_bytes;
+  u64 memory, used, reserved, cpus, ecc_corrected, ecc_uncorrected, energy_mj;
   int activity, memory_activity, power_mw, power_limit_mw, temperature, sm_clock, memory_clock;
-  int numa, island, mig, lost, pcie_kbps;
+  int numa, island, mig, lost, pcie_kbps, pcie_counters, nvlink_kbps, throttle, encoder, decoder;
+  int gpm, sm, occupancy, tensor, dram;
   int gi, ci, start, size, slices, sms;
 } Device;
 
@@ -58,20 +62,25 @@ typedef struct {
 } Refusal;
 
 typedef struct {
-  char version[64], log[512];
-  int cuda, init_code, pcie_delay_ms;
-  int gpu_count, process_count, refusal_count;
+  int gpu, code;
+} Xid;
+
+typedef struct {
+  char version[64];
+  int cuda, init_code, pcie_delay_ms, generation;
+  int gpu_count, process_count, refusal_count, xid_count;
   Device gpus[MAX_GPUS];
   Device instances[MAX_GPUS][MAX_INSTANCES];
   Process processes[MAX_PROCESSES];
   Refusal refusals[MAX_REFUSALS];
+  Xid xids[MAX_XIDS];
 } Driver;
 
 extern Driver driver;
-extern int initialized;
+extern int initialized, generation;
 
 /* Every public function begins with BEGIN or BEGIN_DEVICE: they take the lock until the function
- * returns, read a changed state file, log the call, and answer for a function that is refused. */
+ * returns, read a changed state file, count the call, and answer for a function that is refused. */
 typedef struct {
   ret_t code;
 } Guard;
@@ -82,6 +91,8 @@ ret_t check(const Device *device);
 ret_t reload(void);
 ret_t copy_text(char *out, u32 size, const char *text);
 ret_t fake_unsupported(const char *function);
+void count_call(const char *function);
+const char *beside_library(const char *name);
 double seconds_now(void);
 
 static inline Device *gpu_of(Device *device) { return &driver.gpus[device->gpu]; }

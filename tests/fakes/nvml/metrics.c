@@ -1,8 +1,7 @@
-/* Memory, rates, sensors, links: what a sampler asks for. */
+/* Memory, rates, sensors, and where a device is: what a sampler asks for. */
 #include "fake_nvml.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* --- memory ------------------------------------------------------------------------------------- */
 
@@ -56,11 +55,17 @@ ret_t nvmlDeviceGetUtilizationRates(Device *device, Utilization *rates) {
 
 ret_t nvmlDeviceGetEncoderUtilization(Device *device, u32 *percent, u32 *period_us) {
   BEGIN_GPU_WITHOUT_MIG(device);
-  *percent = 0;
+  *percent = (u32)device->encoder;
   *period_us = 100000;
   return OK;
 }
-ALIAS(nvmlDeviceGetDecoderUtilization, nvmlDeviceGetEncoderUtilization);
+
+ret_t nvmlDeviceGetDecoderUtilization(Device *device, u32 *percent, u32 *period_us) {
+  BEGIN_GPU_WITHOUT_MIG(device);
+  *percent = (u32)device->decoder;
+  *period_us = 100000;
+  return OK;
+}
 
 /* --- sensors ------------------------------------------------------------------------------------ */
 
@@ -79,7 +84,7 @@ ALIAS(nvmlDeviceGetEnforcedPowerLimit, nvmlDeviceGetPowerManagementLimit);
 
 ret_t nvmlDeviceGetTotalEnergyConsumption(Device *device, u64 *millijoules) {
   BEGIN_GPU(device);
-  *millijoules = (u64)(seconds_now() * device->power_mw);
+  *millijoules = device->energy_mj;
   return OK;
 }
 
@@ -109,6 +114,13 @@ ret_t nvmlDeviceGetClockInfo(Device *device, u32 type, u32 *mhz) {
 }
 ALIAS(nvmlDeviceGetMaxClockInfo, nvmlDeviceGetClockInfo);
 
+ret_t nvmlDeviceGetCurrentClocksEventReasons(Device *device, u64 *reasons) {
+  BEGIN_GPU(device);
+  *reasons = (u64)device->throttle;
+  return OK;
+}
+ALIAS(nvmlDeviceGetCurrentClocksThrottleReasons, nvmlDeviceGetCurrentClocksEventReasons);
+
 ret_t nvmlDeviceGetPerformanceState(Device *device, u32 *state) {
   BEGIN_GPU(device);
   *state = 0;
@@ -129,36 +141,15 @@ ret_t nvmlDeviceGetComputeMode(Device *device, u32 *mode) {
 ALIAS(nvmlDeviceGetDisplayActive, nvmlDeviceGetComputeMode);
 ALIAS(nvmlDeviceGetDisplayMode, nvmlDeviceGetComputeMode);
 
+static u64 ecc_count(const Device *device, u32 type) {
+  return type == 0 ? device->ecc_corrected : device->ecc_uncorrected;
+}
+
 ret_t nvmlDeviceGetTotalEccErrors(Device *device, u32 type, u32 counter, u64 *count) {
-  (void)type, (void)counter;
   BEGIN_GPU(device);
-  *count = 0;
+  *count = counter == 0 ? ecc_count(device, type) : 0;
   return OK;
 }
-
-/* --- PCIe: the real call looks over a window of 20 ms, and blocks for as long -------------------- */
-
-ret_t nvmlDeviceGetPcieThroughput(Device *device, u32 counter, u32 *kilobytes_per_second) {
-  (void)counter;
-  if (driver.pcie_delay_ms > 0) usleep((useconds_t)driver.pcie_delay_ms * 1000);
-  BEGIN_GPU(device);
-  *kilobytes_per_second = (u32)device->pcie_kbps;
-  return OK;
-}
-
-ret_t nvmlDeviceGetMaxPcieLinkGeneration(Device *device, u32 *generation) {
-  BEGIN_GPU(device);
-  *generation = 5;
-  return OK;
-}
-ALIAS(nvmlDeviceGetCurrPcieLinkGeneration, nvmlDeviceGetMaxPcieLinkGeneration);
-
-ret_t nvmlDeviceGetMaxPcieLinkWidth(Device *device, u32 *width) {
-  BEGIN_GPU(device);
-  *width = 16;
-  return OK;
-}
-ALIAS(nvmlDeviceGetCurrPcieLinkWidth, nvmlDeviceGetMaxPcieLinkWidth);
 
 /* --- where a device is -------------------------------------------------------------------------- */
 
@@ -191,56 +182,5 @@ ret_t nvmlDeviceGetP2PStatus(Device *one, Device *other, u32 what, u32 *status) 
   if (check(other) != OK) return check(other);
   int linked = one->island >= 0 && one->island == other->island;
   *status = what != NVLINK || linked ? P2P_OK : P2P_NOT_SUPPORTED;
-  return OK;
-}
-
-ret_t nvmlDeviceGetNvLinkState(Device *device, u32 link, u32 *active) {
-  BEGIN_GPU(device);
-  if (device->island < 0) return NOT_SUPPORTED;
-  if (link >= 18) return INVALID_ARGUMENT;
-  *active = 1;
-  return OK;
-}
-
-/* --- bulk readers ------------------------------------------------------------------------------- */
-
-typedef union {
-  double d;
-  u32 ui;
-  u64 ull;
-} Value;
-
-typedef struct {
-  uint32_t id, scope;
-  int64_t timestamp, latency;
-  u32 type;
-  ret_t code;
-  Value value;
-} FieldValue;
-
-enum { FIELD_NVLINK_COUNT = 91, FIELD_MEMORY_TEMPERATURE = 82, FIELD_POWER = 186 };
-enum { FIELD_PCIE_TX_BYTES = 197, FIELD_PCIE_RX_BYTES = 198 };
-
-ret_t nvmlDeviceGetFieldValues(Device *device, int count, FieldValue *fields) {
-  BEGIN_DEVICE(device);
-  for (int i = 0; i < count; i++) {
-    FieldValue *field = &fields[i];
-    field->timestamp = (int64_t)(seconds_now() * 1e6);
-    field->latency = 0;
-    field->code = device->is_instance ? NOT_SUPPORTED : OK;
-    field->type = 1;
-    field->value.ull = 0;
-    switch (field->id) {
-      case FIELD_NVLINK_COUNT: field->value.ui = device->island < 0 ? 0 : 18; break;
-      case FIELD_MEMORY_TEMPERATURE: field->value.ui = (u32)device->temperature; break;
-      case FIELD_POWER: field->value.ui = (u32)device->power_mw; break;
-      case FIELD_PCIE_TX_BYTES:
-      case FIELD_PCIE_RX_BYTES:
-        field->type = 3;
-        field->value.ull = (u64)(seconds_now() * device->pcie_kbps * 1024.0);
-        break;
-      default: field->code = NOT_SUPPORTED;
-    }
-  }
   return OK;
 }

@@ -1,7 +1,6 @@
-/* MIG instances, their place on the GPU, and their activity (GPM). */
+/* MIG instances and their place on the GPU. */
 #include "fake_nvml.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 ret_t nvmlDeviceGetMigMode(Device *device, u32 *current, u32 *pending) {
@@ -107,77 +106,5 @@ ret_t nvmlGpuInstanceGetInfo(Device *instance, GpuInstanceInfo *info) {
   info->id = (u32)instance->gi;
   info->placement.start = (u32)instance->start;
   info->placement.size = (u32)instance->size;
-  return OK;
-}
-
-/* --- GPM: activity between two samples ----------------------------------------------------------- */
-
-typedef struct {
-  double taken;
-  int activity;
-} Sample;
-
-typedef struct {
-  u32 id;
-  ret_t code;
-  double value;
-  const char *short_name, *long_name, *unit;
-} Metric;
-
-typedef struct {
-  u32 version, count;
-  Sample *first, *second;
-  Metric metrics[];
-} MetricsRequest;
-
-typedef struct {
-  u32 version, supported;
-} Support;
-
-ret_t nvmlGpmQueryDeviceSupport(Device *device, Support *support) {
-  BEGIN_DEVICE(device);
-  support->supported = 1;
-  return OK;
-}
-
-ret_t nvmlGpmSampleAlloc(Sample **sample) {
-  BEGIN;
-  *sample = calloc(1, sizeof **sample);
-  return OK;
-}
-
-ret_t nvmlGpmSampleFree(Sample *sample) {
-  BEGIN;
-  free(sample);
-  return OK;
-}
-
-ret_t nvmlGpmSampleGet(Device *device, Sample *sample) {
-  BEGIN_GPU(device);
-  *sample = (Sample){seconds_now(), device->activity};
-  return OK;
-}
-
-ret_t nvmlGpmMigSampleGet(Device *device, u32 gi, Sample *sample) {
-  BEGIN_GPU(device);
-  for (int i = 0; i < MAX_INSTANCES; i++) {
-    Device *one = &driver.instances[device->gpu][i];
-    if (!one->present || (u32)one->gi != gi) continue;
-    *sample = (Sample){seconds_now(), one->activity};
-    return OK;
-  }
-  return NOT_FOUND;
-}
-
-ret_t nvmlGpmMetricsGet(MetricsRequest *request) {
-  enum { GRAPHICS_UTIL = 1, SM_UTIL = 2 };
-  BEGIN;
-  if (request->version != 1) return VERSION_MISMATCH;
-  for (u32 i = 0; i < request->count; i++) {
-    Metric *metric = &request->metrics[i];
-    int known = metric->id == GRAPHICS_UTIL || metric->id == SM_UTIL;
-    metric->code = known ? OK : NOT_SUPPORTED;
-    metric->value = (request->first->activity + request->second->activity) / 2.0;
-  }
   return OK;
 }

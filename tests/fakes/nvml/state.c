@@ -2,17 +2,15 @@
 #include "fake_nvml.h"
 
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 Driver driver;
-int initialized;
+int initialized, generation;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct stat seen;
@@ -23,15 +21,14 @@ double seconds_now(void) {
   return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static const char *state_path(void) {
+/* A file that lies in the directory of this very library. */
+const char *beside_library(const char *name) {
   static char path[1024];
-  if (path[0] == 0) {
-    Dl_info self;
-    if (dladdr((void *)state_path, &self) == 0 || self.dli_fname == NULL) return "nvml.state";
-    const char *slash = strrchr(self.dli_fname, '/');
-    int length = slash ? (int)(slash - self.dli_fname + 1) : 0;
-    snprintf(path, sizeof path, "%.*snvml.state", length, self.dli_fname);
-  }
+  Dl_info self;
+  if (dladdr((void *)beside_library, &self) == 0 || self.dli_fname == NULL) return name;
+  const char *slash = strrchr(self.dli_fname, '/');
+  int length = slash ? (int)(slash - self.dli_fname + 1) : 0;
+  snprintf(path, sizeof path, "%.*s%s", length, self.dli_fname, name);
   return path;
 }
 
@@ -47,15 +44,19 @@ typedef struct {
 #define FIELD(field, type) {#field, offsetof(Device, field), type, sizeof(((Device *)0)->field)}
 
 static const Field DEVICE_FIELDS[] = {
-    FIELD(name, TEXT),           FIELD(uuid, TEXT),         FIELD(bus, TEXT),
-    FIELD(memory, LONG),         FIELD(used, LONG),         FIELD(reserved, LONG),
-    FIELD(cpus, LONG),           FIELD(nvlink_bytes, LONG), FIELD(activity, INT),
-    FIELD(memory_activity, INT), FIELD(power_mw, INT),      FIELD(power_limit_mw, INT),
-    FIELD(temperature, INT),     FIELD(sm_clock, INT),      FIELD(memory_clock, INT),
-    FIELD(numa, INT),            FIELD(island, INT),        FIELD(mig, INT),
-    FIELD(lost, INT),            FIELD(pcie_kbps, INT),     FIELD(gi, INT),
-    FIELD(ci, INT),              FIELD(start, INT),         FIELD(size, INT),
-    FIELD(slices, INT),          FIELD(sms, INT),
+    FIELD(name, TEXT),            FIELD(uuid, TEXT),            FIELD(bus, TEXT),
+    FIELD(memory, LONG),          FIELD(used, LONG),            FIELD(reserved, LONG),
+    FIELD(cpus, LONG),            FIELD(ecc_corrected, LONG),   FIELD(ecc_uncorrected, LONG),
+    FIELD(energy_mj, LONG),       FIELD(activity, INT),         FIELD(memory_activity, INT),
+    FIELD(power_mw, INT),         FIELD(power_limit_mw, INT),   FIELD(temperature, INT),
+    FIELD(sm_clock, INT),         FIELD(memory_clock, INT),     FIELD(throttle, INT),
+    FIELD(encoder, INT),          FIELD(decoder, INT),          FIELD(numa, INT),
+    FIELD(island, INT),           FIELD(mig, INT),              FIELD(lost, INT),
+    FIELD(pcie_kbps, INT),        FIELD(pcie_counters, INT),    FIELD(nvlink_kbps, INT),
+    FIELD(gpm, INT),              FIELD(sm, INT),               FIELD(occupancy, INT),
+    FIELD(tensor, INT),           FIELD(dram, INT),             FIELD(gi, INT),
+    FIELD(ci, INT),               FIELD(start, INT),            FIELD(size, INT),
+    FIELD(slices, INT),           FIELD(sms, INT),
 };
 
 /* Spaces in a value are written as underscores. */
@@ -120,8 +121,12 @@ static void read_line(Driver *next, char *line) {
     next->cuda = read_int(&rest);
   } else if (strcmp(word, "init") == 0) {
     next->init_code = read_int(&rest);
-  } else if (strcmp(word, "log") == 0) {
-    read_text(next->log, sizeof next->log, &rest);
+  } else if (strcmp(word, "generation") == 0) {
+    next->generation = read_int(&rest);
+  } else if (strcmp(word, "xid") == 0 && next->xid_count < MAX_XIDS) {
+    Xid *xid = &next->xids[next->xid_count++];
+    xid->gpu = read_int(&rest);
+    xid->code = read_int(&rest);
   } else if (strcmp(word, "pcie_delay_ms") == 0) {
     next->pcie_delay_ms = read_int(&rest);
   } else if (strcmp(word, "refuse") == 0 && next->refusal_count < MAX_REFUSALS) {
@@ -150,11 +155,12 @@ static void read_line(Driver *next, char *line) {
 ret_t reload(void) {
   static Driver next;
   struct stat now;
-  if (stat(state_path(), &now) != 0) return DRIVER_NOT_LOADED;
+  const char *path = beside_library("nvml.state");
+  if (stat(path, &now) != 0) return DRIVER_NOT_LOADED;
   if (now.st_ino == seen.st_ino && now.st_size == seen.st_size &&
       now.st_mtim.tv_sec == seen.st_mtim.tv_sec && now.st_mtim.tv_nsec == seen.st_mtim.tv_nsec)
     return OK;
-  FILE *file = fopen(state_path(), "r");
+  FILE *file = fopen(path, "r");
   if (file == NULL) return DRIVER_NOT_LOADED;
   memset(&next, 0, sizeof next);
   char line[4096];
@@ -167,17 +173,6 @@ ret_t reload(void) {
 
 /* --- what every function does first ------------------------------------------------------------ */
 
-static void log_call(const char *function) {
-  if (driver.log[0] == 0) return;
-  int fd = open(driver.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (fd < 0) return;
-  char line[160];
-  int length = snprintf(line, sizeof line, "%d %s\n", (int)getpid(), function);
-  if (write(fd, line, (size_t)length) < 0) { /* a lost log line changes no answer */
-  }
-  close(fd);
-}
-
 Guard enter(const char *function, int needs_init) {
   pthread_mutex_lock(&lock);
   Guard guard = {OK};
@@ -187,7 +182,9 @@ Guard enter(const char *function, int needs_init) {
   }
   ret_t loaded = reload();
   if (needs_init == 0 && loaded != OK) guard.code = loaded;
-  log_call(function);
+  if (needs_init && generation != driver.generation) guard.code = DRIVER_NOT_LOADED;
+  if (function == NULL) return guard; /* a step of a call that is counted already */
+  count_call(function);
   for (int i = 0; i < driver.refusal_count; i++)
     if (strcmp(driver.refusals[i].function, function) == 0) guard.code = driver.refusals[i].code;
   return guard;

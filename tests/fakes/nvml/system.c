@@ -12,6 +12,7 @@ ret_t nvmlInitWithFlags(u32 flags) {
   BEGIN_ANY(0);
   if (driver.init_code != OK) return driver.init_code;
   initialized++;
+  generation = driver.generation;
   return OK;
 }
 
@@ -19,7 +20,8 @@ ret_t nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
 ret_t nvmlInit(void) { return nvmlInitWithFlags(0); }
 
 ret_t nvmlShutdown(void) {
-  BEGIN;
+  BEGIN_ANY(0);
+  if (initialized == 0) return UNINITIALIZED;
   initialized--;
   return OK;
 }

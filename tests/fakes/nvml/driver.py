@@ -1,0 +1,188 @@
+"""What a fake driver answers, as objects, and as the text file that the C library reads."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Literal
+
+GIB = 1 << 30
+ProcessType = Literal["compute", "graphics", "mps"]
+
+
+@dataclass
+class FakeInstance:
+    """A MIG instance; `gi` is its GPU instance id, shares in percent (as GPM tells them)."""
+
+    profile: str
+    gi: int
+    start: int
+    size: int
+    slices: int
+    memory: int
+    sms: int = 16
+    ci: int = 0
+    used: int = 0
+    activity: int = 0
+    sm: int = 0
+    occupancy: int = 0
+    tensor: int = 0
+    dram: int = 0
+    uuid: str = ""
+
+
+@dataclass
+class FakeGpu:
+    """A GPU; shares in percent, power in milliwatts, memory in bytes, clocks in MHz.
+
+    As it stands a Hopper: `gpm` and `pcie_counters` off make it an older one.
+    """
+
+    model: str = "NVIDIA H100 80GB HBM3"
+    memory: int = 81559 << 20
+    used: int = 0
+    reserved: int = 0
+    activity: int = 0
+    power_mw: int = 70_000
+    power_limit_mw: int = 700_000
+    temperature: int = 30
+    numa: int = 0
+    cpus: int = 0xF
+    island: int = -1
+    """GPUs of the same island are linked by NVLink; -1 is none."""
+    pcie_kbps: int = 1000
+    pcie_counters: bool = True
+    nvlink_kbps: int = 0
+    sm_clock: int = 1980
+    memory_clock: int = 2619
+    throttle: int = 0
+    """A mask of `nvmlClocksEventReason…`."""
+    encoder: int = 0
+    decoder: int = 0
+    ecc_corrected: int = 0
+    ecc_uncorrected: int = 0
+    energy_mj: int = 0
+    gpm: bool = True
+    sm: int = 0
+    occupancy: int = 0
+    tensor: int = 0
+    dram: int = 0
+    lost: bool = False
+    instances: list[FakeInstance] | None = None
+    """None where MIG is off; an empty list is MIG without instances."""
+    uuid: str = ""
+
+
+@dataclass
+class FakeProcess:
+    """`memory` None is "not available", as the real library says in some containers."""
+
+    gpu: int
+    pid: int
+    memory: int | None = GIB
+    gi: int = -1
+    ci: int = -1
+    type: ProcessType = "compute"
+    activity: int = 0
+
+
+@dataclass
+class FakeDriver:
+    """Everything the library says. `refuse` maps function names to the code they answer with."""
+
+    gpus: list[FakeGpu] = field(default_factory=list)
+    processes: list[FakeProcess] = field(default_factory=list)
+    refuse: dict[str, int] = field(default_factory=dict)
+    init_code: int = 0
+    version: str = "580.159.04"
+    cuda: int = 13000
+    pcie_delay_ms: int = 0
+    """How long a look at the PCIe throughput really blocks; `FAKE_NVML_PCIE_MS` overrides it."""
+    xids: list[tuple[int, int]] = field(default_factory=list)
+    """Critical errors so far: GPU and code. An event set hears of those that come after it."""
+    generation: int = 0
+    """A driver that was loaded again has another one: whoever was connected must start anew."""
+
+    def gpu_uuid(self, index: int) -> str:
+        return self.gpus[index].uuid or f"GPU-{uuid.uuid5(uuid.NAMESPACE_DNS, f'fake-{index}')}"
+
+    def instance_uuid(self, index: int, slot: int) -> str:
+        given = (self.gpus[index].instances or [])[slot].uuid
+        return given or f"MIG-{uuid.uuid5(uuid.NAMESPACE_DNS, f'fake-{index}-{slot}')}"
+
+    def text(self) -> str:
+        """The state file: a record a line, spaces in values as underscores."""
+        lines = [f"driver {self.version}", f"cuda {self.cuda}", f"init {self.init_code}"]
+        lines += [f"pcie_delay_ms {self.pcie_delay_ms}", f"generation {self.generation}"]
+        lines += [f"xid {gpu} {code}" for gpu, code in self.xids]
+        lines += [f"refuse {name} {code}" for name, code in self.refuse.items()]
+        for index, gpu in enumerate(self.gpus):
+            lines.append(f"gpu {index} {_pairs(_gpu_fields(self, index, gpu))}")
+            for slot, one in enumerate(gpu.instances or ()):
+                fields = _instance_fields(self, index, slot, one)
+                lines.append(f"instance {index} {slot} {_pairs(fields)}")
+        for p in self.processes:
+            memory = "-1" if p.memory is None else str(p.memory)
+            lines.append(f"process {p.gpu} {p.pid} {memory} {p.gi} {p.ci} {p.type} {p.activity}")
+        return "\n".join(lines) + "\n"
+
+
+def h100_layout() -> list[FakeInstance]:
+    """3g.40gb + 2g.20gb + 1g.10gb + 1g.10gb, where a real H100 puts them."""
+    return [
+        FakeInstance("3g.40gb", gi=1, start=4, size=4, slices=3, memory=40448 << 20, sms=60),
+        FakeInstance("2g.20gb", gi=3, start=0, size=2, slices=2, memory=20096 << 20, sms=32),
+        FakeInstance("1g.10gb", gi=9, start=2, size=1, slices=1, memory=9984 << 20),
+        FakeInstance("1g.10gb", gi=10, start=3, size=1, slices=1, memory=9984 << 20),
+    ]
+
+
+_PROFILED = ("activity", "sm", "occupancy", "tensor", "dram")
+_AS_IT_IS = (
+    *("sm_clock", "memory_clock", "throttle", "encoder", "decoder", "ecc_corrected"),
+    *("ecc_uncorrected", "energy_mj", "pcie_kbps", "pcie_counters", "nvlink_kbps", "gpm"),
+    *_PROFILED,
+)
+
+
+def _pairs(fields: dict[str, object]) -> str:
+    return " ".join(f"{key}={str(value).replace(' ', '_')}" for key, value in fields.items())
+
+
+def _gpu_fields(driver: FakeDriver, index: int, gpu: FakeGpu) -> dict[str, object]:
+    return {
+        "name": gpu.model,
+        "uuid": driver.gpu_uuid(index),
+        "bus": f"00000000:{0x10 + index * 8:02X}:00.0",
+        "memory": gpu.memory,
+        "used": gpu.used,
+        "reserved": gpu.reserved,
+        "cpus": hex(gpu.cpus),
+        "memory_activity": gpu.activity // 2,
+        "power_mw": gpu.power_mw,
+        "power_limit_mw": gpu.power_limit_mw,
+        "temperature": gpu.temperature,
+        **{name: int(getattr(gpu, name)) for name in _AS_IT_IS},
+        "numa": gpu.numa,
+        "island": gpu.island,
+        "mig": int(gpu.instances is not None),
+        "lost": int(gpu.lost),
+    }
+
+
+def _instance_fields(
+    driver: FakeDriver, index: int, slot: int, one: FakeInstance
+) -> dict[str, object]:
+    return {
+        "name": f"{driver.gpus[index].model} MIG {one.profile}",
+        "uuid": driver.instance_uuid(index, slot),
+        "memory": one.memory,
+        "used": one.used,
+        **{name: getattr(one, name) for name in _PROFILED},
+        "gi": one.gi,
+        "ci": one.ci,
+        "start": one.start,
+        "size": one.size,
+        "slices": one.slices,
+        "sms": one.sms,
+    }
