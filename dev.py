@@ -28,6 +28,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -165,18 +166,15 @@ def apt(packages: str, what: str) -> None:
     """Install system packages as root of a Debian-like machine, or say what is missing."""
     if not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get")):
         raise StepFailed(f"Missing: {what}. Install it (on Debian: apt install {packages}).")
-    get: list[object] = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
-    Step(f"apt-{packages.split()[0]}", f"system package {packages}: {what}").run(
-        [*get, "update"], [*get, "install", "-y", "--no-install-recommends", *packages.split()]
-    )
+    apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
+    install = [*apt_get, "install", "-y", "--no-install-recommends", *packages.split()]
+    Step(f"apt-{packages}", f"system package {packages}: {what}").run([*apt_get, "update"], install)
 
 
 def nvidia_driver() -> bool:
-    try:
-        ctypes.CDLL("libnvidia-ml.so.1")
-    except OSError:
-        return False
-    return True
+    with suppress(OSError):
+        return ctypes.CDLL("libnvidia-ml.so.1") is not None
+    return False
 
 
 def install_torch() -> None:
