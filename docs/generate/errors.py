@@ -1,4 +1,5 @@
-"""Error codes: the server's tree, the HTTP layer's, the notebook's; and why a request waits."""
+"""Error codes: the server's tree, the HTTP layer's, the notebook's; why a request waits; and why a
+job failed."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import markdown
 
+from gpu_workbench_server.domain.causes import CAUSES
 from gpu_workbench_server.domain.reasons import CODES
 from gpu_workbench_server.errors import all_errors
 from gpu_workbench_server.web.handlers import _CODES as HTTP_CODES
@@ -25,6 +27,7 @@ def page() -> str:
     http = [(markdown.code(c), s, hint) for s, (c, hint) in HTTP_CODES.items() if c not in known]
     notebook = dict(sorted(raised(KERNEL), key=lambda pair: (pair[0], len(pair[1]))))
     kernel = [(markdown.code(c), said) for c, said in notebook.items() if c not in known]
+    causes = [(markdown.code(code), *kind) for code, kind in CAUSES.items()]
     reasons = [(markdown.code(reason), sentence) for reason, sentence in CODES.items()]
     return markdown.page(
         "Errors and reasons",
@@ -39,6 +42,11 @@ def page() -> str:
         "## Why a request waits",
         "`reason.code` of a queued request; `reason.sentence` says it with names and numbers.",
         markdown.table(["code", "meaning"], reasons),
+        "## Why a job failed",
+        "`cause.code` of a job that failed or was lost: the first cause, not what followed from "
+        "it. `cause.message` says it with rank, line and step, `cause.lines` is the end of what "
+        "that rank said.",
+        markdown.table(["code", "meaning", "what to do"], causes),
     )
 
 

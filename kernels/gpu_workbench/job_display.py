@@ -40,7 +40,8 @@ _WIDTH, _HEIGHT, _MOST_POINTS, _MOST_RANKS = 300, 90, 150, 16
 def text(job: wire.Job) -> str:
     """`▶ train (job-1f2e) running · 2 ranks · step 410 · loss 0.123 · 0:42`, and its message."""
     line = " · ".join([f"{_MARK[job.state]} {job.name} ({job.id}) {job.state}", *_facts(job)])
-    return f"{line}\n  {job.message}" if job.message else line
+    hint = job.cause.hint if job.cause else ""
+    return "\n  ".join(filter(None, (line, job.message, hint)))
 
 
 def _facts(job: wire.Job) -> list[str]:
@@ -63,7 +64,9 @@ def html(job: wire.Job, points: Sequence[wire.MetricPoint] = (), said: Sequence[
     head = row(_TONE[job.state], title, job.state, *_facts(job), job.id, note=job.message)
     tail = "\n".join(line[:_MOST_COLUMNS] for line in said)
     words = f'<pre style="{_PRE}">{escape(tail)}</pre>' if tail else ""
-    return block(head, _curves(points), _table(job.ranks), words)
+    hint = job.cause.hint if job.cause else ""
+    advice = f'<div style="margin-left:13px">{escape(hint)}</div>' if hint else ""
+    return block(head, advice, _curves(points), _table(job.ranks), words)
 
 
 def _table(ranks: Sequence[wire.RankView]) -> str:

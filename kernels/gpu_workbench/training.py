@@ -59,12 +59,16 @@ def launch(
     name: str | None = None,
     env: Mapping[str, str] | None = None,
     max_restarts: int = 0,
+    hang_seconds: float | None = None,
 ) -> JobHandle:
     """Run a function (with `args`, `kwargs`) or a script on `ranks` ranks, each on its own slice.
 
     `per_rank` is a slice as in `gw.request`: "0.5", "20GB", "1g.10gb", "gpu". Returns at once;
     where nothing is free the job waits in the queue. Ranks find each other as under torchrun: call
-    `torch.distributed.init_process_group()`. Raises `GpuWorkbenchError` where it can't be run.
+    `torch.distributed.init_process_group()`. A rank that is lost or stopped by a signal ends the
+    attempt at once; one that hangs is told within seconds, and ended where no rank has made a step
+    for `hang_seconds`. Up to `max_restarts` times all ranks start again. Raises `GpuWorkbenchError`
+    where it can't be run.
 
         job = gw.launch(train, ranks=2, per_rank="0.5", args=(config,))
         job.watch(); job.result()
@@ -92,6 +96,7 @@ def launch(
         env=dict(env or {}),
         python=sys.executable,
         max_restarts=max_restarts,
+        hang_seconds=hang_seconds,
     )
     client = get_client()
     return JobHandle(client.call("POST", "jobs", new, returns=wire.Job), client)
@@ -233,7 +238,7 @@ class JobHandle(Rich):
         if ended.state != "succeeded" or told.error:
             raise JobFailed(
                 f"{ended.name} ({self.id}) {ended.state}: {told.error or ended.message}.",
-                "The ranks' logs: job.logs(rank=…).",
+                (ended.cause.hint if ended.cause else "") or "The ranks' logs: job.logs(rank=…).",
                 told.traceback,
             )
         return None if told.value_b64 is None else pickle.loads(base64.b64decode(told.value_b64))

@@ -12,140 +12,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import psutil
 import pytest
 
 from gpu_workbench import protocol as wire
 from gpu_workbench.holders.rank import rank_environment
+from tests.support.runs import FOR_EVER, LOOP, Run
 from tests.support.waiting import wait_for
 
 pytest.importorskip("torch")
-
-LEASE = 41
-
-LOOP = """
-import os, sys, time, torch, torch.distributed as dist
-import gpu_workbench as gw
-dist.init_process_group("gloo")
-model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(4, 1))
-optimizer = torch.optim.SGD(model.parameters(), 0.01)
-rank = dist.get_rank()
-for step in range(int(sys.argv[1])):
-    loss = model(torch.randn(8, 4)).pow(2).mean()
-    optimizer.zero_grad(); loss.backward(); optimizer.step()
-"""
-FOR_EVER = LOOP + "    time.sleep(0.05)\n"
-
-
-class Run:
-    """One job's directory and its supervisor."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, ranks: int = 2, function: Any = None, **spec: Any) -> Run:
-        self.directory.mkdir(exist_ok=True)
-        work = self.directory.parent / "work"
-        work.mkdir(exist_ok=True)
-        if "script" in spec:
-            (work / "train.py").write_text(spec["script"])
-            spec["script"] = str(work / "train.py")
-        if function is not None:
-            cloudpickle.register_pickle_by_value(sys.modules[__name__])
-            (self.directory / "function.pkl").write_bytes(cloudpickle.dumps(function))
-        slices = [
-            {
-                "id": f"slice-{number}",
-                "gpu": "gpu",
-                "kind": "fraction",
-                "profile": "fraction-0.25",
-                "memory_bytes": 1 << 30,
-                "units": 0.25,
-                "visible_device": "",
-                "tier": "simulated",
-            }
-            for number in range(ranks)
-        ]
-        lease = {
-            "id": LEASE,
-            "state": "active",
-            "user": "ana",
-            "mine": True,
-            "pool": "local",
-            "profile": "fraction-0.25",
-            "slices": slices,
-            "units": 0.25 * ranks,
-            "purpose": "job",
-            "name": "train",
-            "granted_at": 1.0,
-            "ends_at": 2e9,
-        }
-        default = {"ranks": ranks, "lease": lease, "cwd": str(work), "grace_seconds": 3}
-        (self.directory / "spec.json").write_text(json.dumps(default | spec))
-        tag = str(self.directory)  # unique, where a real lease's id could be another test's
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "gpu_workbench.holders.job", str(self.directory)],
-            cwd=self.directory,
-            env=os.environ | {"GPU_WORKBENCH_LEASE": str(LEASE), "GPU_WORKBENCH_KEY": tag},
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        return self
-
-    @property
-    def status(self) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = json.loads((self.directory / "status.json").read_text())
-        except OSError:
-            return {"state": "none", "ranks": []}
-        return found
-
-    def ended(self, seconds: float = 40.0) -> dict[str, Any]:
-        assert self.process is not None
-        self.process.wait(seconds)
-        assert not self.family(), "processes are left"
-        return self.status
-
-    def stepping(self) -> dict[str, Any]:
-        """Wait until every rank has made some steps."""
-
-        def all_step() -> dict[str, Any] | None:
-            now = self.status
-            steps = [one["step"] or 0 for one in now["ranks"]]
-            return now if steps and min(steps) >= 5 else None
-
-        return wait_for(all_step, 40, "both ranks make steps")
-
-    def family(self) -> list[int]:
-        """Live processes that carry this job's tag."""
-        tag = f"GPU_WORKBENCH_KEY={self.directory}".encode()
-        found = []
-        for pid in psutil.pids():
-            try:
-                if tag in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                    found.append(pid)
-            except OSError:
-                continue
-        return found
-
-    def rank(self, number: int, attempt: int = 0) -> Path:
-        return self.directory / f"attempt-{attempt}" / f"rank-{number}"
-
-    def points(self) -> list[dict[str, Any]]:
-        lines = (self.directory / "metrics.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     one = Run(tmp_path / "job")
     yield one
-    for pid in one.family():
-        os.kill(pid, signal.SIGKILL)
-    if one.process is not None:
-        one.process.wait(5)
+    one.close()
 
 
 def describe_rank(steps: int) -> dict[str, Any]:

@@ -1,115 +1,12 @@
-"""Who is named when a run fails: the first cause, not its echoes."""
+"""What a job may bring, and what it says while it runs."""
 
 from __future__ import annotations
 
 import pytest
 
-from gpu_workbench_server.domain.jobs import (
-    End,
-    Job,
-    Raised,
-    RankEnd,
-    diagnose,
-    first_cause,
-    refused_variables,
-)
+from gpu_workbench_server.domain.jobs import Job, refused_variables
 from gpu_workbench_server.services.job_files import JobStatus, RankStatus
 from gpu_workbench_server.services.job_views import running_message
-
-PEER = Raised("RuntimeError", "[gloo/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]", 99.0)
-STORE = Raised("DistNetworkError", "The client socket has failed to connect", 99.0)
-
-
-def bug(at: float = 100.0, where: str = "train.py:12", message: str = "bad shape") -> Raised:
-    return Raised("ValueError", message, at, where)
-
-
-@pytest.mark.parametrize(
-    ("ranks", "sentence"),
-    [
-        pytest.param(
-            [RankEnd(0, 0), RankEnd(1, 1, 7, raised=bug())],
-            "rank 1: ValueError: bad shape at train.py:12, after step 7",
-            id="an exception, where it was raised",
-        ),
-        pytest.param(
-            [RankEnd(0, 1, 7, raised=PEER), RankEnd(1, 1, 7, raised=bug(at=100.0))],
-            "rank 1: ValueError: bad shape at train.py:12, after step 7",
-            id="a lost peer is an echo, also where it was noticed before the error was written",
-        ),
-        pytest.param(
-            [
-                RankEnd(0, 1, 410, 50.0, 53.5, PEER),
-                RankEnd(1, -9, 410, 50.0, 53.0),
-            ],
-            "rank 1 was killed by SIGKILL, 3 s after step 410: "
-            "often the system, for lack of memory",
-            id="the killed rank, not the survivor",
-        ),
-        pytest.param(
-            [RankEnd(0, 1, raised=bug(at=100.2)), RankEnd(1, 1, raised=bug(100.1, "data.py:3"))],
-            "rank 1: ValueError: bad shape at data.py:3",
-            id="of two exceptions the earlier",
-        ),
-        pytest.param(
-            [RankEnd(0, 1, raised=bug(at=100.2)), RankEnd(1, 1, raised=bug(at=100.1))],
-            "every rank: ValueError: bad shape at train.py:12",
-            id="one bug on all ranks is said once",
-        ),
-        pytest.param(
-            [RankEnd(0, -6, gone_at=99.0), RankEnd(1, 1, raised=bug(at=100.0))],
-            "rank 1: ValueError: bad shape at train.py:12",
-            id="an abort is often a watchdog's word about a peer",
-        ),
-        pytest.param(
-            [RankEnd(0, -6, 3, 98.0, 99.0), RankEnd(1, 1, raised=STORE)],
-            "rank 0 was killed by SIGABRT, 1 s after step 3",
-            id="an abort comes before a lost peer",
-        ),
-        pytest.param(
-            [RankEnd(0, -15), RankEnd(1, -11)],
-            "rank 1 was killed by SIGSEGV, before its first step",
-            id="a crash before the first step; SIGTERM is what the agent sent",
-        ),
-        pytest.param(
-            [RankEnd(0, 3, 2, 10.0, 11.0), RankEnd(1)],
-            "rank 0 ended with exit code 3, 1 s after step 2",
-            id="an exit code without a word",
-        ),
-        pytest.param(
-            [RankEnd(0, 2, raised=Raised("SystemExit", "2", 1.0, "train.py:4"))],
-            "rank 0 ended itself with exit code 2 at train.py:4",
-            id="sys.exit",
-        ),
-    ],
-)
-def test_the_first_cause_is_named(ranks: list[RankEnd], sentence: str) -> None:
-    assert diagnose(End(tuple(ranks))) == sentence
-
-
-def test_a_missing_module_comes_with_the_line_that_installs_it() -> None:
-    raised = Raised("ModuleNotFoundError", "No module named 'timm.x'", 1.0, "a.py:1", "timm.x")
-    told = diagnose(End((RankEnd(0, 1, raised=raised),), python="/env/bin/python"))
-    assert "'timm.x' is not installed" in told
-    assert told.endswith("/env/bin/python -m pip install timm")
-
-
-def test_missing_torch_is_told_before_anything_else() -> None:
-    told = diagnose(End(missing_torch=True, python="/env/bin/python"))
-    assert told.endswith("/env/bin/python -m pip install torch")
-
-
-def test_restarts_that_did_not_help_are_counted() -> None:
-    end = End((RankEnd(0, -9),), restarts=2)
-    assert "(after 2 restarts)" in diagnose(end)
-
-
-def test_without_any_rank_the_agents_own_words_are_told() -> None:
-    assert diagnose(End(agent_error="OSError: no space")) == (
-        "the ranks could not be started: OSError: no space"
-    )
-    assert diagnose(End(agent_log="Traceback\nKeyError: 'x'")).endswith("KeyError: 'x'")
-    assert first_cause([RankEnd(0, 0), RankEnd(1)]) is None
 
 
 def test_a_job_may_not_set_what_places_its_ranks_or_steers_the_loader() -> None:
@@ -130,6 +27,10 @@ def ranks(*beats: float, step: int = 9) -> list[RankStatus]:
     ]
 
 
+def standing(number: int, stands: str) -> RankStatus:
+    return RankStatus(rank=number, state="running", pid=1, step=9, beat_at=98.0, stands=stands)
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [
@@ -145,6 +46,10 @@ def ranks(*beats: float, step: int = 9) -> list[RankStatus]:
         (
             JobStatus(state="running", ranks=ranks(54.9, 10.0)),
             "running on 2 ranks; no step for 40 s, since step 9",
+        ),
+        (
+            JobStatus(state="running", ranks=[*ranks(99.0), standing(1, "stopped by a signal")]),
+            "running on 2 ranks; rank 1 stopped by a signal",
         ),
         (
             JobStatus(state="running", ranks=ranks(99.0, 99.0), not_a_number=("loss", 7)),

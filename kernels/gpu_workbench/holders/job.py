@@ -3,7 +3,9 @@
 Starts torch's elastic agent with N ranks, watches what they leave on disk, and writes what it saw
 to `DIR/status.json`. It outlives kernel, browser and server; it knows none of them, only its
 directory (`spec.json`, `target.json`) and SIGTERM. It imports no torch, and it draws no
-conclusions: who failed first, and the sentence about it, is `domain.jobs.diagnose` on the server.
+conclusions: who failed first, and what to say of it, is `domain.diagnosis` on the server. A rank
+that is stopped by a signal, or hangs longer than the spec allows, it kills: from there on it is a
+lost rank like any other, which torch's agent restarts or gives up on.
 
 Nothing that it started is left when it ends: orphans are adopted, then all descendants are killed.
 If it is killed itself, the kernel kills the agent and the ranks (`die_with_parent`).
@@ -11,6 +13,7 @@ If it is killed itself, the kernel kills the agent and the ranks (`die_with_pare
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import secrets
@@ -24,10 +27,12 @@ from typing import Any
 
 from .agent import AGENT
 from .files import SPEC, STATUS, TARGET, append_json_line, read_json, tail, write_json
+from .memory import oom_kills
 from .metrics import read_beat
 from .points import Points
 from .processes import adopt_orphans, alive, kill_family, reap
 from .rank import DONE, ERROR, RANK, RESULT, run_directory
+from .watch import Standing, Watch
 
 _TICK = 0.2
 _BEATS_EVERY = 1.0
@@ -71,7 +76,15 @@ class Supervisor:
         self._spec = read_json(directory / SPEC) or {}
         self._ranks = int(self._spec["ranks"])
         self._grace = float(self._spec.get("grace_seconds") or 10.0)
+        self._hang_seconds: float | None = self._spec.get("hang_seconds")
+        script = self._spec.get("script")
+        self._root = os.path.dirname(os.path.abspath(script)) if script else self._spec.get("cwd")
         self._points = Points(directory)
+        self._watch = Watch(str(self._root))
+        self._standing: dict[int, Standing] = {}
+        self._ended: dict[int, Standing] = {}
+        """Ranks of this attempt that we killed, and why."""
+        self._oom_kills = oom_kills()
         self._attempt = 0
         self._gone: dict[int, float] = {}
         self._stop: str | None = None
@@ -128,6 +141,8 @@ class Supervisor:
         while run_directory(self._directory, self._attempt + 1, 0).parent.is_dir():
             self._attempt += 1
             self._gone.clear()
+            self._ended.clear()
+            self._watch = Watch(str(self._root))
             self._all_done_at = None
             self._event("restart", attempt=self._attempt)
         self._points.gather(self._run_directories())
@@ -147,11 +162,46 @@ class Supervisor:
                 kill_family()
         # Work that is done may still hang in a library's clean-up (NCCL, DDP): done is the word of
         # the ranks, and the grace is for what they do after it.
-        elif self._is_done(self._seen()):
+        elif self._is_done(seen := self._seen()):
             self._all_done_at = self._all_done_at or now
             if now - self._all_done_at > self._grace:
                 self._event("hung_after_done")
                 kill_family()
+        else:
+            self._end_what_stands(seen)
+
+    def _end_what_stands(self, seen: list[dict[str, Any]]) -> None:
+        """Look who stands still; kill what is frozen, and what hangs for longer than is allowed."""
+        before, self._standing = self._standing, self._watch.look(seen, self._run_directories())
+        running = [one for one in seen if one["state"] == "running"]
+        for one in running:
+            number = one["rank"]
+            stands = self._standing.get(number)
+            if stands is None:
+                continue
+            if before.get(number) != stands:
+                self._event("stands", rank=number, kind=stands.kind, where=stands.where)
+            if stands.kind == "frozen":
+                # All of them at once: somebody pauses the job, and means it.
+                ripe = (
+                    any(
+                        other["rank"] not in self._standing
+                        or self._standing[other["rank"]].kind != "frozen"
+                        for other in running
+                    )
+                    or self._ranks == 1
+                )
+            else:
+                ripe = (
+                    stands.kind == "hung"
+                    and self._hang_seconds is not None
+                    and time.time() - stands.since > self._hang_seconds
+                )
+            if ripe:
+                self._ended[number] = stands
+                self._event("kill", rank=number, kind=stands.kind, where=stands.where)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one["pid"], signal.SIGKILL)
 
     def _want_stop(self, reason: str) -> None:
         self._stop = self._stop or reason
@@ -173,13 +223,14 @@ class Supervisor:
 
     def _rank_seen(self, rank: int, run: Path, exit_code: int | None) -> dict[str, Any]:
         started, beat = read_json(run / RANK), read_beat(run)
-        error, done = read_json(run / ERROR), (run / DONE).exists()
+        stands, ended = self._standing.get(rank), self._ended.get(rank)
+        error, done = read_json(run / ERROR), read_json(run / DONE)
         state = "waiting"
         if started is not None:
             state = "running" if alive(started["pid"], started["started"]) else "gone"
             if state == "gone":
                 self._gone.setdefault(rank, time.time())
-        if done:
+        if done is not None:
             state, exit_code = "succeeded", 0
         elif error is not None or exit_code not in (None, 0):
             state = "failed"
@@ -192,6 +243,10 @@ class Supervisor:
             "step": beat[0] if beat else None,
             "beat_at": beat[1] if beat else None,
             "gone_at": self._gone.get(rank),
+            "done_at": done["time"] if done else None,
+            "stands": stands.words if stands and state == "running" else None,
+            "stuck": ended.kind if ended else None,
+            "stood_at": ended.where if ended else None,
             "error": error,
         }
 
@@ -222,6 +277,7 @@ class Supervisor:
             "metrics": self._points.latest,
             "not_a_number": self._points.not_a_number,
             "stop": self._stop,
+            "oom_kills": oom_kills() - self._oom_kills,
             "has_result": (self._run_directories()[0] / RESULT).exists(),
             "python": sys.executable,
             **more,

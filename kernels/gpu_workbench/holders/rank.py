@@ -18,7 +18,7 @@ import pickle
 import sys
 import time
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,10 +99,12 @@ def rank_environment(base: Mapping[str, str], lease: Lease, local_rank: int) -> 
 def run_rank(directory: Path) -> int:
     """Run what the spec says; 0, or non-zero with `error.json` written."""
     from ..attach import apply_memory_caps
-    from . import hooks, metrics
+    from . import hooks, metrics, stacks
 
     run = Path(os.environ[RUN_ENV])
     spec = read_json(directory / SPEC) or {}
+    stage = "load"
+    stacks.arm(run)
     apply_memory_caps()
     log = metrics.current()
     if log is not None:
@@ -110,14 +112,17 @@ def run_rank(directory: Path) -> int:
     try:
         os.chdir(spec["cwd"])
         if spec.get("script"):
+            stage = "run"
             run_script(spec["script"], spec.get("args") or [])
         else:
-            keep_result(run, run_function(directory / FUNCTION, spec["cwd"]))
+            function, args, kwargs = load_function(directory / FUNCTION, spec["cwd"])
+            stage = "run"
+            keep_result(run, function(*args, **kwargs))
     except BaseException as error:
         if isinstance(error, SystemExit) and error.code in (None, 0):
             _done(run)
             return 0
-        return _failed(run, error, spec)
+        return _failed(run, error, spec, stage)
     _done(run)
     return 0
 
@@ -135,12 +140,12 @@ def run_script(script: str, args: list[str]) -> None:
     exec(code, main.__dict__)
 
 
-def run_function(path: Path, cwd: str) -> Any:
-    """Call the pickled `(function, args, kwargs)`."""
+def load_function(path: Path, cwd: str) -> tuple[Callable[..., Any], Sequence[Any], dict[str, Any]]:
+    """The pickled `(function, args, kwargs)`."""
     sys.path[0] = cwd
     with path.open("rb") as file:
         function, args, kwargs = pickle.load(file)
-    return function(*args, **kwargs)
+    return function, args, kwargs
 
 
 def keep_result(run: Path, value: Any) -> None:
@@ -170,13 +175,13 @@ def _done(run: Path) -> None:
     write_json(run / DONE, {"time": time.time()})
 
 
-def _failed(run: Path, error: BaseException, spec: dict[str, Any]) -> int:
+def _failed(run: Path, error: BaseException, spec: dict[str, Any], stage: str) -> int:
     from .metrics import read_beat
 
     beat = read_beat(run)
     root = os.path.dirname(os.path.abspath(spec["script"])) if spec.get("script") else spec["cwd"]
     record = error_record(error, root)
-    record |= {"rank": int(os.environ["RANK"]), "step": beat[0] if beat else None}
+    record |= {"rank": int(os.environ["RANK"]), "step": beat[0] if beat else None, "stage": stage}
     print(record["traceback"], file=sys.stderr, flush=True)
     write_json(run / ERROR, record)
     if isinstance(error, SystemExit) and isinstance(error.code, int):

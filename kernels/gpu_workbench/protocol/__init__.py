@@ -53,6 +53,7 @@ from .fleet import (
     Status,
 )
 from .jobs import (
+    Cause,
     Job,
     JobResult,
     Jobs,
@@ -108,6 +109,7 @@ __all__ = [
     "Card",
     "CardWhen",
     "Cards",
+    "Cause",
     "Claim",
     "Cluster",
     "ClusterSpec",

@@ -30,6 +30,8 @@ class NewJob(Wire, frozen=True, kw_only=True):
     env: dict[str, str] = field(default_factory=dict)
     python: str | None = None
     max_restarts: int = 0
+    hang_seconds: float | None = None
+    """A run whose ranks make no step for so long is ended; None: it is only told."""
 
 
 class RankView(Wire, frozen=True, kw_only=True):
@@ -40,6 +42,20 @@ class RankView(Wire, frozen=True, kw_only=True):
     exit_code: int | None = None
     step: int | None = None
     beat_at: float | None = None
+    stands: str | None = None
+    """What keeps it from making steps: stopped by a signal, or where it stands."""
+
+
+class Cause(Wire, frozen=True, kw_only=True):
+    """Why a job failed: the first cause, not its echoes. The codes are in the reference."""
+
+    code: str
+    message: str
+    hint: str
+    rank: int | None
+    """Who failed first, where it was one rank."""
+    lines: list[str]
+    """The end of what that rank said about it."""
 
 
 class Job(Wire, frozen=True, kw_only=True):
@@ -60,6 +76,8 @@ class Job(Wire, frozen=True, kw_only=True):
     """The newest value of each metric of rank 0."""
     step: int | None = None
     has_result: bool = False
+    cause: Cause | None = None
+    """Of one that failed or was lost."""
 
 
 class LogChunk(Wire, frozen=True, kw_only=True):

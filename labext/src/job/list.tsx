@@ -89,6 +89,7 @@ function JobRow(props: { job: Job }): React.ReactElement {
         </span>
       </div>
       {job.message && job.message !== job.state && <p className="gw-reason">{job.message}</p>}
+      {job.cause?.hint && <p className="gw-reason">{job.cause.hint}</p>}
       {stop.problem && <Trouble problem={stop.problem} retry={stop.go} dismiss={stop.forget} />}
     </li>
   );
@@ -103,6 +104,9 @@ function Rank(props: { rank: RankView }): React.ReactElement {
   }
   if (exit_code !== null) {
     parts.push(trans.__('exit code %1', exit_code));
+  }
+  if (props.rank.stands) {
+    parts.push(props.rank.stands);
   }
   const title = parts.join(', ');
   return (

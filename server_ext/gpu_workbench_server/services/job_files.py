@@ -23,7 +23,7 @@ from msgspec import Struct, field
 
 from gpu_workbench import protocol as wire
 
-from ..domain.jobs import End, Raised, RankEnd, first_cause
+from ..domain.diagnosis import End, Raised, RankEnd, first_cause
 
 LOG_PIECE = 64 * 1024
 POINTS_PIECE = 256 * 1024
@@ -38,9 +38,10 @@ class _Error(Struct):
     where: str | None = None
     module: str | None = None
     traceback: str = ""
+    stage: str = "run"
 
     def raised(self) -> Raised:
-        return Raised(self.type, self.message, self.time, self.where, self.module)
+        return Raised(self.type, self.message, self.time, self.where, self.module, self.stage)
 
 
 class RankStatus(Struct):
@@ -54,6 +55,10 @@ class RankStatus(Struct):
     step: int | None = None
     beat_at: float | None = None
     gone_at: float | None = None
+    done_at: float | None = None
+    stands: str | None = None
+    stuck: Literal["frozen", "hung"] | None = None
+    stood_at: str | None = None
     error: _Error | None = None
 
     def view(self) -> wire.RankView:
@@ -65,6 +70,20 @@ class RankStatus(Struct):
             exit_code=self.exit_code,
             step=self.step,
             beat_at=self.beat_at,
+            stands=self.stands,
+        )
+
+    def end(self) -> RankEnd:
+        return RankEnd(
+            self.rank,
+            self.exit_code,
+            self.step,
+            self.beat_at,
+            self.gone_at,
+            None if self.error is None else self.error.raised(),
+            self.stuck,
+            self.stood_at,
+            self.done_at,
         )
 
 
@@ -84,26 +103,18 @@ class JobStatus(Struct):
     missing_torch: bool = False
     agent_error: str | None = None
     agent_log: str | None = None
+    oom_kills: int = 0
 
     def end(self) -> End:
         """The evidence for a diagnosis."""
         return End(
-            ranks=tuple(
-                RankEnd(
-                    one.rank,
-                    one.exit_code,
-                    one.step,
-                    one.beat_at,
-                    one.gone_at,
-                    None if one.error is None else one.error.raised(),
-                )
-                for one in self.ranks
-            ),
+            ranks=tuple(one.end() for one in self.ranks),
             restarts=self.attempt,
             python=self.python,
             missing_torch=self.missing_torch,
             agent_error=self.agent_error,
             agent_log=self.agent_log,
+            oom_kills=self.oom_kills,
         )
 
     def first_traceback(self) -> str | None:

@@ -16,6 +16,7 @@ from ..errors import BadRequest
 
 MAX_FUNCTION = 64 * 1024 * 1024
 MAX_RESTARTS = 100
+LEAST_HANG = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Order:
     function: bytes | None
     function_name: str
     max_restarts: int
+    hang_seconds: float | None
     env: dict[str, str] = field(repr=False)
 
     @property
@@ -51,6 +53,7 @@ class Order:
             "cwd": self.cwd,
             "env": self.env,
             "max_restarts": self.max_restarts,
+            "hang_seconds": self.hang_seconds,
         }
 
 
@@ -65,6 +68,10 @@ def read_order(new: wire.NewJob, default_python: str) -> Order:
         )
     if not 0 <= new.max_restarts <= MAX_RESTARTS:
         raise BadRequest(f"max_restarts is {new.max_restarts}.", f"Give 0 to {MAX_RESTARTS}.")
+    if new.hang_seconds is not None and not new.hang_seconds >= LEAST_HANG:
+        raise BadRequest(
+            f"hang_seconds is {new.hang_seconds:g}.", f"Give {LEAST_HANG:g} or more, or leave it."
+        )
     refused = refused_variables(new.env)
     if refused:
         raise BadRequest(
@@ -84,6 +91,7 @@ def read_order(new: wire.NewJob, default_python: str) -> Order:
         function=None if new.function_b64 is None else _function(new.function_b64),
         function_name=function_name,
         max_restarts=new.max_restarts,
+        hang_seconds=new.hang_seconds,
         env=dict(new.env),
     )
 

@@ -13,7 +13,9 @@ from dataclasses import replace
 
 from gpu_workbench import protocol as wire
 
-from ..domain.jobs import Job, JobState, diagnose
+from ..domain.causes import CAUSES
+from ..domain.diagnosis import Cause, diagnose
+from ..domain.jobs import Job, JobState
 from ..domain.transitions import JOB, check
 from ..ports import BrokerApi, Clock, Engine, Principal, ProcessRef, ProcessSpec
 from .job_files import JobStatus
@@ -86,13 +88,13 @@ class JobRunner:
         if request.state == "cancelled":
             return self.finish(job, "stopped", "its request was cancelled")
         reason = request.reason.sentence if request.reason else ""
-        return self.finish(job, "failed", f"its request was {request.state}. {reason}".strip())
+        return self._fail(job, "not_granted", f"its request was {request.state}. {reason}".strip())
 
     def _start(self, job: Job) -> wire.Job:
         """Record, then start: `submit` of a key that runs already finds it."""
         lease = self._broker.lease(owner(job), job.request_id)
         if lease.state == "ended":
-            return self.finish(job, "failed", lease_over(lease))
+            return self._fail(job, "lease_ended", lease_over(lease))
         files = self._records.files(job.id)
         files.start(lease)
         slices = tuple(one.id for one in lease.slices)
@@ -110,7 +112,7 @@ class JobRunner:
                 ProcessSpec(key=job.id, argv=argv, env=environment, directory=files.path)
             )
         except OSError as error:
-            return self.finish(job, "failed", f"{job.python} could not be started: {error}")
+            return self._fail(job, "not_started", f"{job.python} could not be started: {error}")
         job = self._records.put(replace(job, pid=ref.pid, pid_started=ref.started))
         self._bind(job)
         return self._records.tell(job)
@@ -129,7 +131,9 @@ class JobRunner:
         job = self._records.newest(job)
         ref = self._ref(job)
         if ref is None:
-            return self.finish(job, "failed" if reason else "stopped", reason or "stopped")
+            if reason:
+                return self._fail(job, "lease_ended", reason)
+            return self.finish(job, "stopped", "stopped")
         self._engine.terminate(ref)
         return self._records.tell(job)
 
@@ -139,7 +143,8 @@ class JobRunner:
             took = max(0.0, (status.ended_at or self._clock.now()) - status.started_at)
             return self.finish(job, "succeeded", f"done in {took:.0f} s", status)
         if status.state == "failed" and job.stop_asked_at is None:
-            return self.finish(job, "failed", diagnose(status.end()), status)
+            cause = diagnose(status.end())
+            return self.finish(job, "failed", cause.sentence, status, cause)
         return self._stopped(job, status)
 
     def _vanished(self, job: Job, status: JobStatus | None) -> wire.Job:
@@ -149,19 +154,35 @@ class JobRunner:
         if status is None:
             words = self._records.files(job.id).last_words()
             why = f"it could not be started: {words}" if words else "it could not be started"
-            return self.finish(job, "failed", why)
+            return self._fail(job, "not_started", why)
         message = "its supervisor was killed, and the ranks with it"
-        return self.finish(job, "lost", message, status)
+        return self._fail(job, "supervisor_killed", message, status, "lost")
 
     def _stopped(self, job: Job, status: JobStatus | None) -> wire.Job:
         steps = [one.step for one in status.ranks if one.step is not None] if status else []
         after = f" after step {max(steps)}" if steps else ""
         if job.stop_reason:
-            return self.finish(job, "failed", f"{job.stop_reason}{after}", status)
+            return self._fail(job, "lease_ended", f"{job.stop_reason}{after}", status)
         return self.finish(job, "stopped", f"stopped{after}", status)
 
+    def _fail(
+        self,
+        job: Job,
+        code: str,
+        message: str,
+        status: JobStatus | None = None,
+        state: JobState = "failed",
+    ) -> wire.Job:
+        """It ended for a reason outside its ranks."""
+        return self.finish(job, state, message, status, Cause(code, message, CAUSES[code].hint))
+
     def finish(
-        self, job: Job, state: JobState, message: str, status: JobStatus | None = None
+        self,
+        job: Job,
+        state: JobState,
+        message: str,
+        status: JobStatus | None = None,
+        cause: Cause | None = None,
     ) -> wire.Job:
         """End what is left, give the slices back, and only then write it down as over."""
         check(JOB, "job", job.state, state)
@@ -170,7 +191,9 @@ class JobRunner:
         self.give_back(owner(job), job.request_id, "lost" if state == "lost" else "released")
         ended = (status.ended_at if status else None) or self._clock.now()
         started = status.started_at if status else job.started_at
-        return self._records.move(job, state, message=message, ended_at=ended, started_at=started)
+        return self._records.move(
+            job, state, message=message, cause=cause, ended_at=ended, started_at=started
+        )
 
     def _ref(self, job: Job) -> ProcessRef | None:
         if job.pid is not None and job.pid_started is not None:

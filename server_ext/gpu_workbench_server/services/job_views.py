@@ -8,8 +8,13 @@ from ..domain.jobs import Job
 from .job_files import JobStatus
 
 SILENT_SECONDS = 30.0
-"""A run that made steps and then none for so long is worth a word: a frozen rank shows nowhere
-else, and torch itself gives up on it after ten minutes (NCCL) or thirty (gloo)."""
+"""A run that made steps and then none for so long is worth a word. The supervisor says sooner which
+rank stands still (`holders.watch`); here it shows where it can't, or is held up itself."""
+
+_MOST_STANDING = 3
+
+CAUSE_LINES = 12
+"""Of a traceback, its end: the line that raised and what was raised."""
 
 _WHY_OVER: dict[str | None, str] = {
     "expired": "its time was up",
@@ -48,6 +53,20 @@ def view(job: Job, status: JobStatus | None) -> wire.Job:
         metrics={name: value for name, value in latest.items() if value is not None},
         step=max((one.step for one in ranks if one.step is not None), default=None),
         has_result=status.has_result if status else False,
+        cause=_cause(job, status),
+    )
+
+
+def _cause(job: Job, status: JobStatus | None) -> wire.Cause | None:
+    if job.cause is None:
+        return None
+    trace = (status.first_traceback() if status else None) or (status and status.agent_log) or ""
+    return wire.Cause(
+        code=job.cause.code,
+        message=job.cause.sentence,
+        hint=job.cause.hint,
+        rank=job.cause.rank,
+        lines=trace.strip().splitlines()[-CAUSE_LINES:],
     )
 
 
@@ -62,6 +81,9 @@ def running_message(job: Job, status: JobStatus, now: float) -> str:
     if status.not_a_number:
         name, step = status.not_a_number
         words.append(f"{name} is not a number since step {step}")
+    words += [f"rank {one.rank} {one.stands}" for one in status.ranks if one.stands][
+        :_MOST_STANDING
+    ]
     beats = [
         (one.beat_at, one.step)
         for one in status.ranks
