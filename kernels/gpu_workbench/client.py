@@ -111,8 +111,8 @@ class Client:
         return self.call("GET", "telemetry", returns=wire.Sample)
 
     def history(self, subject: str, seconds: int) -> wire.History:
-        """Recent past of one GPU (its UUID) or slice (its id)."""
-        path = _query("telemetry/history", subject=subject, seconds=seconds)
+        """Recent past of a GPU (its UUID), a slice (its id) or a lease (`lease:81`)."""
+        path = _query("telemetry/history", subject=subject, seconds=seconds, points=seconds)
         return self.call("GET", path, returns=wire.History)
 
     def usage(self, since: float = 0.0) -> wire.Usage:

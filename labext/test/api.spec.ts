@@ -114,10 +114,10 @@ describe('the live connection', () => {
     live.connect();
     await until('open', () => live.state === 'open');
     live.hide(true);
-    expect(server.sockets[0]?.sent).toEqual(['{"hidden":true}']);
+    expect(server.sockets[0]?.sent).toEqual(['{"hidden":true,"gpu":null}']);
     server.sockets[0]?.cut();
     await until('open again', () => live.state === 'open');
-    expect(server.sockets[1]?.sent).toEqual(['{"hidden":true}']);
+    expect(server.sockets[1]?.sent).toEqual(['{"hidden":true,"gpu":null}']);
     live.dispose();
   });
 

@@ -12,7 +12,7 @@ import { loadOf } from '../src/model/load';
 import { leaseOf, samePath } from '../src/model/paths';
 import { RING_LENGTH, Telemetry } from '../src/model/telemetry';
 import * as words from '../src/model/words';
-import { card, lease, sample } from './things';
+import { card, lease, tick } from './things';
 
 const trans = nullTranslator.load('test');
 const GIB = 2 ** 30;
@@ -131,7 +131,7 @@ describe('telemetry', () => {
   it('keeps a bounded past, and unknown stays unknown', () => {
     const telemetry = new Telemetry();
     for (let t = 1; t <= RING_LENGTH + 10; t++) {
-      telemetry.take(sample(t, { a: [null, 5] }));
+      telemetry.take(tick(t, { a: [null, 5] }));
     }
     const { times, activity, memory } = telemetry.columns('a');
     expect(times).toHaveLength(RING_LENGTH);
@@ -143,13 +143,12 @@ describe('telemetry', () => {
 
   it('puts history before what was seen live, and ignores replays', () => {
     const telemetry = new Telemetry();
-    telemetry.take(sample(10, { a: [0.5, 1] }));
-    telemetry.take(sample(10, { a: [0.9, 1] }));
-    telemetry.backfill({
-      subject: 'a',
+    telemetry.take(tick(10, { a: [0.5, 1] }));
+    telemetry.take(tick(10, { a: [0.9, 1] }));
+    telemetry.backfill('a', {
+      step: 1,
       times: [8, 9, 10],
-      activity: [0.1, 0.2, 0.3],
-      memory_bytes: [1, 1, 1]
+      series: [{ subject: 'a', metric: 'activity', mean: [0.1, 0.2, 0.3], min: null, max: null }]
     });
     expect(telemetry.columns('a').activity).toEqual([0.1, 0.2, 0.5]);
   });
@@ -158,8 +157,8 @@ describe('telemetry', () => {
     const one = lease().slices[0];
     const both = lease({ slices: [one, { ...one, id: 'b' }] as never });
     const telemetry = new Telemetry();
-    telemetry.take(sample(1, { '1.0': [0.2, 10] }));
-    telemetry.take(sample(2, { '1.0': [0.4, 10], b: [0.8, 30] }));
+    telemetry.take(tick(1, { '1.0': [0.2, 10] }));
+    telemetry.take(tick(2, { '1.0': [0.4, 10], b: [0.8, 30] }));
     const load = loadOf(both, telemetry);
     expect(load.activity).toBeCloseTo(0.6);
     expect(load.memory).toBe(40);

@@ -15,7 +15,7 @@ import { PanelContext } from '../src/panel/context';
 import { Panel } from '../src/panel/panel';
 import { slotsInView } from '../src/panel/windowed';
 import { FakeServer } from './server';
-import { card, fleet, gpu, lease, request, sample, segment, status } from './things';
+import { card, fleet, gpu, lease, request, tick, segment, status } from './things';
 
 let root: Root | null = null;
 const open: Workbench[] = [];
@@ -134,8 +134,8 @@ describe('the panel', () => {
     const { context, find } = await shown(server);
     await act(async () =>
       context.workbench.apply({
-        type: 'sample',
-        data: sample(now, { '1.0': [0.43, 14.2 * 2 ** 30] })
+        type: 'tick',
+        data: tick(now, { '1.0': [0.43, 14.2 * 2 ** 30] })
       })
     );
     const [first, second] = find('gw-lease');

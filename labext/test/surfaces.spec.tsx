@@ -12,7 +12,7 @@ import { Workbench } from '../src/model/workbench';
 import { StatusItem } from '../src/status/item';
 import { SliceChip } from '../src/toolbar/chip';
 import { FakeServer } from './server';
-import { lease, request, sample } from './things';
+import { lease, request, tick } from './things';
 
 const trans = nullTranslator.load('test');
 const widgets: Widget[] = [];
@@ -45,7 +45,7 @@ describe('the status bar item', () => {
     const now = Date.now() / 1000;
     await act(async () => {
       known.apply({ type: 'lease', data: held('work/a.ipynb', now + 6130) });
-      known.apply({ type: 'sample', data: sample(now, { '1.0': [0.43, 14.2 * 2 ** 30] }) });
+      known.apply({ type: 'tick', data: tick(now, { '1.0': [0.43, 14.2 * 2 ** 30] }) });
       current.path = 'work/a.ipynb';
       current.changed.emit();
     });

@@ -1,6 +1,6 @@
 /** Whole objects of the wire; a test names only what it is about. */
 
-import type { Card, Fleet, Gpu, Lease, Request, Sample, SliceView, Status } from '../src/api/types';
+import type { Card, Fleet, Gpu, ITick, Lease, Request, SliceView, Status } from '../src/api/types';
 
 const GIB = 2 ** 30;
 
@@ -159,24 +159,20 @@ export function lease(about: Partial<Lease> = {}): Lease {
   };
 }
 
-/** A tick of the sampler with one reading per slice. */
-export function sample(
-  time: number,
-  slices: Record<string, [number | null, number | null]>
-): Sample {
+/** A tick of the fleet with activity and memory of each slice. */
+export function tick(time: number, slices: Record<string, [number | null, number | null]>): ITick {
+  const ids = Object.keys(slices);
+  const column = (place: 0 | 1): Float64Array =>
+    Float64Array.from(ids, id => slices[id]?.[place] ?? NaN);
   return {
     time,
-    simulated: true,
-    gpus: [],
-    slices: Object.entries(slices).map(([slice_id, [activity, memory_bytes]]) => ({
-      slice_id,
-      lease_id: 1,
-      activity,
-      memory_bytes,
-      sm_activity: null,
-      sm_occupancy: null,
-      tensor_activity: null,
-      dram_activity: null
-    }))
+    gpu: null,
+    gpus: { ids: [], rows: new Map(), columns: {}, labels: {} },
+    slices: {
+      ids,
+      rows: new Map(ids.map((id, row) => [id, row])),
+      columns: { activity: column(0), memory_bytes: column(1) },
+      labels: {}
+    }
   };
 }

@@ -2,7 +2,7 @@ import { LiveClient } from '../src/api/live';
 import { WorkbenchApi } from '../src/api/rest';
 import { Workbench } from '../src/model/workbench';
 import { FakeServer, until } from './server';
-import { lease, request, sample } from './things';
+import { lease, request, tick } from './things';
 
 const open: Workbench[] = [];
 
@@ -139,7 +139,7 @@ describe('the state', () => {
     const server = new FakeServer();
     const workbench = await started(server);
     const ahead = Date.now() / 1000 + 3600;
-    server.tell({ type: 'sample', data: sample(ahead, {}) });
+    server.tell({ type: 'tick', data: tick(ahead, {}) });
     expect(Math.abs(workbench.clock.now - ahead)).toBeLessThan(2);
   });
 });

@@ -114,6 +114,9 @@ class GpuWorkbenchApp(ExtensionApp):
         help="Seconds that a lease waits for a holder whose process is gone: a kernel's restart "
         "must fit in.",
     ).tag(config=True)
+    live_windows = Int(
+        64, help="Windows with live telemetry that one person may have open at the same time."
+    ).tag(config=True)
     tick_seconds = Float(
         1.0, help="Seconds between two looks at leases, queue, clusters and jobs."
     ).tag(config=True)
@@ -157,7 +160,7 @@ class GpuWorkbenchApp(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """The loop runs and the port is known: compose, in a thread."""
         attach(self.log)
-        self._hub = Hub(self._look, self._watch, self._unwatch)
+        self._hub = Hub(self._look, self._watch, self._unwatch, windows=self.live_windows)
         soon = asyncio.get_running_loop().call_soon_threadsafe
         self._events = AuditEvents(self._hub, serverapp.event_logger, soon)
         serverapp.web_app.settings[HUB_SETTING] = self._hub

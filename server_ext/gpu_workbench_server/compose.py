@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpu_workbench import protocol as wire
+
 from .errors import NoDevices
 from .housekeeping import Housekeeping
 from .lock import DataDirectoryLock
@@ -71,20 +73,21 @@ def broker_name(data_dir: Path) -> str:
 def compose(
     settings: Settings,
     events: EventSink,
-    on_sample: Callable[[bytes], None],
+    on_sample: Callable[[wire.Sample], None],
     manager: Any,
     loop: AbstractEventLoop,
     environment: Mapping[str, str],
 ) -> Running:
     """Open, start and wire everything. Raises a `WorkbenchError`, and leaves nothing open then.
 
-    `events` and `on_sample` get the news and the encoded samples; `manager` is the Jupyter server's
+    `events` and `on_sample` get the news and the samples; `manager` is the Jupyter server's
     kernel manager, `environment` what clusters and jobs inherit.
     """
     from .engines.local import LocalEngine
     from .observe.metrics import Metrics, Sources, render
     from .services.broker import SYSTEM, Broker
     from .services.clusters import Clusters
+    from .services.history import Histories
     from .services.jobs import Jobs
     from .services.policy import Policy
     from .services.reaper import Reaper
@@ -135,8 +138,9 @@ def compose(
         kernels = JupyterKernels(manager, loop)
         attributions = (clusters.attributions, jobs.attributions)
         reaper = Reaper(broker, engine, devices, kernels, clock, policy, attributions)
+        histories = Histories(settings.data_dir / "telemetry")
         measured = {one.id: one.used_gpu_seconds or 0.0 for one in broker.alive()}
-        telemetry = Telemetry(devices, reaper.held, clock, on_sample, measured)
+        telemetry = Telemetry(devices, reaper.held, clock, on_sample, measured, histories)
 
         chores: dict[str, Callable[[], object]] = {
             "the broker's tick": broker.tick,

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tornado.httpclient import HTTPResponse
 from tornado.websocket import WebSocketClientConnection
 from traitlets.config import Config
 
+from gpu_workbench import protocol as wire
 from gpu_workbench.protocol import BASE_PATH
+from gpu_workbench.protocol.ticks import Tick, decode
 from gpu_workbench_server.app import GpuWorkbenchApp
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
@@ -84,15 +87,36 @@ class Workbench:
     async def events(
         self, socket: WebSocketClientConnection, until: str, seconds: float = 10.0
     ) -> list[dict[str, Any]]:
-        """Events up to and with the first of that type."""
-        found = []
+        """Events up to and with the first of that type; ticks are passed over."""
+        found: list[dict[str, Any]] = []
         deadline = time.monotonic() + seconds
         while True:
-            text = await asyncio.wait_for(socket.read_message(), deadline - time.monotonic())
-            assert text is not None, f"closed before {until}: {socket.close_code}"
-            found.append(json.loads(text))
+            told = await asyncio.wait_for(socket.read_message(), deadline - time.monotonic())
+            assert told is not None, f"closed before {until}: {socket.close_code}"
+            if isinstance(told, bytes):
+                continue
+            found.append(json.loads(told))
             if found[-1]["type"] == until:
                 return found
+
+    async def ticks(
+        self, socket: WebSocketClientConnection, count: int = 1, seconds: float = 10.0
+    ) -> list[Tick]:
+        """So many ticks, read with the layouts that were told before each."""
+        found: list[Tick] = []
+        layouts: dict[int, wire.Layout] = {}
+        deadline = time.monotonic() + seconds
+        while len(found) < count:
+            told = await asyncio.wait_for(socket.read_message(), deadline - time.monotonic())
+            assert told is not None, f"closed before a tick: {socket.close_code}"
+            if isinstance(told, bytes):
+                tick = decode(told, layouts)
+                assert tick is not None, "its layouts come before a tick"
+                found.append(tick)
+            elif (event := json.loads(told))["type"] == "layout":
+                layout = msgspec.convert(event["data"], wire.Layout)
+                layouts[layout.id] = layout
+        return found
 
 
 @pytest.fixture(autouse=True)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from tornado.websocket import WebSocketClosedError
 
 from gpu_workbench import protocol as wire
-from gpu_workbench_server.ports import News, Principal
-from gpu_workbench_server.web.live import Hub, Watcher
-from gpu_workbench_server.web.views import Message, event
-
-ANA = Principal("ana")
-BO = Principal("bo")
-
-
-# --- over a real socket ---------------------------------------------------------------------------
+from gpu_workbench.protocol.ticks import HEADER
 
 
 async def test_a_watcher_first_learns_everything(workbench: Any) -> None:
@@ -71,29 +65,53 @@ async def test_a_clean_stop_closes_the_socket_as_going_away(workbench: Any) -> N
     assert socket.close_code == 1001
 
 
-async def test_two_watchers_get_the_same_bytes_of_a_sample(workbench: Any) -> None:
+async def test_two_watchers_get_the_same_bytes_of_a_tick(workbench: Any) -> None:
     sockets = [await workbench.live(), await workbench.live()]
-    seen: list[dict[float, str]] = []
+    seen: list[set[bytes]] = []
     for socket in sockets:
-        texts = {}
-        while len(texts) < 4:
-            text = await asyncio.wait_for(socket.read_message(), 10)
-            found = json.loads(text)
-            if found["type"] == "sample":
-                texts[found["data"]["time"]] = text
-        seen.append(texts)
-    common = seen[0].keys() & seen[1].keys()
-    assert common, "both saw at least one sample of the same moment"
-    assert all(seen[0][time] == seen[1][time] for time in common)
+        ticks: set[bytes] = set()
+        while len(ticks) < 4:
+            told = await asyncio.wait_for(socket.read_message(), 10)
+            if isinstance(told, bytes):
+                ticks.add(told)
+        seen.append(ticks)
+    assert seen[0] & seen[1], "both saw at least one of the same moment"
     for socket in sockets:
         socket.close()
+
+
+async def test_a_watcher_sees_the_fleet_and_every_metric_of_the_gpu_it_looks_at(
+    workbench: Any,
+) -> None:
+    (fleet,) = await workbench.ticks(await workbench.live())
+    assert len(fleet.gpus) == 2
+    wanted = next(iter(fleet.gpus))
+    socket = await workbench.live()
+    await socket.write_message(json.dumps({"gpu": wanted}))
+    one = next(tick for tick in await workbench.ticks(socket, 4) if len(tick.gpus) == 1)
+    assert list(one.gpus) == [wanted]
+    assert {"pcie_tx_bytes_s", "dram_activity", "throttle"} <= one.gpus[wanted].keys()
+    assert one.gpus[wanted]["memory_bytes"] == pytest.approx(
+        fleet.gpus[wanted]["memory_bytes"], abs=1 << 20
+    )
+
+
+async def test_a_lease_makes_a_new_layout_of_slices(workbench: Any) -> None:
+    socket = await workbench.live()
+    assert (await workbench.ticks(socket))[0].slices == {}
+    number = (await workbench.call("POST", "requests", {"what": "10GB"}))[1]["id"]
+    told: list[Any] = []
+    while not any(f"{number}.0" in one["data"]["ids"] for one in told):
+        told += await workbench.events(socket, until="layout")
+        told = [one for one in told if one["type"] == "layout"]
+    socket.close()
 
 
 async def test_the_sampler_is_fast_only_while_a_visible_window_watches(workbench: Any) -> None:
     telemetry = (await workbench.app.workbench.services()).telemetry
     slow = telemetry.period
     socket = await workbench.live()
-    await workbench.events(socket, until="sample")
+    await workbench.ticks(socket)
     fast = telemetry.period
     assert fast < slow
 
@@ -112,22 +130,81 @@ async def test_the_sampler_is_fast_only_while_a_visible_window_watches(workbench
     await workbench.eventually(is_slow, "closed")
 
 
-async def test_a_reader_that_stops_reading_gets_the_newest_sample_later(workbench: Any) -> None:
-    """Its socket is full: samples are dropped, memory stays bounded, the other reader goes on."""
+async def test_a_hidden_window_gets_no_ticks_and_still_gets_news(workbench: Any) -> None:
+    socket = await workbench.live()
+    await workbench.ticks(socket)
+    await socket.write_message('{"hidden": true}')
+    (watcher,) = workbench.app._hub._watchers
+
+    async def is_hidden() -> bool:
+        return bool(watcher.hidden)
+
+    await workbench.eventually(is_hidden, "hidden")
+    tick = workbench.app._hub.sample
+    for second in range(5):
+        tick(wire.Sample(time=float(second), simulated=True, gpus=[], slices=[]))
+    await workbench.call("POST", "requests", {"what": "10GB"})
+    while True:
+        told = await asyncio.wait_for(socket.read_message(), 10)
+        # One that was on its way when the window was hidden may still come.
+        assert not isinstance(told, bytes) or HEADER.unpack_from(told)[-1] > 5
+        if isinstance(told, str) and json.loads(told)["type"] == "lease":
+            break
+    socket.close()
+
+
+@pytest.mark.parametrize("changed", [{"live_windows": 2}])
+async def test_a_person_may_have_only_so_many_windows_open(workbench: Any) -> None:
+    first, second = await workbench.live(), await workbench.live()
+    await workbench.events(first, until="fleet")
+    await workbench.events(second, until="fleet")
+    third = await workbench.live()
+    assert await asyncio.wait_for(third.read_message(), 10) is None
+    assert third.close_code == 4029 and "close some" in third.close_reason
+    first.close()
+
+    async def room() -> bool:
+        return bool(workbench.app._hub.watchers == 1)
+
+    await workbench.eventually(room, "one has gone")
+    await workbench.ticks(await workbench.live())
+
+
+async def test_who_talks_too_much_is_sent_away_and_the_others_stay(workbench: Any) -> None:
+    loud, quiet = await workbench.live(), await workbench.live()
+    await workbench.events(loud, until="fleet")
+    with contextlib.suppress(WebSocketClosedError):
+        for _ in range(50):
+            await loud.write_message('{"gpu": null}')
+    while await asyncio.wait_for(loud.read_message(), 10) is not None:
+        pass
+    assert loud.close_code == 1008
+    await workbench.ticks(quiet)
+
+
+async def test_a_reader_that_stops_reading_gets_the_newest_tick_later(workbench: Any) -> None:
+    """Its socket is full: ticks are dropped, memory stays bounded, the other reader goes on."""
     stuck, good = await workbench.live(), await workbench.live()
-    await workbench.events(stuck, until="fleet")
+    await workbench.ticks(stuck)
     hub = workbench.app._hub
-    watcher = next(iter(hub._watchers))
-    big = event("sample", "", {"time": 0, "filler": "x" * 2_000_000}).data
-    reads = 0
+    gpus = [a_gpu(f"GPU-{number:036}") for number in range(20_000)]
+    sent, watcher = 0, next(iter(hub._watchers))
     while watcher.dropped < 3:
         # Nobody reads `stuck`; `good` reads all that comes.
-        hub.sample(big)
-        await asyncio.wait_for(good.read_message(), 10)
-        reads += 1
-        assert reads < 200, "the stuck reader's socket never filled"
+        sent += 1
+        hub.sample(wire.Sample(time=float(sent), simulated=True, gpus=gpus, slices=[]))
+        while True:
+            told = await asyncio.wait_for(good.read_message(), 10)
+            if isinstance(told, bytes) and HEADER.unpack_from(told)[-1] == sent:
+                break
+        assert sent < 200, "the stuck reader's socket never filled"
         watcher = max(hub._watchers, key=lambda one: one.dropped)
     assert watcher.waiting <= 3
+    newest = 0.0
+    while newest < sent:
+        told = await asyncio.wait_for(stuck.read_message(), 10)
+        if isinstance(told, bytes):
+            newest = max(newest, HEADER.unpack_from(told)[-1] % 1e9)
     stuck.protocol.stream.close()  # its machine is gone
 
     async def forgotten() -> bool:
@@ -137,178 +214,7 @@ async def test_a_reader_that_stops_reading_gets_the_newest_sample_later(workbenc
     good.close()
 
 
-# --- the hub by itself ----------------------------------------------------------------------------
-
-
-class Objects:
-    """What the hub sees of services: objects by who may see them, and how often it looks."""
-
-    def __init__(self) -> None:
-        self.of: dict[str, dict[str, Any]] = {"ana": {}, "bo": {}}
-        self.looks = 0
-
-    async def look(self, who: Principal, news: list[News] | None) -> list[Message]:
-        self.looks += 1
-        mine = self.of[who.user]
-        wanted = mine if news is None else {one.subject for one in news}
-        return [event("job", name, mine[name]) for name in wanted if name in mine]
-
-
-class Reader:
-    """A watcher's other end. `gate` closed: it does not read."""
-
-    def __init__(self, who: Principal) -> None:
-        self.got: list[bytes] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.watcher = Watcher(who, self.take)
-        self.task = asyncio.create_task(self.watcher.pump())
-
-    async def take(self, data: bytes) -> None:
-        await self.gate.wait()
-        self.got.append(data)
-
-    async def has(self, count: int) -> list[bytes]:
-        async with asyncio.timeout(5):
-            while len(self.got) < count:
-                await asyncio.sleep(0.005)
-        return self.got
-
-
-async def test_news_reach_only_those_who_may_see_the_object(jp_asyncio_loop: Any) -> None:
-    objects = Objects()
-    hub = Hub(objects.look, settle=0.01)
-    ana, bo = Reader(ANA), Reader(BO)
-    await hub.join(ana.watcher)
-    await hub.join(bo.watcher)
-    objects.of["ana"]["j1"] = {"state": "running"}
-    hub.tell(News("job", "j1", "ana"))
-    objects.of["bo"]["j2"] = {"state": "running"}
-    hub.tell(News("job", "j2", "bo"))
-    assert json.loads((await ana.has(1))[0])["data"] == {"state": "running"}
-    await bo.has(1)
-    assert len(ana.got) == len(bo.got) == 1
-    await hub.close()
-
-
-async def test_one_look_serves_all_windows_of_a_person_and_a_burst_is_one_look(
-    jp_asyncio_loop: Any,
-) -> None:
-    objects = Objects()
-    hub = Hub(objects.look, settle=0.02)
-    windows = [Reader(ANA) for _ in range(3)]
-    for window in windows:
-        await hub.join(window.watcher)
-    looks = objects.looks
-    for step in range(50):
-        objects.of["ana"]["j1"] = {"step": step}
-        hub.tell(News("job", "j1", "ana"))
-    for window in windows:
-        assert json.loads((await window.has(1))[0])["data"] == {"step": 49}
-    assert objects.looks == looks + 1
-    await hub.close()
-
-
-async def test_what_did_not_change_is_not_told_again(jp_asyncio_loop: Any) -> None:
-    objects = Objects()
-    objects.of["ana"] = {"j1": 1, "j2": 1}
-    hub = Hub(objects.look, settle=0.01)
-    ana = Reader(ANA)
-    await hub.join(ana.watcher)
-    await ana.has(2)
-    objects.of["ana"]["j2"] = 2
-    hub.tell(News("job", "j1", "ana"))
-    hub.tell(News("job", "j2", "ana"))
-    assert json.loads((await ana.has(3))[2]) == {"type": "job", "data": 2}
-    assert len(ana.got) == 3
-    await hub.close()
-
-
-async def test_a_slow_reader_keeps_the_newest_of_each_and_the_others_get_all(
-    jp_asyncio_loop: Any,
-) -> None:
-    hub = Hub(Objects().look)
-    slow, quick = Reader(ANA), Reader(BO)
-    await hub.join(slow.watcher)
-    await hub.join(quick.watcher)
-    slow.gate.clear()
-    for number in range(100):
-        hub.sample(b"%d" % number)
-        await quick.has(number + 1)
-    assert slow.watcher.dropped >= 98
-    assert slow.watcher.waiting == 1
-    slow.gate.set()
-    assert (await slow.has(2))[-1] == b"99", "the newest one comes last"
-    assert quick.got == [b"%d" % number for number in range(100)]
-    await hub.close()
-
-
-async def test_news_come_before_samples_and_no_news_is_lost_to_a_slow_reader(
-    jp_asyncio_loop: Any,
-) -> None:
-    reader = Reader(ANA)
-    reader.gate.clear()
-    reader.watcher.sample(b"first")  # goes out at once, and hangs
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    reader.watcher.sample(b"second")
-    for step in range(3):
-        for name in ("a", "b"):
-            reader.watcher.event(Message(("job", name), f"{name}{step}".encode()))
-    reader.gate.set()
-    assert await reader.has(4) == [b"first", b"a2", b"b2", b"second"]
-    reader.watcher.end()
-    await reader.task
-
-
-async def test_somebody_elses_request_that_leaves_the_queue_is_told_once_more(
-    jp_asyncio_loop: Any,
-) -> None:
-    waiting = wire.Request(
-        id=7, state="queued", user="", mine=False, what="gpu", profile="whole", pool="default",
-        count=1, seconds=60, same_node=False, priority=0, purpose="kernel", name="", units=1.0,
-        created_at=0.0, position=1,
-    )  # fmt: skip
-    there = True
-
-    async def look(who: Principal, news: list[News] | None) -> list[Message]:
-        if there:
-            return [event("request", "7", waiting)]
-        return [Message(("request", "7"), b"")]
-
-    hub = Hub(look, settle=0.01)
-    ana = Reader(ANA)
-    await hub.join(ana.watcher)
-    await ana.has(1)
-    there = False
-    hub.tell(News("request", "7", "bo", "granted"))
-    last = json.loads((await ana.has(2))[1])["data"]
-    assert (last["state"], last["position"], last["user"]) == ("granted", None, "")
-    hub.tell(News("request", "7", "bo", "granted"))
-    await hub.close()
-
-
-async def test_a_failing_look_is_logged_and_the_next_news_come_through(
-    jp_asyncio_loop: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    objects = Objects()
-    broken = False
-
-    async def look(who: Principal, news: list[News] | None) -> list[Message]:
-        if broken:
-            raise RuntimeError("no store")
-        return await objects.look(who, news)
-
-    hub = Hub(look, settle=0.01)
-    ana = Reader(ANA)
-    await hub.join(ana.watcher)
-    broken = True
-    hub.tell(News("job", "j1", "ana"))
-    async with asyncio.timeout(5):
-        while "could not be told" not in caplog.text:
-            await asyncio.sleep(0.01)
-    broken = False
-    objects.of["ana"]["j1"] = 1
-    hub.tell(News("job", "j1", "ana"))
-    await ana.has(1)
-    await hub.close()
+def a_gpu(uuid: str) -> wire.GpuSample:
+    return wire.GpuSample(
+        uuid=uuid, activity=0.5, memory_bytes=1, power_watts=None, temperature_c=None
+    )

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import pytest
 
 from gpu_workbench import protocol as wire
@@ -21,7 +20,6 @@ from gpu_workbench_server.domain.readings import (
 from gpu_workbench_server.domain.units import PARTS
 from gpu_workbench_server.errors import NoDevices
 from gpu_workbench_server.ports import Held
-from gpu_workbench_server.services.history import Ring
 from gpu_workbench_server.services.telemetry import LONGEST_GAP, Telemetry
 from tests.support.waiting import wait_for
 
@@ -78,7 +76,7 @@ class Bench:
     clock: Clock = field(default_factory=Clock)
     devices: Devices = field(default_factory=Devices)
     held: list[Held] = field(default_factory=list)
-    sent: list[bytes] = field(default_factory=list)
+    sent: list[wire.Sample] = field(default_factory=list)
     telemetry: Telemetry = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,15 +101,12 @@ def a_slice(slice_id: str, share: float = 0.5) -> Slice:
 # --- one sample for all -------------------------------------------------------------------------
 
 
-def test_a_sample_is_encoded_once_as_an_event_that_any_client_can_read() -> None:
-    bench = Bench(held=[held(7, "a")])
+def test_a_sample_goes_to_all_who_want_it_with_the_gpu_and_lease_of_each_slice() -> None:
+    bench = Bench(held=[held(7, "7.0")])
     sample = bench.step()
-    (message,) = bench.sent
-    event = msgspec.json.decode(message, type=wire.Event)
-    assert event.type == "sample"
-    assert msgspec.convert(event.data, wire.Sample) == sample == bench.telemetry.latest()
+    assert bench.sent == [sample] and bench.telemetry.latest() is sample
     assert sample.simulated
-    assert [(one.slice_id, one.lease_id) for one in sample.slices] == [("a", 7)]
+    assert [(one.slice_id, one.lease_id, one.gpu) for one in sample.slices] == [("7.0", 7, GPU)]
 
 
 def test_it_looks_often_only_while_somebody_watches() -> None:
@@ -185,57 +180,10 @@ def test_nothing_around_it_stops_the_sampler(broken: str) -> None:
         raise RuntimeError("not today")
 
     held: Callable[[], list[Held]] = fail if broken == "held" else list
-    sink: Callable[[bytes], object] = fail if broken == "on_sample" else len
+    sink: Callable[[wire.Sample], object] = fail if broken == "on_sample" else id
     telemetry = Telemetry(Devices(), held, Clock(), sink)
     assert telemetry.tick().gpus[0].activity == 0.5
     assert telemetry.tick().gpus[0].activity == 0.5
-
-
-# --- history ------------------------------------------------------------------------------------
-
-
-def test_history_keeps_a_point_a_second_for_ten_minutes() -> None:
-    bench = Bench(held=[held(7, "a")])
-    for _ in range(2 * 700):
-        bench.step(0.5)
-    history = bench.telemetry.history(GPU, 600)
-    assert 600 <= len(history.times) <= 601
-    assert history.times == sorted(history.times)
-    assert history.times[-1] == bench.clock.at
-    assert len(history.activity) == len(history.memory_bytes) == len(history.times)
-    assert set(history.activity) == {0.5}
-    assert len(bench.telemetry.history("a", 10).times) in (10, 11)
-
-
-def test_what_was_unknown_is_unknown_in_the_history_too() -> None:
-    bench = Bench(held=[held(7, "a")])
-    bench.step()
-    bench.devices.activity["a"] = None
-    bench.step()
-    assert bench.telemetry.history("a", 60).activity == [0.0, None]
-    assert bench.telemetry.history("nobody", 60).times == []
-
-
-def test_a_slice_that_is_long_over_is_forgotten() -> None:
-    bench = Bench(held=[held(7, "a")])
-    bench.step()
-    bench.held.clear()
-    bench.step(600)
-    assert bench.telemetry.history("a", 10_000).times
-    bench.step(600)
-    assert not bench.telemetry.history("a", 10_000).times
-
-
-def test_a_ring_overwrites_its_oldest_points() -> None:
-    ring = Ring(3)
-    for second in range(5):
-        ring.put(float(second), second / 10, second)
-    ring.put(4.5, 0.9, 9)
-    found = ring.since(0.0, "x")
-    assert found.times == [2.0, 3.0, 4.5]
-    assert found.activity == [0.2, 0.3, 0.9]
-    assert found.memory_bytes == [2, 3, 9]
-    assert ring.since(3.0, "x").times == [3.0, 4.5]
 
 
 # --- use ----------------------------------------------------------------------------------------
@@ -264,7 +212,7 @@ def test_use_is_a_total_so_far_and_told_only_when_it_was_measured_again() -> Non
 def test_use_goes_on_from_what_was_measured_before_a_restart() -> None:
     bench = Bench(held=[held(7, "a")])
     bench.devices.activity = {"a": 1.0}
-    again = Telemetry(bench.devices, lambda: bench.held, bench.clock, len, {7: 100.0})
+    again = Telemetry(bench.devices, lambda: bench.held, bench.clock, id, {7: 100.0})
     assert again.take_used() == {}
     again.tick()
     bench.clock.at += 2

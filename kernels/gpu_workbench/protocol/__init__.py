@@ -80,7 +80,7 @@ from .leases import (
     Requests,
     RequestState,
 )
-from .live import ConnectionFile, Event, Notice
+from .live import Column, ColumnType, ConnectionFile, Event, Layout, Looking, Notice
 from .telemetry import (
     GpuSample,
     GpuState,
@@ -89,6 +89,7 @@ from .telemetry import (
     ProcessOwner,
     ProcessSample,
     Sample,
+    Series,
     SliceSample,
     Throttle,
 )
@@ -117,6 +118,8 @@ __all__ = [
     "ClusterStatus",
     "ClusterTarget",
     "Clusters",
+    "Column",
+    "ColumnType",
     "ConnectionFile",
     "EndReason",
     "Event",
@@ -135,10 +138,12 @@ __all__ = [
     "JobResult",
     "JobState",
     "Jobs",
+    "Layout",
     "Lease",
     "LeaseState",
     "Leases",
     "LogChunk",
+    "Looking",
     "MetricChunk",
     "MetricPoint",
     "NewCluster",
@@ -158,6 +163,7 @@ __all__ = [
     "Requests",
     "Sample",
     "Scale",
+    "Series",
     "Slice",
     "SliceKind",
     "SliceSample",

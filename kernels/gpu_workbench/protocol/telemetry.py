@@ -67,6 +67,8 @@ class SliceSample(Wire, frozen=True, kw_only=True):
     sm_occupancy: float | None = None
     tensor_activity: float | None = None
     dram_activity: float | None = None
+    gpu: str = ""
+    """UUID of the GPU that it is cut from."""
 
 
 class ProcessSample(Wire, frozen=True, kw_only=True):
@@ -89,7 +91,7 @@ class ProcessSample(Wire, frozen=True, kw_only=True):
 
 
 class Sample(Wire, frozen=True, kw_only=True):
-    """One tick of the sampler, the same bytes for every watcher."""
+    """One tick of the sampler."""
 
     time: float
     simulated: bool
@@ -97,13 +99,26 @@ class Sample(Wire, frozen=True, kw_only=True):
     slices: list[SliceSample]
 
 
-class History(Wire, frozen=True, kw_only=True):
-    """Columns of one GPU's or slice's recent past; equal lengths."""
+class Series(Wire, frozen=True, kw_only=True):
+    """One metric of one GPU or slice over time; None inside a column is "not known"."""
 
     subject: str
+    """A GPU's UUID or a slice's id."""
+    metric: str
+    mean: list[float | None]
+    min: list[float | None] | None
+    """None where it is the mean everywhere, or was not asked for; as `max`."""
+    max: list[float | None] | None
+
+
+class History(Wire, frozen=True, kw_only=True):
+    """The past of some subjects; every column is as long as `times`."""
+
+    step: float
+    """Seconds that each point stands for."""
     times: list[float]
-    activity: list[float | None]
-    memory_bytes: list[int | None]
+    """When each point begins, oldest first."""
+    series: list[Series]
 
 
 class Processes(Wire, frozen=True, kw_only=True):

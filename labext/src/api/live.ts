@@ -10,13 +10,16 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import { API_PATH } from './rest';
-import type { LiveEvent } from './types';
+import { TickReader } from './ticks';
+import type { LiveEvent, Looking, WireEvent } from './types';
 
 /** `connecting` until the first connection, `lost` while it tries to get it back. */
 export type LinkState = 'connecting' | 'open' | 'lost';
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 20_000;
+/** The server's close code where as many windows as one may have are open. */
+const TOO_MANY = 4029;
 
 /** Milliseconds before attempt `n` (from 0), with `luck` in 0..1 spreading many clients apart. */
 export function backOff(n: number, luck: number = Math.random()): number {
@@ -54,25 +57,32 @@ export class LiveClient implements IDisposable {
     clearTimeout(this._timer);
     this.drop();
     const socket = new this.settings.WebSocket(this.url());
+    socket.binaryType = 'arraybuffer';
     this._socket = socket;
+    this._ticks.forget();
     socket.onopen = () => {
-      this._attempt = 0;
       this.enter('open');
-      if (this._hidden) {
-        this.hide(true);
+      if (this._looking.hidden || this._looking.gpu !== null) {
+        this.say();
       }
     };
     socket.onmessage = message => this.receive(message.data);
-    socket.onclose = () => this.retry(socket);
+    socket.onclose = event => this.retry(socket, event?.code);
     // A browser follows every `error` with `close`; there is nothing to add.
     socket.onerror = () => {};
   }
 
-  /** Tell the server whether anybody can see this page: a hidden one gets events and no samples. */
+  /** Tell the server whether anybody can see this page: a hidden one gets events and no ticks. */
   hide(hidden: boolean): void {
-    this._hidden = hidden;
-    if (this._state === 'open') {
-      this._socket?.send(JSON.stringify({ hidden }));
+    this._looking = { ...this._looking, hidden };
+    this.say();
+  }
+
+  /** Ask for every metric of one GPU (by UUID) beside the fleet's few; `null`: no more. */
+  lookAt(gpu: string | null): void {
+    if (gpu !== this._looking.gpu) {
+      this._looking = { ...this._looking, gpu };
+      this.say();
     }
   }
 
@@ -92,23 +102,42 @@ export class LiveClient implements IDisposable {
     return appendToken && token ? `${url}?token=${encodeURIComponent(token)}` : url;
   }
 
+  private say(): void {
+    if (this._state === 'open') {
+      this._socket?.send(JSON.stringify(this._looking));
+    }
+  }
+
   private receive(data: unknown): void {
-    let event: LiveEvent;
+    this._attempt = 0; // Not when it opens: a server that is full closes at once.
+    if (data instanceof ArrayBuffer) {
+      const tick = this._ticks.read(data);
+      if (tick) {
+        this._event.emit({ type: 'tick', data: tick });
+      }
+      return;
+    }
+    let event: WireEvent;
     try {
-      event = JSON.parse(String(data)) as LiveEvent;
+      event = JSON.parse(String(data)) as WireEvent;
     } catch {
       return; // Not ours; the next message is complete in itself.
     }
-    this._event.emit(event);
+    if (event.type === 'layout') {
+      this._ticks.learn(event.data);
+    } else {
+      this._event.emit(event);
+    }
   }
 
-  private retry(socket: WebSocket): void {
+  private retry(socket: WebSocket, code?: number): void {
     if (this._disposed || socket !== this._socket) {
       return;
     }
     this._socket = null;
     this.enter('lost');
-    this._timer = setTimeout(() => this.connect(), this.delay(this._attempt++));
+    const attempt = code === TOO_MANY ? Infinity : this._attempt++;
+    this._timer = setTimeout(() => this.connect(), this.delay(attempt));
   }
 
   private drop(): void {
@@ -129,10 +158,11 @@ export class LiveClient implements IDisposable {
 
   private _attempt = 0;
   private _disposed = false;
-  private _hidden = false;
+  private _looking: Looking = { hidden: false, gpu: null };
   private _socket: WebSocket | null = null;
   private _state: LinkState = 'connecting';
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _event = new Signal<this, LiveEvent>(this);
+  private _ticks = new TickReader();
   private _stateChanged = new Signal<this, LinkState>(this);
 }

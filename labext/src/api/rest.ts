@@ -88,7 +88,7 @@ export class WorkbenchApi {
 
   /** The recent past of a GPU (its UUID) or a slice (its id). */
   history = (subject: string, seconds: number): Promise<History> =>
-    this.get<History>('telemetry/history', { subject, seconds });
+    this.get<History>('telemetry/history', { subject, seconds, points: seconds });
 
   private get<T>(path: string, query: Query = {}): Promise<T> {
     const asked = new URLSearchParams({ no_track_activity: '1' });

@@ -10,14 +10,17 @@ import type {
   Cluster,
   Fleet,
   Job,
+  Layout,
   Lease,
   NewCluster,
   NewJob,
   Notice,
   Request,
-  Sample,
   Status
 } from './schema';
+import type { ITick } from './ticks';
+
+export type { ITable, ITick } from './ticks';
 
 export type {
   Card,
@@ -28,7 +31,9 @@ export type {
   History,
   Job,
   Lease,
+  Layout,
   LogChunk,
+  Looking,
   Notice,
   Pool,
   Problem,
@@ -38,6 +43,7 @@ export type {
   Reason,
   Request,
   Sample,
+  Series,
   SliceSample,
   SliceView,
   Status,
@@ -54,6 +60,9 @@ export type ClusterBody = Body<NewCluster, 'workers' | 'per_worker'>;
 export type JobBody = Body<NewJob, 'ranks' | 'per_rank'>;
 
 /** A message of the WebSocket: `type` names what `data` is. */
+export type WireEvent = Exclude<LiveEvent, { type: 'tick' }> | { type: 'layout'; data: Layout };
+
+/** What the live connection tells: ticks are decoded, and their layouts are its own affair. */
 export type LiveEvent =
   | { type: 'hello'; data: Status }
   | { type: 'fleet'; data: Fleet }
@@ -61,5 +70,5 @@ export type LiveEvent =
   | { type: 'lease'; data: Lease }
   | { type: 'cluster'; data: Cluster }
   | { type: 'job'; data: Job }
-  | { type: 'sample'; data: Sample }
+  | { type: 'tick'; data: ITick }
   | { type: 'notice'; data: Notice };

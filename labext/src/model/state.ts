@@ -91,7 +91,7 @@ export class WorkbenchState {
       case 'job':
         this.jobs.put(event.data);
         break;
-      case 'sample':
+      case 'tick':
         this.clock.learn(event.data.time);
         this.telemetry.take(event.data);
         break;

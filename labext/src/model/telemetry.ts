@@ -7,7 +7,7 @@
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import type { History, Sample } from '../api/types';
+import type { History, ITable, ITick } from '../api/types';
 
 /** Two minutes at the sampler's fast rate of 2 Hz. */
 export const RING_LENGTH = 240;
@@ -72,44 +72,45 @@ export class Telemetry {
     return this._time;
   }
 
-  take(sample: Sample): void {
-    const seen = new Map<string, IReading>();
-    for (const gpu of sample.gpus) {
-      seen.set(gpu.uuid, { activity: gpu.activity, memory: gpu.memory_bytes });
+  /** Take a tick of the fleet; one of a single GPU has nothing that is kept here. */
+  take(tick: ITick): void {
+    if (tick.gpu !== null) {
+      return;
     }
-    for (const slice of sample.slices) {
-      seen.set(slice.slice_id, { activity: slice.activity, memory: slice.memory_bytes });
+    const seen = new Map<string, IReading>();
+    for (const table of [tick.gpus, tick.slices]) {
+      readings(table).forEach(([subject, reading]) => seen.set(subject, reading));
     }
     this._latest = seen;
-    this._time = sample.time;
+    this._time = tick.time;
     for (const [subject, reading] of seen) {
       let ring = this._rings.get(subject);
       if (!ring) {
         this._rings.set(subject, (ring = new Ring()));
       }
-      ring.push(sample.time, reading);
+      ring.push(tick.time, reading);
     }
-    this.forget(sample.time);
-    this._sampled.emit(sample.time);
+    this.forget(tick.time);
+    this._sampled.emit(tick.time);
   }
 
   /** Put the server's history before what was seen live. */
-  backfill(history: History): void {
-    const live = this._rings.get(history.subject);
+  backfill(subject: string, history: History): void {
+    const means = (metric: string): readonly (number | null)[] =>
+      history.series.find(one => one.subject === subject && one.metric === metric)?.mean ?? [];
+    const [activity, memory] = [means('activity'), means('memory_bytes')];
+    const live = this._rings.get(subject);
     const ring = new Ring();
     const until = live?.times[0] ?? Infinity;
     history.times.forEach((time, i) => {
       if (time < until) {
-        ring.push(time, {
-          activity: history.activity[i] ?? null,
-          memory: history.memory_bytes[i] ?? null
-        });
+        ring.push(time, { activity: activity[i] ?? null, memory: memory[i] ?? null });
       }
     });
     live?.times.forEach((time, i) =>
       ring.push(time, { activity: live.activity[i] ?? null, memory: live.memory[i] ?? null })
     );
-    this._rings.set(history.subject, ring);
+    this._rings.set(subject, ring);
   }
 
   /** A slice that is gone for ten minutes will not be drawn again. */
@@ -125,4 +126,15 @@ export class Telemetry {
   private _rings = new Map<string, Ring>();
   private _time = 0;
   private _sampled = new Signal<this, number>(this);
+}
+
+function readings({ ids, columns }: ITable): [string, IReading][] {
+  const known = (metric: string, row: number): number | null => {
+    const value = columns[metric]?.[row] ?? NaN;
+    return Number.isNaN(value) ? null : value;
+  };
+  return ids.map((id, row) => [
+    id,
+    { activity: known('activity', row), memory: known('memory_bytes', row) }
+  ]);
 }

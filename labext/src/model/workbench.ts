@@ -78,7 +78,7 @@ export class Workbench extends WorkbenchState implements IDisposable {
   }
 
   override apply(event: LiveEvent): void {
-    if (event.type !== 'sample' && event.type !== 'notice') {
+    if (event.type !== 'tick' && event.type !== 'notice') {
       this._meanwhile?.push(event);
     }
     super.apply(event);
@@ -200,7 +200,7 @@ export class Workbench extends WorkbenchState implements IDisposable {
     const unknown = slices.filter(id => this.telemetry.columns(id).times.length === 0);
     for (const id of unknown.slice(0, MAX_BACKFILL)) {
       try {
-        this.telemetry.backfill(await this.api.history(id, HISTORY_SECONDS));
+        this.telemetry.backfill(id, await this.api.history(id, HISTORY_SECONDS));
       } catch {
         return; // Only a nicety.
       }

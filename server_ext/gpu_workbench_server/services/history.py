@@ -1,92 +1,282 @@
-"""The recent past of GPUs and slices: one ring of columns per subject. No clock, no thread."""
+"""The past of every GPU and of every lease's slices, by range. No clock and no thread of its own.
+
+A minute that is over goes to the journal, and comes back from it after a restart. A lease that has
+ended is kept for a while, so that somebody can still see what it did.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
-from array import array
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from gpu_workbench import protocol as wire
 
-SECONDS = 900
-"""Points of a ring at one a second; at least ten minutes are promised."""
+from .history_file import Journal, Minute, Part
+from .history_rings import SIZES, STEPS, Block, Values, condensed
 
+log = logging.getLogger(__name__)
 
-class Ring:
-    """Times, activities and memory of one subject, 8 bytes a value, NaN where unknown."""
+GPUS = "gpus"
+"""The subject that means every GPU, and the key of their block."""
+LEASE = "lease:"
 
-    def __init__(self, size: int = SECONDS) -> None:
-        self._size = size
-        self._times = array("d")
-        self._activity = array("d")
-        self._memory = array("d")
-        self._at = 0
-        """Where the next point goes once the ring is full."""
+ENDED_SECONDS = 24 * 3600.0
+ENDED_LEASES = 100
+"""How long, and how many, leases are remembered after their end."""
+MOST_POINTS = 200_000
+"""Of one answer, over all subjects: more subjects get fewer points."""
 
-    @property
-    def newest(self) -> float | None:
-        return self._times[self._at - 1] if self._times else None
-
-    def put(self, time: float, activity: float | None, memory_bytes: int | None) -> None:
-        """Add a point; one of the same second is replaced."""
-        row = (time, _or_nan(activity), _or_nan(memory_bytes))
-        newest = self.newest
-        if newest is not None and int(newest) == int(time):
-            self._times[self._at - 1], self._activity[self._at - 1], self._memory[self._at - 1] = (
-                row
-            )
-        elif len(self._times) < self._size:
-            for column, value in zip((self._times, self._activity, self._memory), row, strict=True):
-                column.append(value)
-        else:
-            self._times[self._at], self._activity[self._at], self._memory[self._at] = row
-            self._at = (self._at + 1) % self._size
-
-    def since(self, start: float, subject: str) -> wire.History:
-        """All points from `start` (seconds since the epoch), oldest first."""
-        count = len(self._times)
-        order = [(self._at + i) % count for i in range(count)] if count else []
-        order = [i for i in order if self._times[i] >= start]
-        return wire.History(
-            subject=subject,
-            times=[self._times[i] for i in order],
-            activity=[_or_none(self._activity[i]) for i in order],
-            memory_bytes=[
-                None if math.isnan(self._memory[i]) else int(self._memory[i]) for i in order
-            ],
-        )
+_LARGE = float(1 << 25)
+"""The unit of bytes in a half float: from 2 bytes to 2 TB, in steps of 0.05 %."""
+UNITS: dict[str, float] = {
+    "activity": 1.0,
+    "memory_bytes": _LARGE,
+    "power_watts": 1.0,
+    "temperature_c": 1.0,
+    "sm_clock_mhz": 1.0,
+    "throttled": 1.0,
+    "pcie_tx_bytes_s": _LARGE,
+    "pcie_rx_bytes_s": _LARGE,
+    "nvlink_tx_bytes_s": _LARGE,
+    "nvlink_rx_bytes_s": _LARGE,
+    "encoder": 1.0,
+    "sm_activity": 1.0,
+    "sm_occupancy": 1.0,
+    "tensor_activity": 1.0,
+    "dram_activity": 1.0,
+}
+"""The metrics that have a past, and the unit in which a half float holds them well."""
+DECIMALS = {1.0: 4, _LARGE: 0}
 
 
 class Histories:
-    """Rings by subject (GPU UUID or slice id); one that got nothing for a ring's length goes."""
+    """Thread-safe. `directory` is where the minutes are kept; None keeps them in memory only."""
 
-    def __init__(self, size: int = SECONDS) -> None:
-        self._size = size
-        self._rings: dict[str, Ring] = {}
+    def __init__(self, directory: Path | None = None) -> None:
+        self._lock = threading.Lock()
+        self._blocks: dict[str, Block] = {}
+        """By key: `GPUS`, or a lease's id."""
+        self._alive: set[str] = set()
+        self._journal = None if directory is None else Journal(directory)
+        self._second = 0
+        self._complained = False
 
-    def put(
-        self, subject: str, time: float, activity: float | None, memory_bytes: int | None
-    ) -> None:
-        ring = self._rings.get(subject)
-        if ring is None:
-            ring = self._rings[subject] = Ring(self._size)
-        ring.put(time, activity, memory_bytes)
+    # --- the sampler's side -----------------------------------------------------------------------
 
-    def since(self, subject: str, start: float) -> wire.History:
-        ring = self._rings.get(subject)
-        if ring is None:
-            return wire.History(subject=subject, times=[], activity=[], memory_bytes=[])
-        return ring.since(start, subject)
+    def load(self) -> None:
+        """Take up what was before a restart. Half a second for a week."""
+        if self._journal is None:
+            return
+        try:
+            with self._lock:
+                for minute in self._journal.read():
+                    for part in minute.parts:
+                        self._restore(minute.number, part)
+                self._forget(max((one.newest or 0.0 for one in self._blocks.values()), default=0.0))
+        except (OSError, ValueError) as error:
+            log.warning("the minutes of the past can't be read: %s", error)
 
-    def forget_before(self, time: float) -> None:
-        """Drop subjects whose newest point is older: slices of leases that are long over."""
-        for subject, ring in list(self._rings.items()):
-            if ring.newest is None or ring.newest < time:
-                del self._rings[subject]
+    def put(self, sample: wire.Sample) -> None:
+        """Remember a sample: the first of each second."""
+        second = int(sample.time)
+        if second < self._second - STEPS[-1]:
+            with (
+                self._lock
+            ):  # the clock was wrong: what it dated into the future would hide the now
+                self._blocks.clear()
+        elif second <= self._second:
+            return
+        self._second = second
+        groups: dict[str, list[Any]] = {GPUS: list(sample.gpus)}
+        for one in sample.slices:
+            groups.setdefault(str(one.lease_id), []).append(one)
+        closed: dict[str, int] = {}
+        with self._lock:
+            for key, rows in groups.items():
+                minute = self._block(key, _subjects(rows)).put(sample.time, _values(rows))
+                if minute is not None:
+                    closed[key] = minute
+            self._alive = groups.keys() - {GPUS}
+            if closed:
+                self._forget(sample.time)
+        if closed:
+            self._write(closed)
+
+    def close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+    def _block(self, key: str, subjects: tuple[str, ...]) -> Block:
+        block = self._blocks.get(key)
+        if block is None:
+            block = self._blocks[key] = Block(subjects)
+        elif block.subjects != subjects:
+            block = self._blocks[key] = block.continued(subjects)
+        return block
+
+    def _forget(self, now: float) -> None:
+        """Leases that ended long ago, and the oldest ones where there are too many."""
+        ended = sorted(
+            (block.newest or 0.0, key)
+            for key, block in self._blocks.items()
+            if key != GPUS and key not in self._alive
+        )
+        surplus = len(ended) - ENDED_LEASES
+        for place, (newest, key) in enumerate(ended):
+            if place < surplus or newest < now - ENDED_SECONDS:
+                del self._blocks[key]
+
+    def _write(self, closed: dict[str, int]) -> None:
+        if self._journal is None:
+            return
+        number = max(closed.values())
+        parts = []
+        for key, minute in closed.items():
+            block = self._blocks.get(key)
+            if minute == number and block is not None:
+                ring = block.rings[-1]
+                last = {
+                    metric: ring.read(metric, number, number + 1).astype(np.float16).tobytes()
+                    for metric in ring.columns
+                }
+                parts.append(Part(key, list(block.subjects), last))
+        try:
+            self._journal.append(Minute(number, parts))
+            self._complained = False
+        except OSError as error:
+            if not self._complained:
+                log.warning("the past can't be written, and goes with this server: %s", error)
+            self._complained = True
+
+    def _restore(self, number: int, part: Part) -> None:
+        block = self._block(part.key, tuple(part.subjects or ()))
+        newest = block.rings[-1].newest
+        if newest is not None and number <= newest:
+            return
+        shape = (len(block.subjects), 3)
+        values = {
+            metric: np.frombuffer(raw, np.float16).reshape(shape)
+            for metric, raw in part.values.items()
+            if metric in UNITS
+        }
+        block.rings[-1].put(number, values)
+
+    # --- the readers' side ------------------------------------------------------------------------
+
+    def range(
+        self,
+        subjects: Sequence[str],
+        start: float,
+        end: float,
+        points: int = 300,
+        metrics: Sequence[str] = (),
+        extremes: bool = True,
+    ) -> wire.History:
+        """See docs/developer/telemetry.md. Subjects that nobody knows have no series."""
+        with self._lock:
+            found = list(self._found(subjects))
+            many = max(1, sum(len(wanted) for _, wanted in found))
+            points = max(1, min(points, MOST_POINTS // many))
+            level, step = _grid(end - start, points)
+            first, last = math.floor(start / step), max(math.ceil(end / step), 1)
+            raw = [
+                (block, wanted, metric, self._read(block, wanted, level, step, metric, first, last))
+                for block, wanted in found
+                for metric in UNITS
+                if metric in block.metrics and (not metrics or metric in metrics)
+            ]
+        series: list[wire.Series] = []
+        for block, wanted, metric, values in raw:
+            series += _series([block.subjects[row] for row in wanted], metric, values, extremes)
+        return wire.History(
+            step=float(step),
+            times=[float(number * step) for number in range(first, last)],
+            series=series,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """What all rings hold."""
+        with self._lock:
+            return sum(block.nbytes for block in self._blocks.values())
+
+    def _found(self, subjects: Iterable[str]) -> Iterable[tuple[Block, list[int]]]:
+        """Blocks and the rows that are meant; a subject named twice is there once."""
+        rows: dict[str, dict[int, None]] = {}
+        for subject in subjects:
+            key = subject.removeprefix(LEASE)
+            if key == subject and subject != GPUS:
+                lease, dot, _ = subject.partition(".")
+                key = lease if dot else GPUS
+            block = self._blocks.get(key)
+            if block is None:
+                continue
+            if subject in block.rows:
+                rows.setdefault(key, {})[block.rows[subject]] = None
+            elif subject in (GPUS, LEASE + key):
+                rows.setdefault(key, {}).update(dict.fromkeys(range(len(block.subjects))))
+        return [(self._blocks[key], list(wanted)) for key, wanted in rows.items()]
+
+    @staticmethod
+    def _read(
+        block: Block, rows: list[int], level: int, step: int, metric: str, first: int, last: int
+    ) -> Values:
+        many = step // STEPS[level]
+        values = block.read(level, metric, first * many, last * many)[rows]
+        return condensed(values, many) if many > 1 else values
 
 
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def _grid(span: float, points: int) -> tuple[int, int]:
+    """The ring to read, and how many seconds a point is: at most `points` of them in `span`."""
+    wanted = min(max(span, 1.0), float(STEPS[-1] * SIZES[-1])) / points
+    level = max((n for n, step in enumerate(STEPS) if step <= wanted), default=0)
+    return level, STEPS[level] * math.ceil(wanted / STEPS[level])
 
 
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _subjects(rows: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(row.uuid if isinstance(row, wire.GpuSample) else row.slice_id for row in rows)
+
+
+def _values(rows: Sequence[Any]) -> dict[str, npt.NDArray[np.float64]]:
+    """Metric -> a value per row in the unit of the rings; what no row knows is left out."""
+    found: dict[str, npt.NDArray[np.float64]] = {}
+    for metric, unit in UNITS.items():
+        told = [_figure(row, metric) for row in rows]
+        if any(one is not None for one in told):
+            found[metric] = np.array(told, dtype=np.float64) / unit
+    return found
+
+
+def _figure(row: Any, metric: str) -> float | None:
+    if metric == "throttled":
+        reasons = getattr(row, "throttle", None)
+        return None if reasons is None else float(bool(reasons))
+    value: float | None = getattr(row, metric, None)
+    return value
+
+
+def _series(
+    subjects: Sequence[str], metric: str, values: Values, extremes: bool
+) -> Iterable[wire.Series]:
+    unit = UNITS[metric]
+    exact = np.round(values.astype(np.float64) * unit, DECIMALS[unit])
+    for subject, one in zip(subjects, exact, strict=True):
+        same = not extremes or bool(np.array_equal(one[:, 1], one[:, 2], equal_nan=True))
+        yield wire.Series(
+            subject=subject,
+            metric=metric,
+            mean=_listed(one[:, 0]),
+            min=None if same else _listed(one[:, 1]),
+            max=None if same else _listed(one[:, 2]),
+        )
+
+
+def _listed(column: npt.NDArray[np.float64]) -> list[float | None]:
+    return [None if value != value else value for value in column.tolist()]

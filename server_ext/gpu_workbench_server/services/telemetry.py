@@ -1,7 +1,7 @@
-"""Watching all GPUs: one sampler thread and one encoding per tick, however many watch.
+"""Watching all GPUs: one sampler thread, however many watch.
 
-Knows neither who watches nor what a kernel is: a sample goes to `on_sample` as the bytes that every
-watcher gets. Nothing that a backend does stops the sampler: what it can't tell is unknown (None).
+Knows neither who watches nor what a kernel is: a sample goes to the history and to `on_sample`.
+Nothing that a backend does stops the sampler: what it can't tell is unknown (None).
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from gpu_workbench import protocol as wire
 
 from ..domain.readings import GpuReading, Reading, SliceReading
 from ..domain.units import PARTS
 from ..errors import WorkbenchError
 from ..ports import Clock, DeviceBackend, Held
-from .history import SECONDS, Histories
+from .history import Histories
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +28,7 @@ LONGEST_GAP = 2 * UNWATCHED_SECONDS
 
 
 class Telemetry:
-    """`held` are the leases to attribute load to; `on_sample` gets an encoded `wire.Event`.
+    """`held` are the leases to attribute load to; `on_sample` gets each sample.
 
     `used` are GPU-seconds of leases that were measured before a restart. `on_sample` is called
     from the sampler's thread and must not block.
@@ -41,8 +39,9 @@ class Telemetry:
         devices: DeviceBackend,
         held: Callable[[], Sequence[Held]],
         clock: Clock,
-        on_sample: Callable[[bytes], object],
+        on_sample: Callable[[wire.Sample], object],
         used: Mapping[int, float] | None = None,
+        histories: Histories | None = None,
     ) -> None:
         self._devices = devices
         self._held = held
@@ -54,7 +53,7 @@ class Telemetry:
         self._thread: threading.Thread | None = None
         self._watchers = 0
         self._glanced = float("-inf")
-        self._histories = Histories()
+        self._histories = histories or Histories()
         self._reading = Reading()
         self._sample = wire.Sample(time=0.0, simulated=devices.simulated, gpus=[], slices=[])
         self._used: dict[int, float] = dict(used or {})
@@ -63,7 +62,6 @@ class Telemetry:
         """Leases of the last look that knew them; None before the first."""
         self._counted_at: dict[str, float] = {}
         self._complained: set[str] = set()
-        self._encode = msgspec.json.Encoder().encode
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -80,6 +78,7 @@ class Telemetry:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=10)
         self._thread = None
+        self._histories.close()
 
     def watch(self) -> None:
         """Somebody looks: sample twice a second, the first time at once."""
@@ -112,10 +111,20 @@ class Telemetry:
         self._glanced = self._clock.now()
         return self._sample
 
-    def history(self, subject: str, seconds: float) -> wire.History:
-        """The last `seconds` of a GPU (UUID) or slice (id); empty where nothing is known."""
-        with self._lock:
-            return self._histories.since(subject, self._clock.now() - seconds)
+    def now(self) -> float:
+        return self._clock.now()
+
+    def history(
+        self,
+        subjects: Sequence[str],
+        start: float,
+        end: float,
+        points: int = 300,
+        metrics: Sequence[str] = (),
+        extremes: bool = True,
+    ) -> wire.History:
+        """The past of subjects as `Histories.range` tells it."""
+        return self._histories.range(subjects, start, end, points, metrics, extremes)
 
     def processes(self, leases: Sequence[wire.Lease]) -> list[wire.ProcessSample]:
         """What runs on these leases of one user, under the names of their holders."""
@@ -173,26 +182,20 @@ class Telemetry:
         sample = _sample(now, self._devices.simulated, reading, held)
         with self._lock:
             self._reading, self._sample = reading, sample
-            self._remember(sample)
             self._count(sample, held)
-        try:
-            self._on_sample(self._encode(wire.Event(type="sample", data=sample)))
-        except Exception as error:
-            self._complain("a sample can't be handed on", error)
+        for take in (self._histories.put, self._on_sample):
+            try:
+                take(sample)
+            except Exception as error:
+                self._complain("a sample can't be handed on", error)
         return sample
 
     def _run(self) -> None:
+        self._histories.load()
         while not self._stopping:
             self._wake.clear()
             self.tick()
             self._wake.wait(self.period)
-
-    def _remember(self, sample: wire.Sample) -> None:
-        for gpu in sample.gpus:
-            self._histories.put(gpu.uuid, sample.time, gpu.activity, gpu.memory_bytes)
-        for one in sample.slices:
-            self._histories.put(one.slice_id, sample.time, one.activity, one.memory_bytes)
-        self._histories.forget_before(sample.time - SECONDS)
 
     def _count(self, sample: wire.Sample, held: Sequence[Held]) -> None:
         """Add up what was used since the last look, of slices that were held then already."""
@@ -217,15 +220,15 @@ class Telemetry:
 
 
 def _sample(now: float, simulated: bool, reading: Reading, held: Sequence[Held]) -> wire.Sample:
-    lease_of = {one.id: lease.lease_id for lease in held for one in lease.slices}
+    lease_of = {one.id: [(lease.lease_id, one.gpu)] for lease in held for one in lease.slices}
     return wire.Sample(
         time=now,
         simulated=simulated,
         gpus=[wire.GpuSample(**_figures(one)) for one in reading.gpus],
         slices=[
-            wire.SliceSample(lease_id=lease_of[one.slice_id], **_figures(one))
+            wire.SliceSample(lease_id=lease_id, gpu=gpu, **_figures(one))
             for one in reading.slices
-            if one.slice_id in lease_of
+            for lease_id, gpu in lease_of.get(one.slice_id, ())
         ],
     )
 

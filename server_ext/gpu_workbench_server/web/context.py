@@ -52,7 +52,16 @@ class TelemetryApi(Protocol):
 
     def unwatch(self) -> None: ...
     def glance(self) -> wire.Sample: ...
-    def history(self, subject: str, seconds: float) -> wire.History: ...
+    def now(self) -> float: ...
+    def history(
+        self,
+        subjects: Sequence[str],
+        start: float,
+        end: float,
+        points: int,
+        metrics: Sequence[str],
+        extremes: bool,
+    ) -> wire.History: ...
     def processes(self, leases: Sequence[wire.Lease]) -> list[wire.ProcessSample]:
         """What runs on these leases."""
 

@@ -1,10 +1,11 @@
-"""News and samples, fanned out to whoever watches. Knows no WebSocket: a watcher is a `send`.
+"""News and ticks, fanned out to whoever watches. Knows no WebSocket: a watcher has an `Outlet`.
 
 Rules:
 - one look and one encoding per object and person, however many windows that person has open;
-- a sample is one piece of bytes for everybody;
-- each watcher keeps at most one unsent message per object and one sample, the newest: who reads
-  slowly sees fewer steps, never slows the others, and costs bounded memory;
+- a tick is one piece of bytes for all who look at the same;
+- each watcher keeps at most one unsent message per object and one tick per view, the newest: who
+  reads slowly sees fewer steps, never slows the others, and costs bounded memory;
+- a tick goes out to a few watchers at a time: in between the event loop serves others;
 - `tell` and `sample` may be called from any thread and never block.
 """
 
@@ -16,7 +17,11 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from gpu_workbench import protocol as wire
+
 from ..ports import News, Principal
+from .live_ticks import Ready, Ticks
+from .live_watcher import Watcher
 from .views import Key, Message, left
 
 log = logging.getLogger(__name__)
@@ -24,73 +29,18 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.05
 """News of one burst are looked at together."""
 
-MAX_NOTICES = 100
+AT_ONCE = 8
+"""Watchers that get a tick before the event loop does something else: some tenths of a ms."""
 
 Looker = Callable[[Principal, list[News] | None], Awaitable[list[Message]]]
 """How the objects are now, for that person: those of the news, or all of them for None."""
-
-
-class Watcher:
-    """One open window. `pump` sends in order of first news; lives on the event loop."""
-
-    def __init__(self, who: Principal, send: Callable[[bytes], Awaitable[Any]]) -> None:
-        self.who = who
-        self.hidden = False
-        self.dropped = 0
-        """Samples that were never sent because a newer one came first."""
-        self._send = send
-        self._events: dict[Key, bytes] = {}
-        self._sample: bytes | None = None
-        self._wake = asyncio.Event()
-        self._ended = False
-
-    def event(self, message: Message) -> None:
-        """Queue it, in place of an older one of the same object."""
-        self._events[message.key] = message.data
-        if message.key[0] == "notice":
-            notices = [key for key in self._events if key[0] == "notice"]
-            for key in notices[:-MAX_NOTICES]:
-                del self._events[key]
-        self._wake.set()
-
-    def sample(self, data: bytes) -> None:
-        """Queue it, in place of an unsent one; nothing while the window is hidden."""
-        if self.hidden:
-            return
-        if self._sample is not None:
-            self.dropped += 1
-        self._sample = data
-        self._wake.set()
-
-    @property
-    def waiting(self) -> int:
-        """Messages not sent yet."""
-        return len(self._events) + (self._sample is not None)
-
-    async def pump(self) -> None:
-        """Send until `end`, or until `send` raises."""
-        while not self._ended:
-            await self._wake.wait()
-            self._wake.clear()
-            while not self._ended and (data := self._next()) is not None:
-                await self._send(data)
-
-    def end(self) -> None:
-        """Nothing is sent any more."""
-        self._ended = True
-        self._wake.set()
-
-    def _next(self) -> bytes | None:
-        if self._events:
-            return self._events.pop(next(iter(self._events)))
-        data, self._sample = self._sample, None
-        return data
 
 
 class Hub:
     """All watchers of one server. Implements `ports.EventSink`.
 
     `watch` and `unwatch` tell the sampler that somebody looks, once for each visible window.
+    `windows` is how many a person may have open.
     """
 
     def __init__(
@@ -99,18 +49,21 @@ class Hub:
         watch: Callable[[], object] = lambda: None,
         unwatch: Callable[[], object] = lambda: None,
         settle: float = SETTLE_SECONDS,
+        windows: int = 64,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._look = look
         self._watch = watch
         self._unwatch = unwatch
         self._settle = settle
-        self._watchers: set[Watcher] = set()
+        self._windows = windows
+        self._watchers: dict[Watcher, None] = {}
         self._looking = asyncio.Lock()  # looks come one after the other, so the last is the newest
         self._sent: dict[Principal, dict[Key, bytes]] = {}
-        self._lock = threading.Lock()  # guards the three below, which other threads write
+        self._lock = threading.Lock()  # guards the two below, which other threads write
         self._pending: dict[Key, News] = {}
-        self._newest: bytes | None = None
+        self._ready: list[Ready] | None = None
+        self._ticks = Ticks()
         self._closed = False
         self._flush: asyncio.Task[None] | None = None
 
@@ -128,10 +81,11 @@ class Hub:
         if first:
             self._call(self._wake)
 
-    def sample(self, data: bytes) -> None:
-        """A new sample, encoded as a `wire.Event`."""
+    def sample(self, sample: wire.Sample) -> None:
+        """A new sample: encode what is looked at, here in the sampler's thread."""
+        ready = self._ticks.encode(sample)
         with self._lock:
-            first, self._newest = self._newest is None, data
+            first, self._ready = self._ready is None, ready
         if first:
             self._call(self._spread)
 
@@ -150,30 +104,37 @@ class Hub:
         async with self._looking:
             messages = await self._look(watcher.who, None)
             self._deliver(watcher.who, (), messages)  # its other windows may learn something too
-            self._watchers.add(watcher)
+            self._watchers[watcher] = None
             for message in messages:
                 watcher.event(message)
+        self._look_at()
         if not watcher.hidden:
             self._watch()
+
+    def full(self, who: Principal) -> bool:
+        """This person has as many windows open as one may."""
+        return sum(watcher.who.user == who.user for watcher in self._watchers) >= self._windows
 
     def leave(self, watcher: Watcher) -> None:
         """Idempotent."""
         if watcher not in self._watchers:
             return
-        self._watchers.discard(watcher)
+        del self._watchers[watcher]
         watcher.end()
+        self._look_at()
         if not watcher.hidden:
             self._unwatch()
         if all(other.who != watcher.who for other in self._watchers):
             self._sent.pop(watcher.who, None)
 
-    def hide(self, watcher: Watcher, hidden: bool) -> None:
-        """A hidden window gets no samples, and does not keep the sampler in its fast rhythm."""
-        if watcher.hidden == hidden:
-            return
-        watcher.hidden = hidden
+    def look(self, watcher: Watcher, looking: wire.Looking) -> None:
+        """A window shows something else; a hidden one needs no fast rhythm of the sampler."""
+        hidden = watcher.hidden
+        watcher.show(looking)
         if watcher in self._watchers:
-            (self._unwatch if hidden else self._watch)()
+            self._look_at()
+            if hidden != looking.hidden:
+                (self._unwatch if looking.hidden else self._watch)()
 
     async def close(self) -> None:
         """No news any more; every watcher ends."""
@@ -185,12 +146,23 @@ class Hub:
             self.leave(watcher)
         await asyncio.sleep(0)  # for those that wait to see it
 
+    def _look_at(self) -> None:
+        self._ticks.views = frozenset(
+            view for watcher in self._watchers if not watcher.hidden for view in watcher.views
+        )
+
     def _spread(self) -> None:
         with self._lock:
-            data, self._newest = self._newest, None
-        if data is not None:
-            for watcher in self._watchers:
-                watcher.sample(data)
+            ready, self._ready = self._ready, None
+        if ready:
+            self._hand_out(ready, list(self._watchers), 0)
+
+    def _hand_out(self, ready: list[Ready], watchers: list[Watcher], start: int) -> None:
+        for watcher in watchers[start : start + AT_ONCE]:
+            for one in ready:
+                watcher.tick(one)
+        if start + AT_ONCE < len(watchers):
+            self._loop.call_soon(self._hand_out, ready, watchers, start + AT_ONCE)
 
     def _wake(self) -> None:
         if not self._closed and (self._flush is None or self._flush.done()):

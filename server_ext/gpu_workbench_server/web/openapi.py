@@ -25,7 +25,7 @@ EVENTS: dict[str, type[Any]] = {
     "lease": wire.Lease,
     "cluster": wire.Cluster,
     "job": wire.Job,
-    "sample": wire.Sample,
+    "layout": wire.Layout,
     "notice": wire.Notice,
 }
 """What `data` of a live event is, by its type."""
@@ -44,7 +44,7 @@ def document() -> dict[str, Any]:
     paths[LIVE_PATH] = {
         "get": _plain(
             "live_open",
-            "WebSocket: events and telemetry, one `Event` per message",
+            "WebSocket: an `Event` per text message, a tick per binary one (see `Layout`)",
             "101",
             "Switching to the WebSocket protocol",
         )
@@ -87,7 +87,7 @@ def encoded() -> bytes:
 
 
 def _types() -> list[Any]:
-    wanted: list[Any] = [wire.Problem, wire.Event, *EVENTS.values()]
+    wanted: list[Any] = [wire.Problem, wire.Event, wire.Looking, *EVENTS.values()]
     for route in ROUTES:
         wanted += [kind for kind in (route.returns, route.body) if kind is not None]
     return list(dict.fromkeys(wanted))

@@ -221,7 +221,7 @@ ROUTES: tuple[Route, ...] = (
     _read("/telemetry", "The newest sample", "telemetry", telemetry.sample, wire.Sample),
     _read(
         "/telemetry/history",
-        "Recent past of one GPU or slice",
+        "The past of GPUs, slices and leases, by range",
         "telemetry",
         telemetry.history,
         wire.History,

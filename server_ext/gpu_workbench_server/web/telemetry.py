@@ -8,13 +8,30 @@ from msgspec import Meta, Struct
 
 from gpu_workbench import protocol as wire
 
-from ..errors import Unavailable
+from ..errors import BadRequest, Unavailable
 from .call import Call
 
 
-class HistoryQuery(Struct, frozen=True):
-    subject: Annotated[str, Meta(description="A GPU's UUID or a slice's id.")]
-    seconds: Annotated[float, Meta(gt=0, description="How far back.")] = 300.0
+class HistoryQuery(Struct, frozen=True, rename={"since": "from"}):
+    subject: Annotated[
+        str,
+        Meta(
+            description="Separated by commas: UUIDs of GPUs, ids of slices, `lease:81` for all "
+            "slices of a lease (one that ended lately, too), `gpus` for every GPU."
+        ),
+    ]
+    since: Annotated[float | None, Meta(description="When the range begins.")] = None
+    to: Annotated[float | None, Meta(description="When it ends; default is now.")] = None
+    seconds: Annotated[
+        float, Meta(gt=0, description="How long the range is, where `from` is left out.")
+    ] = 300.0
+    points: Annotated[
+        int, Meta(ge=1, le=2000, description="About the most points that a series may have.")
+    ] = 300
+    metrics: Annotated[
+        str, Meta(description="Which ones, separated by commas; default is all that are known.")
+    ] = ""
+    extremes: Annotated[bool, Meta(description="False: only the means.")] = True
 
 
 async def sample(call: Call[None, None]) -> wire.Sample:
@@ -25,9 +42,25 @@ async def sample(call: Call[None, None]) -> wire.Sample:
 
 
 async def history(call: Call[None, HistoryQuery]) -> wire.History:
+    asked = call.query
+    telemetry = call.services.telemetry
+    end = telemetry.now() if asked.to is None else asked.to
+    start = end - asked.seconds if asked.since is None else asked.since
+    if start >= end:
+        raise BadRequest("The range ends before it begins.", "`from` must be less than `to`.")
     return await call.workbench.on_holders(
-        call.services.telemetry.history, call.query.subject, call.query.seconds
+        telemetry.history,
+        _listed(asked.subject),
+        start,
+        end,
+        asked.points,
+        _listed(asked.metrics),
+        asked.extremes,
     )
+
+
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 async def processes(call: Call[None, None]) -> wire.Processes:

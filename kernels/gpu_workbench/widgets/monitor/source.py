@@ -56,7 +56,10 @@ class Source:
 
     def _remember(self, subject: Subject) -> None:
         past = self._client.history(subject.id, SECONDS)
-        points = zip(past.times, past.activity, past.memory_bytes, strict=True)
+        means = {one.metric: one.mean for one in past.series}
+        unknown: list[float | None] = [None] * len(past.times)
+        columns = (means.get(name, unknown) for name in ("activity", "memory_bytes"))
+        points = zip(past.times, *columns, strict=True)
         self.window.fill(subject.id, time.time(), points)
 
     def _subjects(self) -> list[Subject]:

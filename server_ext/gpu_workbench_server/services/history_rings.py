@@ -1,0 +1,208 @@
+"""Rings of the past: half floats in columns, at 1 s, 10 s and 1 min. No clock, no thread, no disk.
+
+Time is cut into buckets that all rings share (bucket n of a ring of `step` seconds begins at
+n x step), so a ring keeps no times: a bucket's place follows from its number, and what is unknown
+is NaN. A finer ring feeds the next one as its buckets close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Half = npt.NDArray[np.float16]
+Values = npt.NDArray[np.float32]
+"""(subjects, buckets, statistics); the statistics are mean, min, max."""
+
+STEPS = (1, 10, 60)
+SIZES = (900, 2160, 10080)
+"""Buckets: 15 minutes, 6 hours, 7 days."""
+LONGEST_HOLD = 10
+"""A look stands for the time since the one before, but for no more seconds than this."""
+FIRST_CAPACITY = 16
+
+
+class Ring:
+    """The newest `size` buckets of some subjects; grows up to that, so a short life is small."""
+
+    def __init__(self, size: int, subjects: int, statistics: int) -> None:
+        self._size = size
+        self._subjects = subjects
+        self._statistics = statistics
+        self._capacity = min(size, FIRST_CAPACITY)
+        self._first = 0
+        self.newest: int | None = None
+        self.columns: dict[str, Half] = {}
+        """By metric: only those that were known once."""
+
+    @property
+    def oldest(self) -> int | None:
+        """The oldest bucket that is still held."""
+        if self.newest is None:
+            return None
+        return max(self._first, self.newest - self._size + 1)
+
+    def put(self, bucket: int, values: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Set a bucket, the newest or a later one: metric -> (subjects, statistics)."""
+        if self.newest is None:
+            self._first = self.newest = bucket
+        assert bucket >= self.newest
+        self._reserve(bucket - self._first + 1)
+        missed = np.arange(max(self.newest + 1, bucket - self._size + 1), bucket + 1)
+        for column in self.columns.values():
+            column[:, (missed - self._first) % self._capacity] = np.nan
+        self.newest = bucket
+        for metric, value in values.items():
+            column = self._column(metric)
+            column[:, (bucket - self._first) % self._capacity] = value
+
+    def read(self, metric: str, start: int, stop: int) -> Values:
+        """The buckets from `start` up to `stop`, NaN where nothing is held."""
+        found = np.full((self._subjects, stop - start, self._statistics), np.nan, np.float32)
+        column, oldest = self.columns.get(metric), self.oldest
+        if column is not None and oldest is not None and self.newest is not None:
+            low, high = max(start, oldest), min(stop, self.newest + 1)
+            if low < high:
+                places = (np.arange(low, high) - self._first) % self._capacity
+                found[:, low - start : high - start] = column[:, places]
+        return found
+
+    def take_rows(self, other: Ring, mine: Sequence[int], theirs: Sequence[int]) -> None:
+        """Go on from another ring: its rows `theirs` become `mine`. Only for a new ring."""
+        self._first, self.newest, self._capacity = other._first, other.newest, other._capacity
+        for metric, column in other.columns.items():
+            self._column(metric)[list(mine)] = column[list(theirs)]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(column.nbytes for column in self.columns.values())
+
+    def _column(self, metric: str) -> Half:
+        column = self.columns.get(metric)
+        if column is None:
+            column = self.columns[metric] = self._empty()
+        return column
+
+    def _reserve(self, count: int) -> None:
+        """Room for `count` buckets: places stay the same, as nothing has been overwritten yet."""
+        if count <= self._capacity or self._capacity == self._size:
+            return
+        was = self._capacity
+        self._capacity = min(self._size, max(2 * was, count))
+        for metric, column in self.columns.items():
+            self.columns[metric] = grown = self._empty()
+            grown[:, :was] = column
+
+    def _empty(self) -> Half:
+        return np.full((self._subjects, self._capacity, self._statistics), np.nan, np.float16)
+
+
+class Block:
+    """The past of subjects that are looked at together: all GPUs, or the slices of one lease."""
+
+    def __init__(self, subjects: Sequence[str]) -> None:
+        self.subjects = tuple(subjects)
+        self.rows = {subject: row for row, subject in enumerate(self.subjects)}
+        self.rings = tuple(
+            Ring(size, len(self.subjects), 3 if level else 1) for level, size in enumerate(SIZES)
+        )
+
+    def put(self, time: float, values: Mapping[str, npt.NDArray[Any]]) -> int | None:
+        """A look at `time`: metric -> one value per subject. The minute that is closed by it."""
+        second = int(time)
+        finest = self.rings[0]
+        before = finest.newest
+        shaped = {metric: value[:, np.newaxis] for metric, value in values.items()}
+        since = second if before is None else max(before + 1, second - LONGEST_HOLD + 1)
+        for bucket in range(since, second + 1):
+            finest.put(bucket, shaped)
+        closed = None
+        for level in range(1, len(STEPS)):
+            closed = self._close(level, before, second)
+        return closed
+
+    def read(self, level: int, metric: str, start: int, stop: int) -> Values:
+        """(subjects, stop - start, 3) of one ring's buckets.
+
+        What the ring does not hold comes from the others: the bucket that is still open from the
+        finer one, what is too long ago, or was before a restart, from the coarser one.
+        """
+        oldest = self.rings[level].oldest
+        split = stop if oldest is None else min(stop, max(start, oldest))
+        if level + 1 == len(STEPS) or split == start:
+            return self._held(level, metric, start, stop)
+        older = self._from_coarser(level, metric, start, split)
+        return np.concatenate((older, self._held(level, metric, split, stop)), axis=1)
+
+    def continued(self, subjects: Sequence[str]) -> Block:
+        """The same past for other subjects: those in both go on, new ones have none."""
+        new = Block(subjects)
+        both = [subject for subject in new.subjects if subject in self.rows]
+        mine, theirs = [new.rows[one] for one in both], [self.rows[one] for one in both]
+        for ring, other in zip(new.rings, self.rings, strict=True):
+            ring.take_rows(other, mine, theirs)
+        return new
+
+    @property
+    def metrics(self) -> set[str]:
+        return {metric for ring in self.rings for metric in ring.columns}
+
+    @property
+    def newest(self) -> float | None:
+        """When the newest look was, in seconds; of a minute from the disk, its end."""
+        ends = [
+            (ring.newest + 1) * step
+            for ring, step in zip(self.rings, STEPS, strict=True)
+            if ring.newest is not None
+        ]
+        return max(ends, default=None)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(ring.nbytes for ring in self.rings)
+
+    def _close(self, level: int, before: int | None, second: int) -> int | None:
+        """Put the buckets that ended between the last look and this one; the last of them."""
+        ring, step = self.rings[level], STEPS[level]
+        now = second // step
+        if before is None or now <= before // step:
+            return None
+        for bucket in sorted({before // step, now - 1}):
+            if ring.newest is None or bucket > ring.newest:
+                metrics = self.rings[level - 1].columns
+                ring.put(bucket, {name: self._from_finer(level, name, bucket) for name in metrics})
+        return now - 1
+
+    def _held(self, level: int, metric: str, start: int, stop: int) -> Values:
+        """What the ring holds, and the bucket after its newest as far as finer rings know it."""
+        ring = self.rings[level]
+        found = ring.read(metric, start, stop)
+        if found.shape[2] == 1:
+            return np.repeat(found, 3, axis=2)
+        if ring.newest is not None and start <= ring.newest + 1 < stop:
+            found[:, ring.newest + 1 - start] = self._from_finer(level, metric, ring.newest + 1)
+        return found
+
+    def _from_finer(self, level: int, metric: str, bucket: int) -> npt.NDArray[np.float32]:
+        many = STEPS[level] // STEPS[level - 1]
+        finer = self._held(level - 1, metric, bucket * many, (bucket + 1) * many)
+        return condensed(finer, many)[:, 0]
+
+    def _from_coarser(self, level: int, metric: str, start: int, stop: int) -> Values:
+        many = STEPS[level + 1] // STEPS[level]
+        low, high = start // many, -(-stop // many)
+        found = np.repeat(self.read(level + 1, metric, low, high), many, axis=1)
+        return found[:, start - low * many : stop - low * many]
+
+
+def condensed(values: Values, many: int) -> Values:
+    """Each `many` buckets as one: the mean of the known means, the least and the greatest."""
+    parts = values.reshape(values.shape[0], values.shape[1] // many, many, 3)
+    known = np.count_nonzero(~np.isnan(parts[..., 0]), axis=2)
+    total = np.nansum(parts[..., 0], axis=2)
+    mean = np.divide(total, known, out=np.full(total.shape, np.nan, np.float32), where=known > 0)
+    low, high = np.fmin.reduce(parts[..., 1], axis=2), np.fmax.reduce(parts[..., 2], axis=2)
+    return np.stack((mean, low, high), axis=-1)

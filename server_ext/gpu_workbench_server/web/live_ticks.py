@@ -1,0 +1,71 @@
+"""Ticks of the sampler as WebSocket messages, one encoding for all who look at the same."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gpu_workbench import protocol as wire
+from gpu_workbench.protocol.ticks import Encoder
+
+from .views import Message, event
+
+View = str | None
+"""What a window shows: the fleet, or one GPU (its UUID)."""
+
+
+class Ready(NamedTuple):
+    """One tick of one view."""
+
+    view: View
+    layouts: tuple[Message, ...]
+    """What must be known to read it."""
+    frame: bytes
+    """A whole WebSocket message: only to be written to the connection."""
+
+
+class Ticks:
+    """`encode` runs in the sampler's thread, `views` is set from the event loop."""
+
+    def __init__(self) -> None:
+        self.views: frozenset[View] = frozenset()
+        """What somebody looks at."""
+        self._encoder = Encoder()
+        self._told: dict[int, Message] = {}
+        """Layouts by their id."""
+        self._encoded: frozenset[View] = frozenset()
+
+    def encode(self, sample: wire.Sample) -> list[Ready]:
+        """The sample for every view that is looked at."""
+        views = self.views
+        for gone in self._encoded - views:
+            self._encoder.forget(gone)
+        self._encoded = views
+        found, told = [], {}
+        for view in views:
+            encoded = self._encoder.encode(sample, view)
+            for layout in encoded.layouts:
+                told[layout.id] = self._told.get(layout.id) or _message(layout)
+            layouts = tuple(told[layout.id] for layout in encoded.layouts)
+            found.append(Ready(view, layouts, framed(encoded.frame)))
+        self._told = told
+        return found
+
+
+def _message(layout: wire.Layout) -> Message:
+    data = event("layout", "", layout).data
+    return Message(("layout", f"{layout.gpu or ''}/{layout.table}"), data)
+
+
+def framed(payload: bytes) -> bytes:
+    """A binary WebSocket message as a server sends it: one frame, not masked (RFC 6455, 5.2).
+
+    Made once here instead of once per connection.
+    """
+    size = len(payload)
+    if size < 126:
+        head = bytes((0x82, size))
+    elif size < 1 << 16:
+        head = b"\x82\x7e" + size.to_bytes(2, "big")
+    else:
+        head = b"\x82\x7f" + size.to_bytes(8, "big")
+    return head + payload
