@@ -7,6 +7,7 @@ meter of x. It is advanced only when what is held changes, so it costs nothing t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf, log2
 from typing import NamedTuple
 
 from .leases import Lease, LedgerEntry
@@ -28,14 +29,47 @@ class Meter(NamedTuple):
         """So many parts more (or fewer) are held from `at` on."""
         return Meter(self.read(at, half_life), max(self.at, at), self.held + parts)
 
+    def stays(self, now: float, half_life: float, least: float, most: float) -> float:
+        """Until when the average surely stays between the two, if no more is held; it moves
+        towards what is held. A hair's breadth from a bound is not sure: then it is `now`."""
+        average = self.read(now, half_life)
+        hair = 1e-6 * max(1.0, average, self.held)
+        low, high = least + hair, most - hair
+        if not low < average < high:
+            return now
+        bound = low if self.held < average else high
+        if low <= self.held <= high:
+            return inf
+        return now + half_life * log2((average - self.held) / (bound - self.held))
+
     def remembering(self, average: float, now: float, half_life: float) -> Meter:
         """With what was held before the meter began, as an average at `now`."""
         return Meter(self.read(now, half_life) + average, max(self.at, now), self.held)
 
 
+class Standing(NamedTuple):
+    """What a payer's meter comes to in the order: true for a while, if the meter doesn't move."""
+
+    since: float
+    until: float
+    left: float
+    """Parts left of what it deserves."""
+    band: int
+    """Of its share."""
+
+    def holds(self, now: float) -> bool:
+        """Whether it is true at `now`."""
+        return self.since <= now < self.until
+
+
+def names(user: str, group: str | None) -> list[str]:
+    """Payers, by which meters are known: names with the scope in front."""
+    return [f"user {user}"] + ([f"group {group}"] if group else [])
+
+
 def payers(lease: Lease | LedgerEntry) -> list[str]:
-    """Whose meters a lease moves: names with the scope in front."""
-    return [f"user {lease.user}"] + ([f"group {lease.group}"] if lease.group else [])
+    """Whose meters a lease moves."""
+    return names(lease.user, lease.group)
 
 
 def remembered(past: Iterable[LedgerEntry], now: float, half_life: float) -> dict[str, float]:

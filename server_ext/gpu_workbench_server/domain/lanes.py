@@ -10,6 +10,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from .heads import Heads
 from .leases import Request
 from .rules import Rules
 from .units import PARTS
@@ -45,12 +46,13 @@ class Lanes:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self.shapes: dict[Shape, dict[Lane, list[tuple[float, int]]]] = {}
+        self.heads = Heads(self.shapes)
         self._spans: dict[Shape, list[int]] = {}
 
     def add(self, request: Request, shape: Shape) -> None:
         lane = Lane(shape, request.priority, request.group, request.user)
         insort(self.shapes.setdefault(shape, {}).setdefault(lane, []), self._entry(request))
-
+        self.heads.changed.add(lane)
         insort(self._spans.setdefault(shape, []), request.seconds)
 
     def shortest(self, shape: Shape) -> int:
@@ -60,6 +62,7 @@ class Lanes:
     def drop(self, request: Request, shape: Shape) -> None:
         lane = Lane(shape, request.priority, request.group, request.user)
         entries = self.shapes[shape][lane]
+        self.heads.changed.add(lane)
         del entries[bisect_left(entries, self._entry(request))]
         spans = self._spans[shape]
         del spans[bisect_left(spans, request.seconds)]

@@ -1,7 +1,8 @@
 """Who is asked first: priority; within quota before borrowed; fair share; size and age.
 
-A place in the order changes only when the payer gets something, and then only for the worse: so the
-heads of lanes stand in a heap, and a head that has fallen back is found when it comes up.
+A place in the order changes during a round only when the payer gets something, and then only for
+the worse: so the round takes the heads of lanes as they stood at its beginning, and a head that has
+fallen back is found when it comes up.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ from collections.abc import Callable, Iterator
 from math import inf
 from typing import NamedTuple
 
+from .fairshare import Standing
+from .heads import Head
 from .lanes import Lane, Shape, virtual_arrival
 from .leases import Request
-from .quota import accounts
+from .quota import account
 from .state import State
+
+NOBODY = Standing(-inf, inf, inf, 0)
+"""Who pays where a request has no group."""
 
 
 class Rank(NamedTuple):
@@ -29,93 +35,95 @@ class Rank(NamedTuple):
 
 
 class Order:
-    """Ranks at one moment. What is granted meanwhile must be told with `forget`."""
+    """Ranks at one moment.
+
+    Shares are read at full minutes, so that they are the same for all decisions of a minute that
+    move none of the payer's meters.
+    """
 
     def __init__(self, state: State, now: float) -> None:
-        self._state, self._now = state, now
-        self._payers: dict[tuple[str | None, str], tuple[float, int, int]] = {}
+        self._state, self.minute = state, now // 60 * 60
+        self._standings = state.standings
 
     def rank(self, request: Request, arrival: float | None = None) -> Rank:
         """`arrival` where the caller has the virtual one at hand."""
-        left, group, user = self.standing(request.group, request.user)
+        user = self.standing(f"user {request.user}")
+        group = self.standing(f"group {request.group}") if request.group else NOBODY
         if arrival is None:
             arrival = virtual_arrival(request, self._state.rules)
-        return Rank(-request.priority, request.parts > left, group, user, arrival, request.id)
+        borrows = request.parts > user.left or request.parts > group.left
+        return Rank(-request.priority, borrows, group.band, user.band, arrival, request.id)
 
-    def forget(self, request: Request) -> None:
-        """It was granted: its payers have a larger share from now on."""
-        stale = [
-            payer
-            for payer in self._payers
-            if payer[1] == request.user or (request.group and payer[0] == request.group)
-        ]
-        for payer in stale:
-            del self._payers[payer]
+    def head(self, lane: Lane) -> tuple[Rank, int]:
+        """Rank and parts of the first of a lane."""
+        arrival, number = self._state.lanes.shapes[lane.shape][lane][0]
+        request = self._state.queue[number]
+        return self.rank(request, arrival), request.parts
 
-    def standing(self, group: str | None, user: str) -> tuple[float, int, int]:
-        """Parts left of what is deserved, and the bands of the group's and the user's share.
+    def standing(self, payer: str) -> Standing:
+        """What is left to a payer of what it deserves, and the band of its share."""
+        known = self._standings.get(payer)
+        if known is None or not known[0] <= self.minute < known[1]:
+            known = self._standings[payer] = self._computed(payer)
+        return known
 
-        Shares are read at full minutes, so that they are the same for all decisions of a minute
-        that move none of the payer's meters, and need to be computed only once.
-        """
-        found = self._payers.get((group, user))
-        if found is None:
-            state = self._state
-            minute = self._now // 60 * 60
-            fresh = minute, state.meters.get(f"user {user}"), state.meters.get(f"group {group}")
-            known = state.standings.get((group, user))
-            if known is not None and known[0] == fresh:
-                found = known[1]
-            else:
-                found = self._computed(group, user, minute)
-                state.standings[group, user] = fresh, found
-            self._payers[group, user] = found
-        return found
-
-    def _computed(self, group: str | None, user: str, minute: float) -> tuple[float, int, int]:
-        paying = accounts(self._state, user, group, minute)
-        left = min(inf if one.deserved is None else one.deserved - one.held for one in paying)
-        bands = [int(one.share / self._state.rules.band) for one in paying]
-        return left, bands[0] if group is not None else 0, bands[-1]
+    def _computed(self, payer: str) -> Standing:
+        scope, name = payer.split(" ", 1)
+        rules, meter = self._state.rules, self._state.meters.get(payer)
+        one = account(self._state, "user" if scope == "user" else "group", name, self.minute)
+        left = inf if one.deserved is None else one.deserved - one.held
+        band, until = int(one.share / rules.band), inf
+        if meter is not None:
+            per_band = rules.band * one.share_of_one
+            least = band * per_band - one.held if band else -inf
+            most = (band + 1) * per_band - one.held
+            until = meter.stays(self.minute, rules.half_life, least, most)
+        return Standing(self.minute, until, left, band)
 
     def everybody(self) -> list[Request]:
         """The whole queue in order. For people: a decision looks only at heads."""
         return sorted(self._state.queue.values(), key=self.rank)
 
 
-Head = tuple[tuple[int, bool, int, int, float, int], Lane]
-"""A rank, as a bare tuple: there are as many heads as lanes, in each decision."""
-
-
 class Contest:
-    """The heads of lanes, best first; the caller says how a lane or a whole shape goes on."""
+    """The heads of lanes, best first; the caller says how a lane or a whole shape goes on.
+
+    One at a time: it reads the lists of `Heads`, which the next one brings up to date.
+    """
 
     def __init__(
         self, state: State, order: Order, wanted: Callable[[Shape], bool] = lambda shape: True
     ) -> None:
         self._state, self._order = state, order
         self._entries: dict[Lane, Iterator[tuple[float, int]]] = {}
-        self._heaps: dict[Shape, list[Head]] = {}
-        for shape, lanes in state.lanes.shapes.items():
+        self._closed: set[Shape] = set()
+        self._heap: list[tuple[Head, Iterator[Head] | None]] = []
+        """The best of each shape, with those behind it, and lanes that went on or fell back."""
+        heads = state.lanes.heads
+        heads.follow(order)
+        for shape, best in heads.best.items():
             if wanted(shape):
-                self._heaps[shape] = heads = self._heads(lanes)
-                heapq.heapify(heads)
+                behind = iter(best)
+                self._heap.append((next(behind), behind))
+        heapq.heapify(self._heap)
 
     def next(self) -> tuple[Lane, Request] | None:
         """The best head, taken out of the contest; None when all lanes are through."""
-        while self._heaps:
-            shape = min(self._heaps, key=self._best)
-            heap = self._heaps[shape]
-            rank, lane = heap[0]
+        while self._heap:
+            (rank, lane), behind = self._heap[0]
+            if lane.shape in self._closed:
+                heapq.heappop(self._heap)
+                continue
+            following = None if behind is None else next(behind, None)
+            if following is None:
+                heapq.heappop(self._heap)
+            else:
+                heapq.heapreplace(self._heap, (following, behind))
             request = self._state.queue[rank[-1]]
             now = self._order.rank(request, rank[-2])
-            if now > rank:
-                heapq.heapreplace(heap, (now, lane))
-                continue
-            heapq.heappop(heap)
-            if not heap:
-                del self._heaps[shape]
-            return lane, request
+            if now <= rank:
+                return lane, request
+            heapq.heappush(self._heap, ((now, lane), None))
         return None
 
     def go_on(self, lane: Lane) -> None:
@@ -125,23 +133,8 @@ class Contest:
         entry = next(self._entries[lane], None)
         if entry is not None:
             rank = self._order.rank(self._state.queue[entry[1]], entry[0])
-            heapq.heappush(self._heaps.setdefault(lane.shape, []), (rank, lane))
+            heapq.heappush(self._heap, ((rank, lane), None))
 
     def close(self, shape: Shape) -> None:
         """Nobody of this shape has a chance any more."""
-        self._heaps.pop(shape, None)
-
-    def _best(self, shape: Shape) -> Head:
-        return self._heaps[shape][0]
-
-    def _heads(self, lanes: dict[Lane, list[tuple[float, int]]]) -> list[Head]:
-        found: list[Head] = []
-        standing, queue = self._order.standing, self._state.queue
-        parts = queue[next(iter(lanes.values()))[0][1]].parts  # the same for all of a shape
-        for lane, entries in lanes.items():
-            _, priority, group, user = lane
-            left, group_band, user_band = standing(group, user)
-            arrival, number = entries[0]
-            rank = (-priority, parts > left, group_band, user_band, arrival, number)
-            found.append((rank, lane))
-        return found
+        self._closed.add(shape)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from weakref import WeakKeyDictionary
 
+from .fleet import Gpu
 from .leases import Request
 from .packing_pool import PackedPool, Place
 from .state import State
@@ -34,10 +35,13 @@ class Fleet:
             self._epoch = _epoch(state.asked)
             for pool in self._pools.values():
                 pool.relearn(state)
+        touched: dict[str, list[Gpu]] = {}
         for uuid in state.touched:
             gpu = state.gpus.get(uuid)
-            if gpu is not None and gpu.pool in self._pools:
-                self._pools[gpu.pool].refresh(state, gpu)
+            if gpu is not None:
+                touched.setdefault(gpu.pool, []).append(gpu)
+        for name, gpus in touched.items():
+            self._pools[name].refresh(state, gpus)
         state.touched.clear()
 
     def find(self, state: State, request: Request, shut: Collection[str]) -> list[Place] | None:

@@ -7,9 +7,10 @@ next (see `planning`). A question is a trial: what it tries is taken back before
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
+from operator import or_
 from typing import NamedTuple, TypeVar
 
 from .fleet import Gpu
@@ -166,12 +167,15 @@ class PackedPool:
         score, start, size = min(found)
         return score, -start, size
 
-    def refresh(self, state: State, gpu: Gpu) -> None:
-        """A GPU is held by more or by less than before."""
-        if gpu.uuid in self.mig_of:
-            self.cut.set(self.mig_of[gpu.uuid], self.mig(state, gpu))
-        elif gpu.uuid in self.host_of:
-            at = self.host_of[gpu.uuid]
+    def refresh(self, state: State, gpus: Iterable[Gpu]) -> None:
+        """These GPUs are held by more or by less than before."""
+        hosts = set()
+        for gpu in gpus:
+            if gpu.uuid in self.mig_of:
+                self.cut.set(self.mig_of[gpu.uuid], self.mig(state, gpu))
+            elif gpu.uuid in self.host_of:
+                hosts.add(self.host_of[gpu.uuid])
+        for at in hosts:
             self.nodes.set(at, self.node(state, self.hosts[at]))
 
     # --- where a request would go ---------------------------------------------------------------
@@ -213,11 +217,14 @@ class PackedPool:
 
         def view(at: int) -> _Node | None:
             """A host some of whose GPUs are shut, as the request may see it."""
-            if not any(gpu.uuid in shut for gpu in self.hosts[at]):
+            gpus, node = self.hosts[at], self.nodes.states[at]
+            closed = [gpu.uuid in shut for gpu in gpus]
+            if True not in closed:
                 return None
-            node = self.nodes.states[at]
-            pairs = zip(node.seats, self.hosts[at], strict=True)
-            return _seated(node, [s._replace(free=0) if g.uuid in shut else s for s, g in pairs])
+            if all(map(or_, closed, (not seat.free for seat in node.seats))):
+                return _Node(node.host._replace(free=(0,)), ())  # mostly so
+            pairs = zip(node.seats, closed, strict=True)
+            return _seated(node, [s._replace(free=0) if shut else s for s, shut in pairs])
 
         at = self.nodes.best(shape, view if shut else None)
         if at is None or self.objective is None:

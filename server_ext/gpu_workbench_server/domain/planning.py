@@ -19,9 +19,6 @@ from .quota import binding
 from .state import State
 from .transitions import moved
 
-FEW = 64
-"""GPUs with room up to which counting them comes before a placement."""
-
 
 def grants(state: State, now: float, pools: Collection[str] | None = None) -> Iterator[Change]:
     """Grant what can be granted, in order, putting each into `state` as it goes.
@@ -82,7 +79,7 @@ def place_beside(
     """Slices that keep out of the way of what was promised, or None."""
     shut = barred(made, now + request.seconds)
     room = state.slots(state.key(request)).room()
-    if shut and len(room) <= FEW:  # mostly nothing is left: that is seen here at once
+    if shut and len(room) < len(shut) + request.count:  # mostly nothing is left: seen at once
         left = sum(n for gpu, n in room.items() if gpu not in shut)
         if left < request.count:
             return None
@@ -134,7 +131,6 @@ class Round:
             if slices is not None:
                 change = granted(request, slices, self._now)
                 state.put(change)
-                order.forget(request)
                 yield change
             else:
                 shortest[lane.shape] = request.seconds

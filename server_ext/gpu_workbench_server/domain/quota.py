@@ -33,8 +33,12 @@ class Account:
     @property
     def share(self) -> float:
         """What it had and has, over what it deserves; the weight where nothing is deserved."""
-        base = self.deserved if self.deserved else PARTS
-        return (self.average + self.held) / (base * self.weight)
+        return (self.average + self.held) / self.share_of_one
+
+    @property
+    def share_of_one(self) -> float:
+        """How many parts, held or remembered, make a share of 1."""
+        return (self.deserved if self.deserved else PARTS) * self.weight
 
     def within(self, more: int) -> bool:
         """Whether so many parts more would still be its own by right."""

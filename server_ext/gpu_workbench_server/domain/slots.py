@@ -14,8 +14,8 @@ from .fleet import Gpu, Profile
 from .leases import Lease
 
 FREE = 0.0
-MANY = 64
-"""From so many changed GPUs on, sorting anew is cheaper than moving one by one."""
+MANY = 0.02
+"""From that share of changed GPUs on, going through all slots is cheaper than moving a few."""
 
 Slot = tuple[float, str, int]
 """Time, GPU, number on it."""
@@ -26,32 +26,20 @@ def release(lease: Lease) -> float:
     return lease.ended_at if lease.ended_at is not None else lease.ends_at
 
 
-def slot_times(gpu: Gpu, profile: Profile, free: int, leases: Iterable[Lease]) -> tuple[float, ...]:
-    """When each slot of a profile on a GPU is free, soonest first; `free` parts of it are now."""
-    if profile.kind == "mig":
-        taken = {
-            one.instance: release(lease)
-            for lease in leases
-            for one in lease.slices
-            if one.gpu == gpu.uuid
-        }
-        return tuple(
-            sorted(
-                taken.get(one.uuid, FREE)
-                for one in gpu.instances
-                if f"mig-{one.profile}" == profile.name
-            )
-        )
-    times = [FREE] * (free // profile.parts)
-    ends = sorted(
-        (release(lease), one.parts)
-        for lease in leases
-        for one in lease.slices
-        if one.gpu == gpu.uuid
-    )
-    for end, parts in ends:
+def mig_times(gpu: Gpu, profile: Profile, leases: Iterable[Lease]) -> tuple[float, ...]:
+    """When each instance of a profile on a GPU is free, soonest first."""
+    taken = {one.instance: release(lease) for lease in leases for one in lease.slices}
+    found = (one for one in gpu.instances if f"mig-{one.profile}" == profile.name)
+    return tuple(sorted(taken.get(one.uuid, FREE) for one in found))
+
+
+def share_times(each: int, free: int, ends: Iterable[tuple[float, int]]) -> tuple[float, ...]:
+    """When each slot of `each` parts on a GPU is free, soonest first: `free` parts of it are now,
+    others from an end on."""
+    times = [FREE] * (free // each)
+    for end, parts in sorted(ends):
         free += parts
-        times += [end] * (free // profile.parts - len(times))
+        times += [end] * (free // each - len(times))
     return tuple(times)
 
 
@@ -139,12 +127,14 @@ class Slots:
 
     def _in_order(self) -> list[Slot]:
         self._look()
-        if len(self._listed) > MANY:
-            self._sorted = sorted(
-                (time, uuid, n)
-                for uuid, times in self._times.items()
-                for n, time in enumerate(times)
+        if len(self._listed) > MANY * len(
+            self._times
+        ):  # two runs to merge, which sorting does in one pass
+            self._sorted = [one for one in self._sorted if one[1] not in self._listed]
+            self._sorted += sorted(
+                (time, uuid, n) for uuid in self._listed for n, time in enumerate(self._times[uuid])
             )
+            self._sorted.sort()
             self._listed.clear()
         for uuid, old in self._listed.items():
             new = self._times[uuid]

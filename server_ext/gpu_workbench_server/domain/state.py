@@ -7,25 +7,23 @@ outside, at a cost that grows with the number of changes and not with the size o
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from .decisions import Change
-from .fairshare import Meter, payers, remembered
+from .fairshare import Meter, Standing, payers, remembered
 from .fleet import Gpu, Limits, Pool, Profile, offered_by, profiles_of
 from .lanes import Lanes, SetKey, Shape
 from .leases import Lease, LedgerEntry, Request, Slice
 from .rules import Rules
-from .slots import Slots, slot_times
+from .slots import Slots, mig_times, release, share_times
 from .units import PARTS
 
 if TYPE_CHECKING:
     from .backfill import Promise
-
-    pass
 
 
 @dataclass
@@ -34,7 +32,8 @@ class Use:
 
     parts: int = 0
     instances: set[str] = field(default_factory=set)
-    leases: set[int] = field(default_factory=set)
+    leases: dict[int, int] = field(default_factory=dict)
+    """By lease, its parts of this GPU."""
 
 
 class State:
@@ -59,11 +58,8 @@ class State:
         self.group_parts: dict[str, int] = defaultdict(int)
         self.meters: dict[str, Meter] = {}
         """Decayed usage by payer, see `fairshare.payers`."""
-        self.standings: dict[
-            tuple[str | None, str],
-            tuple[tuple[float, Meter | None, Meter | None], tuple[float, int, int]],
-        ] = {}
-        """A memo of `order`: what was computed for a payer, and from which meters."""
+        self.standings: dict[str, Standing] = {}
+        """A memo of `order`: what was computed for a payer since its meter moved."""
         self.marks: dict[str, int] = defaultdict(int)
         """Of each pool; changes with whatever a round of grants depends on, but for what joins the
         queue."""
@@ -167,9 +163,11 @@ class State:
         return found
 
     def _slot_times(self, profile: str, gpu: Gpu) -> tuple[float, ...]:
-        cut = self._cuts[gpu.uuid][profile]
-        leases = [self.leases[i] for i in self.use[gpu.uuid].leases]
-        return slot_times(gpu, cut, PARTS - self.use[gpu.uuid].parts, leases)
+        cut, use = self._cuts[gpu.uuid][profile], self.use[gpu.uuid]
+        if cut.kind == "mig":
+            return mig_times(gpu, cut, map(self.leases.__getitem__, use.leases))
+        ends = [(release(self.leases[i]), parts) for i, parts in use.leases.items()]
+        return share_times(cut.parts, PARTS - use.parts, ends)
 
     def roomy(self, request: Request, shut: Collection[str] = ()) -> list[Gpu]:
         """Those of `able` that have room for a slice now and are not shut."""
@@ -223,7 +221,7 @@ class State:
         new = None if lease.cleared else lease
         if self._undo is not None:
             self._undo.append(partial(self.marks.__setitem__, lease.pool, self.marks[lease.pool]))
-            self._undo.append(partial(self.meters.update, meters))
+            self._undo.append(partial(self._read, meters))
             self._undo.append(partial(self._replace, new, old))
         self._replace(old, new)
         mark = self.marks[lease.pool], lease.id, lease.state, lease.cleared, lease.ends_at
@@ -232,8 +230,15 @@ class State:
         after = lease.parts if lease.state != "ended" else 0
         if before != after:
             at = lease.granted_at if lease.ended_at is None else lease.ended_at
-            for payer, meter in meters.items():
-                self.meters[payer] = meter.moved(after - before, at, self.rules.half_life)
+            half_life = self.rules.half_life
+            self._read({p: one.moved(after - before, at, half_life) for p, one in meters.items()})
+
+    def _read(self, meters: Mapping[str, Meter]) -> None:
+        """The one place where meters change."""
+        self.meters.update(meters)
+        self.lanes.heads.stir(meters)
+        for payer in meters:
+            self.standings.pop(payer, None)
 
     def _replace(self, old: Lease | None, new: Lease | None) -> None:
         """The one place where occupancy and held units change."""
@@ -245,11 +250,11 @@ class State:
                 use.parts += sign * one.parts
                 self.touched.add(one.gpu)
                 if sign > 0:
-                    use.leases.add(lease.id)
+                    use.leases[lease.id] = use.leases.get(lease.id, 0) + one.parts
                     if one.instance:
                         use.instances.add(one.instance)
                 else:
-                    use.leases.discard(lease.id)
+                    use.leases.pop(lease.id, None)
                     if one.instance:
                         use.instances.discard(one.instance)
                 for slots in self._slots.values():
@@ -267,7 +272,7 @@ class State:
         """What ended leases left in the meters; once, at start, after the live ones were put."""
         for payer, average in remembered(past, now, self.rules.half_life).items():
             meter = self.meters.get(payer, Meter(at=now))
-            self.meters[payer] = meter.remembering(average, now, self.rules.half_life)
+            self._read({payer: meter.remembering(average, now, self.rules.half_life)})
 
     @contextmanager
     def trial(self) -> Iterator[State]:

@@ -27,6 +27,7 @@ from gpu_workbench_server.domain.estimates import forecast
 from gpu_workbench_server.domain.fleet import Limits
 from gpu_workbench_server.domain.invariants import broken
 from gpu_workbench_server.domain.leases import Holder, Lease
+from gpu_workbench_server.domain.order import Order
 from gpu_workbench_server.domain.quota import borrows, entitled
 from gpu_workbench_server.domain.rules import Rules
 from gpu_workbench_server.domain.state import State
@@ -176,6 +177,11 @@ class BrokerMachine(RuleBasedStateMachine):
         for request in state.queue.values():
             fresh.put(Change("queued", request))
         assert fresh.lanes.shapes == state.lanes.shapes
+        # what is held is the same, so the ranks are, but for past use: that only the old one knows
+        fresh.meters = dict(state.meters)
+        for one in (fresh, state):
+            one.lanes.heads.follow(Order(one, self.script.now))
+        assert fresh.lanes.heads.best == state.lanes.heads.best
         for shape in state.lanes.shapes:
             mine, theirs = state.slots(shape.gpus), fresh.slots(shape.gpus)
             assert mine.room() == theirs.room()

@@ -1,0 +1,103 @@
+"""The heads of lanes, best first for each shape: kept between decisions, since few of them move.
+
+What may have moved is only marked, and looked at when somebody asks: taking back a trial costs next
+to nothing. Knows neither what a rank is made of nor who is granted anything (see `order`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from .fairshare import Standing, names
+
+if TYPE_CHECKING:
+    from .lanes import Lane, Shape
+
+Rank = tuple[int, bool, int, int, float, int]
+"""Smaller goes first; the last two are virtual arrival and id of the request."""
+Head = tuple[Rank, "Lane"]
+
+
+class Judge(Protocol):
+    """Who says how good a head is, at one moment."""
+
+    minute: float
+
+    def standing(self, payer: str) -> Standing: ...
+
+    def head(self, lane: Lane) -> tuple[Rank, int]:
+        """Rank and parts of the first of a lane."""
+
+
+class Heads:
+    """Follows the lanes of `shapes`, each of which holds (virtual arrival, id), sorted."""
+
+    def __init__(self, shapes: Mapping[Shape, Mapping[Lane, list[tuple[float, int]]]]) -> None:
+        self._shapes = shapes
+        self.best: dict[Shape, list[Head]] = {}
+        """As of the last `follow`, which changes these lists in place."""
+        self.changed: set[Lane] = set()
+        """Lanes that somebody joined or left since."""
+        self._stirred: set[str] = set()
+        self._ranks: dict[Lane, Rank] = {}
+        self._parts: dict[Lane, int] = {}
+        self._lanes: dict[str, set[Lane]] = {}
+        self._standings: dict[str, Standing] = {}
+        self._minute = 0.0
+
+    def stir(self, payers: Iterable[str]) -> None:
+        """What these payers hold has changed."""
+        self._stirred.update(payers)
+
+    def follow(self, judge: Judge) -> None:
+        """Take in what changed since the last time."""
+        if judge.minute != self._minute:
+            self._minute = judge.minute
+            self.stir(p for p, one in self._standings.items() if not one.holds(judge.minute))
+        for payer in self._stirred & self._standings.keys():
+            old, new = self._standings[payer], judge.standing(payer)
+            self._standings[payer] = new
+            if old.band != new.band:
+                self.changed |= self._lanes[payer]
+            elif old.left != new.left:  # matters only where a request comes to borrow, or ceases to
+                least, most = sorted((old.left, new.left))
+                parts = self._parts
+                self.changed.update(e for e in self._lanes[payer] if least < parts[e] <= most)
+        self._stirred.clear()
+        for lane in self.changed:
+            self._place(lane, judge)
+        self.changed.clear()
+
+    def _place(self, lane: Lane, judge: Judge) -> None:
+        old, new = self._ranks.get(lane), None
+        if lane in self._shapes.get(lane.shape, ()):
+            new, self._parts[lane] = judge.head(lane)
+        if new == old:
+            return
+        here = self.best.setdefault(lane.shape, [])
+        if old is not None:
+            del here[bisect_left(here, (old,))]
+        if new is not None:
+            insort(here, (new, lane))
+            self._ranks[lane] = new
+            if old is None:
+                self._join(lane, judge)
+        else:
+            self._leave(lane)
+
+    def _join(self, lane: Lane, judge: Judge) -> None:
+        for payer in names(lane.user, lane.group):
+            self._lanes.setdefault(payer, set()).add(lane)
+            if payer not in self._standings:
+                self._standings[payer] = judge.standing(payer)
+
+    def _leave(self, lane: Lane) -> None:
+        del self._ranks[lane], self._parts[lane]
+        if not self.best[lane.shape]:
+            del self.best[lane.shape]
+        for payer in names(lane.user, lane.group):
+            self._lanes[payer].discard(lane)
+            if not self._lanes[payer]:
+                del self._lanes[payer], self._standings[payer]
