@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.lab import REPOSITORY, LabServer
 from tests.support.waiting import wait_for
 
 from .conftest import shoot
+from .pages import command, notebook, run_all
 
 Open = Callable[..., Page]
 WIDGET = REPOSITORY / "kernels" / "gpu_workbench" / "widgets" / "monitor"
-
-
-def command(page: Page, name: str, **args: str) -> None:
-    """A command of the palette; what it answers can't be sent here."""
-    page.evaluate(
-        "([name, args]) => { window.jupyterapp.commands.execute(name, args); }", [name, args]
-    )
-
-
-def notebook(page: Page, lab: LabServer, *cells: str, kernel: str = "python3") -> Locator:
-    """A notebook with these cells, opened; its output areas."""
-    content = {
-        "cells": [
-            {
-                "cell_type": "code",
-                "id": f"cell-{number}",
-                "source": source,
-                "metadata": {},
-                "outputs": [],
-                "execution_count": None,
-            }
-            for number, source in enumerate(cells)
-        ],
-        "metadata": {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    (lab.notebooks / "look.ipynb").write_text(json.dumps(content))
-    command(page, "docmanager:open", path="look.ipynb")
-    expect(page.locator(".jp-Notebook")).to_be_visible()
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=40_000)
-    return page.locator(".jp-Notebook:visible .jp-OutputArea")
-
-
-def run_all(page: Page) -> None:
-    command(page, "notebook:run-all-cells")
 
 
 BURN = "import time\nend = time.time() + 12\nwhile time.time() < end: pass"

@@ -1,0 +1,98 @@
+"""What every journey does in JupyterLab: find by test id, open panel and notebooks, run cells."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.lab import LabServer
+
+
+def at(page: Page | Locator, testid: str) -> Locator:
+    return page.locator(f"[data-testid='{testid}']")
+
+
+def open_panel(page: Page) -> Locator:
+    """The GPUs panel, opened if it isn't."""
+    panel = at(page, "gw-panel")
+    if not panel.is_visible():
+        page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-panel')")
+    expect(panel).to_have_attribute("data-phase", "ready")
+    return panel
+
+
+def command(page: Page, name: str, **args: str) -> None:
+    """A command of the palette; what it answers can't be sent here."""
+    page.evaluate(
+        "([name, args]) => { window.jupyterapp.commands.execute(name, args); }", [name, args]
+    )
+
+
+def notebook(
+    page: Page, lab: LabServer, *cells: str, kernel: str = "python3", name: str = "look.ipynb"
+) -> Locator:
+    """A notebook with these cells, opened, its kernel idle; its output areas."""
+    content = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": f"cell-{number}",
+                "source": source,
+                "metadata": {},
+                "outputs": [],
+                "execution_count": None,
+            }
+            for number, source in enumerate(cells)
+        ],
+        "metadata": {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (lab.notebooks / name).write_text(json.dumps(content))
+    command(page, "docmanager:open", path=name)
+    expect(page.locator(".jp-Notebook:visible")).to_be_visible()
+    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=40_000)
+    return page.locator(".jp-Notebook:visible .jp-OutputArea")
+
+
+def run_all(page: Page) -> None:
+    command(page, "notebook:run-all-cells")
+
+
+def run_cell(page: Page, code: str) -> None:
+    """Type into the last cell of the notebook in front and run it."""
+    page.locator(".jp-Notebook:visible .jp-CodeCell .cm-content").last.click()
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Shift+Enter")
+
+
+_LOAD = re.compile(r"(\d+)\s?% · ([\d.]+)/")
+
+
+def shown(load: Locator) -> tuple[float, float] | None:
+    """(activity 0..1, memory in GB) that a lease's row shows; None while it shows neither."""
+    found = _LOAD.search(load.inner_text())
+    return None if found is None else (int(found[1]) / 100, float(found[2]))
+
+
+def watch(
+    loads: dict[str, Locator], seconds: float, also: Callable[[], object] = lambda: None
+) -> dict[str, float]:
+    """The activity that each of some rows shows, averaged over so many seconds.
+
+    `also` is called again and again meanwhile, for what has to be read at the same time.
+    """
+    seen: dict[str, list[float]] = {name: [] for name in loads}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        also()
+        for name, load in loads.items():
+            now = shown(load)
+            if now is not None:
+                seen[name].append(now[0])
+        time.sleep(0.1)
+    return {name: sum(values) / max(1, len(values)) for name, values in seen.items()}
