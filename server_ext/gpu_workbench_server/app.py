@@ -64,6 +64,16 @@ class GpuWorkbenchApp(ExtensionApp):
         help="TOML file that describes the simulated GPUs. Default: two H100-80GB, one of them cut "
         "into MIG instances.",
     ).tag(config=True)
+    policy_file = Unicode(
+        "",
+        help="TOML file with pools, limits, quotas, order and preemption, for all that the "
+        "settings from `user_limits` to `fractions` say and more; read again when it changes.",
+    ).tag(config=True)
+    store_url = Unicode(
+        "",
+        help="Where leases, queue and ledger are kept: `postgresql://USER@HOST/DATABASE` or an "
+        "SQLite file. Default: an SQLite file in `data_dir`. Keep a password in ~/.pgpass.",
+    ).tag(config=True)
     user_limits = Dict(
         key_trait=Unicode(),
         value_trait=Float(),
@@ -194,7 +204,9 @@ class GpuWorkbenchApp(ExtensionApp):
         return Settings(
             data_dir=Path(self.data_dir).expanduser().absolute(),
             devices=cast(Devices, self.devices),
-            fleet_file=Path(self.fleet_file).expanduser() if self.fleet_file else None,
+            fleet_file=_path(self.fleet_file),
+            policy_file=_path(self.policy_file),
+            store_url=self.store_url,
             user_limits=dict(self.user_limits),
             group_limits=dict(self.group_limits),
             default_user_limit=self.default_user_limit,
@@ -284,6 +296,10 @@ class GpuWorkbenchApp(ExtensionApp):
     def _unwatch(self) -> None:
         if self._running is not None:
             self._running.services.telemetry.unwatch()
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
 
 
 main = launch_new_instance = GpuWorkbenchApp.launch_instance

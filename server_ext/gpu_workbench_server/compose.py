@@ -11,12 +11,13 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpu_workbench import protocol as wire
 
-from .errors import NoDevices
+from .errors import BadConfiguration, NoDevices
 from .housekeeping import Housekeeping
 from .lock import DataDirectoryLock
 from .ports import Clock, DeviceBackend, EventSink
@@ -25,7 +26,9 @@ from .web.context import Services
 
 if TYPE_CHECKING:
     from .services.broker import Broker
+    from .services.policy_source import PolicySource
     from .services.reaper import KernelSource
+    from .store.sql import SqlStore
 
 log = logging.getLogger(__name__)
 
@@ -89,18 +92,22 @@ def compose(
     from .services.clusters import Clusters
     from .services.history import Histories
     from .services.jobs import Jobs
-    from .services.policy import Policy
+    from .services.policy_source import PolicySource
     from .services.reaper import Reaper
     from .services.telemetry import Telemetry
     from .store.sql import SqlStore
     from .web.kernels import JupyterKernels
 
     with ExitStack() as undo:
-        lock = DataDirectoryLock(settings.data_dir)
-        lock.take()
-        undo.callback(lock.release)
-        store = SqlStore.open(settings.data_dir)
+        source = PolicySource(settings)
+        policy = source.read()  # a fault in it is said before anything is made or locked
+        hold_directory(settings.data_dir, undo)
+        store = SqlStore.open(settings.store_url or settings.data_dir)
         undo.callback(store.close)
+        if store.file is None:
+            store.hold()
+        elif store.file.parent != settings.data_dir:
+            hold_directory(store.file.parent, undo)
         devices = open_devices(settings)
         undo.callback(devices.close)
 
@@ -114,13 +121,6 @@ def compose(
         )
         metrics = Metrics(sources)
         sink = metrics.counting(events)
-        policy = Policy(
-            pools=(settings.pool(),),
-            limits=settings.limits(),
-            lease_ttl=settings.lease_ttl,
-            dead_grace=settings.restart_seconds,
-            stop_grace=settings.grace_seconds,
-        )
         engine = LocalEngine(settings.data_dir / "engine", broker_name(settings.data_dir))
         broker = Broker(store, devices, clock, sink, policy, metrics.decided)
         broker.start()
@@ -129,7 +129,7 @@ def compose(
             *common,
             settings.data_dir / "clusters",
             environment,
-            idle_seconds=settings.idle_seconds,
+            idle_seconds=policy.pools[0].idle_seconds,
             stop_grace=settings.grace_seconds,
         )
         jobs = Jobs(
@@ -143,6 +143,7 @@ def compose(
         telemetry = Telemetry(devices, reaper.held, clock, on_sample, measured, histories)
 
         chores: dict[str, Callable[[], object]] = {
+            "the policy file": partial(follow, source, broker),
             "the broker's tick": broker.tick,
             "clusters": clusters.reconcile,
             "jobs": jobs.reconcile,
@@ -157,11 +158,31 @@ def compose(
         undo.callback(housekeeping.stop)
         return Running(
             services=Services(broker, clusters, jobs, telemetry, lambda: render(metrics.registry)),
-            summary=_summary(devices, settings),
+            summary=_summary(devices, store),
             broker=broker,
             kernels=kernels,
             _cleanup=undo.pop_all(),
         )
+
+
+def hold_directory(directory: Path, undo: ExitStack) -> None:
+    """Be the only broker of a directory until `undo` ends; `BrokerBusy` where there is one."""
+    lock = DataDirectoryLock(directory)
+    lock.take()
+    undo.callback(lock.release)
+
+
+def follow(source: PolicySource, broker: Broker) -> None:
+    """Where the policy file has changed: the new one from now on, or its faults said."""
+    if not source.changed():
+        return
+    try:
+        broker.adopt(source.read())
+    except BadConfiguration as fault:
+        log.warning("The policy file was not taken over: %s %s", fault, fault.hint)
+        broker.keep_policy(fault)
+    else:
+        log.info("The policy file was read again and is in force")
 
 
 def open_devices(settings: Settings) -> DeviceBackend:
@@ -206,6 +227,6 @@ def every(rounds: int, chore: Callable[[], object]) -> Callable[[], None]:
     return sometimes
 
 
-def _summary(devices: DeviceBackend, settings: Settings) -> str:
+def _summary(devices: DeviceBackend, store: SqlStore) -> str:
     kind = "simulated GPUs" if devices.simulated else "GPUs of this machine"
-    return f"{kind}, state in {settings.data_dir}"
+    return f"{kind}, state in {store.name}"

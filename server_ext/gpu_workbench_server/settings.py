@@ -26,6 +26,9 @@ class Settings:
     data_dir: Path
     devices: Devices = "auto"
     fleet_file: Path | None = None
+    policy_file: Path | None = None
+    store_url: str = field(default="", repr=False)
+    """May hold a password: never print it, see `store.troubles.shown`."""
     user_limits: Mapping[str, float] = field(default_factory=dict)
     group_limits: Mapping[str, float] = field(default_factory=dict)
     default_user_limit: float | None = None

@@ -2,99 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import pytest
 
 from gpu_workbench import protocol as wire
-from gpu_workbench_server.domain.fleet import Gpu, Limits, Pool
-from gpu_workbench_server.domain.readings import Reading
+from gpu_workbench_server.domain.fleet import Limits, Pool
 from gpu_workbench_server.domain.rules import Rules
 from gpu_workbench_server.domain.units import PARTS
-from gpu_workbench_server.errors import NoDevices, NotFound, NotNow, StoreTrouble, WrongState
-from gpu_workbench_server.ports import Held, News, Principal
+from gpu_workbench_server.errors import NotFound, NotNow, StoreTrouble, WrongState
+from gpu_workbench_server.ports import Principal
 from gpu_workbench_server.services.broker import Broker
 from gpu_workbench_server.services.policy import Policy
 from gpu_workbench_server.store.memory import MemoryStore
+from tests.support.desk import Desk, Devices, HandClock, Paper
 from tests.support.fleets import gpu, mig_gpu
 
 ANA, BEN, ADMIN = Principal("ana", ("vision",)), Principal("ben"), Principal("root", admin=True)
-
-
-class HandClock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        return self.time
-
-
-class Devices:
-    """A backend with a fixed list of GPUs and no load."""
-
-    simulated = True
-
-    def __init__(self, *gpus: Gpu) -> None:
-        self.gpus: tuple[Gpu, ...] | None = gpus
-
-    def inventory(self) -> Sequence[Gpu]:
-        if self.gpus is None:
-            raise NoDevices("No driver.", "Install one.")
-        return self.gpus
-
-    def read(self, held: Sequence[Held]) -> Reading:
-        return Reading()
-
-    def read_slow(self) -> None: ...
-
-    def processes_of(self, lease: Held) -> list[int]:
-        return []
-
-    def close(self) -> None: ...
-
-
-class Paper:
-    """Keeps the news."""
-
-    def __init__(self) -> None:
-        self.news: list[News] = []
-
-    def tell(self, news: News) -> None:
-        self.news.append(news)
-
-
-class FullStore(MemoryStore):
-    """A store whose disk is full when told so."""
-
-    full = False
-
-    def commit(self, changes, audit=()):  # type: ignore[no-untyped-def]
-        if self.full:
-            raise StoreTrouble("The disk is full.", "Make room.")
-        super().commit(changes, audit)
-
-
-class Desk:
-    """A broker with all it needs, and what came out of it."""
-
-    def __init__(self, *gpus: Gpu, policy: Policy | None = None) -> None:
-        self.store = FullStore()
-        self.clock = HandClock()
-        self.paper = Paper()
-        self.devices = Devices(*(gpus or (replace(gpu(0), simulated=True),)))
-        self.policy = policy or Policy()
-        self.broker = self.restarted()
-
-    def restarted(self) -> Broker:
-        self.broker = Broker(self.store, self.devices, self.clock, self.paper, self.policy)
-        self.broker.start()
-        return self.broker
-
-    def ask(self, who: Principal, what: str, **more: object) -> wire.Request:
-        return self.broker.ask(who, wire.Ask(what=what, **more))  # type: ignore[arg-type]
 
 
 def kernel(kernel_id: str = "k1", pid: int | None = 7) -> wire.Holder:
@@ -194,18 +116,18 @@ def test_what_was_held_gets_one_time_to_live_after_a_restart_to_be_found_again()
 
 def test_where_the_store_fails_nothing_has_happened() -> None:
     desk = Desk()
-    desk.store.full = True
+    desk.full.full = True
     with pytest.raises(StoreTrouble):
         desk.ask(ANA, "gpu")
     assert desk.broker.leases(ANA) == []
-    desk.store.full = False
+    desk.full.full = False
     assert desk.ask(ANA, "gpu").state == "granted"
 
 
 def test_nobody_is_told_before_it_is_written_down() -> None:
     desk = Desk()
     desk.paper.news.clear()
-    desk.store.full = True
+    desk.full.full = True
     with pytest.raises(StoreTrouble):
         desk.ask(ANA, "gpu")
     assert desk.paper.news == []

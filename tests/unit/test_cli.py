@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from gpu_workbench_server.cli import COMMANDS, main, parser
 from gpu_workbench_server.cli.checks import Finding, directory, findings, store
 from gpu_workbench_server.cli.usage import COLUMNS, since, span
 from gpu_workbench_server.errors import NoDevices
+from gpu_workbench_server.settings import Settings
 from gpu_workbench_server.store.sql import SqlStore
 from tests.fakes.nvml.build import FakeDriver, FakeGpu, h100_layout, install
 from tests.support.leasing import a_lease, a_slice, ended, granted
@@ -34,6 +36,11 @@ class Said:
 
 
 Run = Callable[..., Said]
+
+
+def at(data_dir: Path) -> Callable[[], Settings]:
+    """How a check learns the settings."""
+    return lambda: Settings(data_dir=data_dir)
 
 
 @pytest.fixture
@@ -88,7 +95,7 @@ def test_usage_lists_what_ended_in_the_time_and_what_runs(run: Run, held: Path) 
     assert "released" in lines[1]
     assert "runs" in lines[2]
     assert "unknown" in lines[2], "what was not measured is not 0"
-    assert lines[-1].startswith("Held 15 min 15 s of GPU time, used 5 min 00 s, 33 % of it.")
+    assert re.match(r"Held 15 min \d\d s of GPU time, used 5 min 00 s, 33 % of it", lines[-1])
 
 
 def test_usage_can_look_further_back_and_at_one_user(run: Run, held: Path) -> None:
@@ -227,22 +234,77 @@ def test_doctor_sees_the_gpus_of_a_driver_and_how_they_are_cut(tmp_path: Path) -
 
 def test_a_damaged_store_is_a_failure_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "store.sqlite").write_bytes(b"x" * 9000)
-    found = findings({"store": lambda: store(tmp_path)})
+    found = findings({"store": lambda: store(at(tmp_path))})
     assert [one.level for one in found] == ["failure"]
     assert "Move" in found[0].hint
 
 
 def test_a_store_that_is_used_is_told_with_its_figures(held: Path) -> None:
-    found = findings({"store": lambda: store(held)})
+    found = findings({"store": lambda: store(at(held))})
     assert found[0].level == "ok"
     assert "1 lease runs, 0 requests wait" in found[0].message
 
 
 def test_a_data_directory_that_cannot_be_made_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    found = list(directory(tmp_path / "file" / "data"))
+    found = list(directory(at(tmp_path / "file" / "data")))
     assert [one.level for one in found] == ["failure"]
-    assert next(iter(directory(tmp_path / "a" / "b"))).level in ("ok", "warning")
+    assert next(iter(directory(at(tmp_path / "a" / "b")))).level in ("ok", "warning")
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Writes the Jupyter server's configuration, as an admin does."""
+    folder = tmp_path / "config"
+    folder.mkdir()
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
+
+    def write(**settings: object) -> None:
+        text = json.dumps({"GpuWorkbenchApp": settings})
+        (folder / "jupyter_server_config.json").write_text(text)
+
+    return write
+
+
+def finding(run: Run, name: str) -> dict[str, str]:
+    [found] = [one for one in json.loads(run("doctor", "--json").out)["findings"]
+               if one["name"] == name]  # fmt: skip
+    return dict(found)
+
+
+def test_the_doctor_names_line_and_key_of_a_typo_in_the_policy_file(
+    run: Run, configured: Callable[..., None], tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text("[order]\nhalf_live = '7d'\n")
+    configured(policy_file=str(file))
+    found = finding(run, "configuration")
+    assert found["level"] == "failure"
+    assert found["message"] == (
+        "policy.toml line 2, key order.half_live: there is no such key in [order]; "
+        "did you mean half_life?"
+    )
+    file.write_text("[pools.a100]\n")
+    found = finding(run, "configuration")
+    assert (found["level"], "pools: a100" in found["message"]) == ("ok", True)
+
+
+def test_commands_look_at_the_store_that_the_server_is_configured_to_use(
+    run: Run, configured: Callable[..., None], held: Path, tmp_path: Path
+) -> None:
+    configured(data_dir=str(tmp_path / "empty"), store_url=f"sqlite:///{held / 'store.sqlite'}")
+    assert "ada" in run("usage").out
+    assert str(held) in finding(run, "store")["message"]
+    assert "no store" in run("usage", "--data-dir", str(tmp_path / "empty")).err
+
+
+def test_the_doctor_shows_no_password_of_the_store(
+    run: Run, configured: Callable[..., None]
+) -> None:
+    configured(store_url="postgresql://ada:hush@127.0.0.1:1/x?password=hush")
+    said = run("doctor")
+    assert "127.0.0.1" in said.out
+    assert "hush" not in said.out + said.err
 
 
 def test_a_check_that_breaks_is_a_finding_and_the_others_go_on() -> None:

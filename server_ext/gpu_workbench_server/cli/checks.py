@@ -17,7 +17,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import NoDevices, WorkbenchError
+from ..errors import BadConfiguration, NoDevices, WorkbenchError
+from ..services.policy_source import PolicySource
+from ..settings import Settings
 from . import outside
 
 Level = Literal["ok", "note", "warning", "failure"]
@@ -53,8 +55,8 @@ def findings(checks: dict[str, Check]) -> list[Finding]:
     return found
 
 
-def all_checks(data_dir: Path) -> dict[str, Check]:
-    """By the name that stands before what they find."""
+def all_checks(read: Callable[[], Settings]) -> dict[str, Check]:
+    """By the name that stands before what they find; `read` may raise `BadConfiguration`."""
     return {
         "Python": python,
         "GPUs": gpus,
@@ -65,8 +67,9 @@ def all_checks(data_dir: Path) -> dict[str, Check]:
         "Dask": dask,
         "training": training,
         "RAPIDS": rapids,
-        "data directory": partial(directory, data_dir),
-        "store": partial(store, data_dir),
+        "configuration": partial(configuration, read),
+        "data directory": partial(directory, read),
+        "store": partial(store, read),
         "ports": ports,
     }
 
@@ -215,9 +218,23 @@ def rapids() -> Iterable[Finding]:
         yield Finding("RAPIDS", "note", "dask-cuda and cudf are missing; no GPU here needs them.")
 
 
-def directory(path: Path) -> Iterable[Finding]:
+def configuration(read: Callable[[], Settings]) -> Iterable[Finding]:
+    """Whether settings and policy file say something that the server can use."""
+    name = "configuration"
+    settings = read()
+    policy = PolicySource(settings).read()
+    pools = ", ".join(pool.name for pool in policy.pools)
+    said = settings.policy_file or "the settings"
+    yield Finding(name, "ok", f"Pools and limits come from {said}; pools: {pools}.")
+
+
+def directory(read: Callable[[], Settings]) -> Iterable[Finding]:
     """Whether the server could write where it keeps its state."""
     name = "data directory"
+    try:
+        path = read().data_dir
+    except BadConfiguration:
+        return  # said already
     there = next(one for one in (path, *path.absolute().parents) if one.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         hint = f"Make {there} writable, or set GpuWorkbenchApp.data_dir."
@@ -237,16 +254,19 @@ def directory(path: Path) -> Iterable[Finding]:
     yield Finding(name, "ok", f"{path} can be written, {free >> 30} GiB free.")
 
 
-def store(data_dir: Path) -> Iterable[Finding]:
-    path = outside.store_file(data_dir)
-    if not path.exists():
+def store(read: Callable[[], Settings]) -> Iterable[Finding]:
+    try:
+        settings = read()
+    except BadConfiguration:
+        return  # said already
+    if outside.missing_store(settings):
         yield Finding("store", "note", "There is no store yet: the server's first start makes it.")
         return
-    with outside.opened_store(data_dir) as opened:
+    with outside.opened_store(settings) as opened:
         snapshot = opened.load()
         run = _counted(sum(lease.state != "ended" for lease in snapshot.leases), "lease", "run")
         wait = _counted(len(snapshot.requests), "request", "wait")
-        message = f"{path} can be read: {run}, {wait}."
+        message = f"{opened.name} can be read: {run}, {wait}."
         yield Finding("store", "ok", message)
 
 

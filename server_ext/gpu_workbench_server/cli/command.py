@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from jupyter_core.paths import jupyter_data_dir
-
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -31,15 +29,15 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
         "--data-dir",
         type=Path,
         metavar="DIR",
-        help="the server's data directory (GpuWorkbenchApp.data_dir); default: gpu-workbench in "
-        "Jupyter's data directory",
+        help="the server's data directory; default: what Jupyter's configuration says "
+        "(GpuWorkbenchApp.data_dir, store_url), or gpu-workbench in Jupyter's data directory",
     )
 
 
-def data_dir(arguments: argparse.Namespace) -> Path:
-    """As given, or where the server keeps it by default."""
+def data_dir(arguments: argparse.Namespace) -> Path | None:
+    """As given; None is what the server's configuration says."""
     given: Path | None = arguments.data_dir
-    return given.expanduser() if given else Path(jupyter_data_dir()) / "gpu-workbench"
+    return given.expanduser() if given else None
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str]) -> str:

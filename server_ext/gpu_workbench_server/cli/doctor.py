@@ -6,8 +6,10 @@ import argparse
 import dataclasses
 import json
 import textwrap
+from functools import partial
 from typing import TextIO
 
+from . import outside
 from .checks import Finding, all_checks, findings
 from .command import Command, add_data_dir, data_dir
 
@@ -20,7 +22,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace, out: TextIO) -> int:
-    found = findings(all_checks(data_dir(arguments)))
+    found = findings(all_checks(partial(outside.settings, data_dir(arguments))))
     usable = not any(one.level == "failure" for one in found)
     if arguments.json:
         listed = [dataclasses.asdict(one) for one in found]

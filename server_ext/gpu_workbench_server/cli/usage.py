@@ -54,7 +54,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace, out: TextIO) -> int:
-    with outside.opened_store(data_dir(arguments)) as store:
+    with outside.opened_store(outside.settings(data_dir(arguments))) as store:
         found = usage(store, arguments.user, arguments.since, time.time())
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode(), file=out)

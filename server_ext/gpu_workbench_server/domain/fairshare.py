@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from .leases import Lease, LedgerEntry
 
+REMEMBERED = 12
+"""Half-lives after which use is forgotten: less than 1/4000 of it would still count."""
+
 
 class Meter(NamedTuple):
     """`average` at the time `at`, and the parts `held` since then."""

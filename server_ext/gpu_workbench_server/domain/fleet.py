@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .mig import COMPUTE_SLICES, MigInstance
@@ -74,6 +74,8 @@ class Pool:
 
     name: str = "default"
     engine: Literal["local", "slurm", "kubernetes"] = "local"
+    gpus: tuple[str, ...] = ()
+    """Which GPUs are in it: UUIDs, names ("gpu3") or words of the model; see `assigned`."""
     whole: bool = True
     fractions: tuple[float, ...] = (0.25, 0.5)
     default_seconds: int = 2 * 3600
@@ -81,6 +83,8 @@ class Pool:
     idle_seconds: int = 1800
     claim_seconds: int = 600
     """A granted lease that nobody takes for this long is reclaimed."""
+    repartition: bool = False
+    """Whether an admin may have idle MIG GPUs of the pool cut anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,23 @@ class Limits:
 
     def group(self, name: str) -> int | None:
         return self.groups.get(name, self.default_group)
+
+
+def assigned(gpus: Iterable[Gpu], pools: Sequence[Pool]) -> list[Gpu]:
+    """The GPUs, each in its pool: the first that claims it, else the one it says it is in, else
+    the first that claims nothing. One that no pool takes keeps its own and is not offered."""
+    names = {pool.name for pool in pools}
+    rest = next((pool.name for pool in pools if not pool.gpus), None)
+    found = []
+    for gpu in gpus:
+        claims = (pool.name for pool in pools if any(_is(gpu, word) for word in pool.gpus))
+        known = gpu.pool if gpu.pool in names else rest or gpu.pool
+        found.append(replace(gpu, pool=next(claims, known)))
+    return found
+
+
+def _is(gpu: Gpu, word: str) -> bool:
+    return word in (gpu.uuid, gpu.name) or word.lower() in gpu.model.lower()
 
 
 def profiles_of(gpu: Gpu, pool: Pool) -> list[Profile]:

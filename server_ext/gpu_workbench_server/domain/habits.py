@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from .leases import LedgerEntry
 
 KEPT = 500
+LEARNED_SECONDS = 14 * 86400.0
+"""At a start the leases that ended in this time are learned from."""
 ENOUGH = 20
 """With fewer ends than this nothing is concluded: a lease is taken to run as declared."""
 NATURAL = ("released", "expired")

@@ -26,7 +26,7 @@ from ..domain.leases import Holder, Lease
 from ..domain.order import Order
 from ..domain.state import State
 from ..domain.units import PARTS, gpu_units
-from ..errors import NoDevices, NotFound, NotNow
+from ..errors import NoDevices, NotFound, NotNow, WorkbenchError
 from ..ports import Clock, DeviceBackend, EventSink, News, Principal, Store
 from . import views
 from .cards import cards, wanted
@@ -59,6 +59,7 @@ class Broker:
         self._devices = devices
         self._sink = sink
         self._trouble: wire.Problem | None = None
+        self._policy_trouble: wire.Problem | None = None
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -73,15 +74,29 @@ class Broker:
         """Look at the devices again; where they can't be seen, say why and keep what is known."""
         with self._lock:
             try:
-                gpus = tuple(self._devices.inventory())
+                gpus = self._devices.inventory()
             except NoDevices as error:
-                self._trouble = wire.Problem(
-                    code=error.code, message=error.message, hint=error.hint
-                )
+                self._trouble = _problem(error, error.hint)
                 return
             self._trouble = None
             if self.keeper.see(gpus):
                 self._sink.tell(News("fleet", "fleet"))
+
+    def adopt(self, policy: Policy) -> None:
+        """Another policy from now on. Leases keep what they have; who waits is judged anew."""
+        with self.keeper.current():
+            self.keeper.rebuild(policy)
+            self.policy, self._policy_trouble = policy, None
+            self.refresh_fleet()
+            self.keeper.check()
+            self._sink.tell(News("fleet", "fleet"))
+
+    def keep_policy(self, because: WorkbenchError) -> None:
+        """A new policy could not be read: say so, and keep the one in force."""
+        self._policy_trouble = _problem(
+            because, f" {because.hint} Until then the policy before it stays in force."
+        )
+        self._sink.tell(News("fleet", "fleet"))
 
     def tick(self) -> None:
         """Time passes: ends, lapsed heartbeats, unclaimed leases; and the queue is served."""
@@ -117,7 +132,7 @@ class Broker:
                 simulated=self._devices.simulated,
                 units_total=total,
                 units_free=free,
-                trouble=self._trouble,
+                trouble=self._trouble or self._policy_trouble,
             )
 
     def cards(self, who: Principal, count: int = 1, seconds: int | None = None) -> list[wire.Card]:
@@ -128,7 +143,7 @@ class Broker:
     # --- requests -----------------------------------------------------------------------------
 
     def ask(self, who: Principal, ask: wire.Ask) -> wire.Request:
-        with self._lock:
+        with self.keeper.current():
             if ask.key:
                 known = self._store.find_request(who.user, ask.key)
                 if known:
@@ -165,7 +180,7 @@ class Broker:
 
     def cancel(self, who: Principal, request_id: int) -> wire.Request:
         """Idempotent for a request that waits no more; a granted one must be released instead."""
-        with self._lock:
+        with self.keeper.current():
             one = self.request(who, request_id)
             if not (one.mine or who.admin):
                 raise NotFound(f"There is no request {request_id} of yours.", "List requests.")
@@ -189,7 +204,7 @@ class Broker:
         return views.lease(who, self._own(who, lease_id))
 
     def claim(self, who: Principal, claim: wire.Claim) -> wire.Lease:
-        with self._lock:
+        with self.keeper.current():
             found = self._claimable(who, claim)
             if found is None:
                 if claim.ask is None:
@@ -202,7 +217,7 @@ class Broker:
             return self.bind(who, found.id, holder)
 
     def bind(self, who: Principal, lease_id: int, holder: wire.Holder) -> wire.Lease:
-        with self._lock:
+        with self.keeper.current():
             self._own(who, lease_id)
             taken = Holder(holder.kind, holder.id, holder.name, holder.pid, holder.started)
             self.keeper.run(Bound(lease_id, taken), who)
@@ -210,7 +225,7 @@ class Broker:
             return self.lease(who, lease_id)
 
     def extend(self, who: Principal, lease_id: int, seconds: int) -> wire.Lease:
-        with self._lock:
+        with self.keeper.current():
             self._own(who, lease_id)
             self.keeper.run(Extended(lease_id, seconds), who)
             return self.lease(who, lease_id)
@@ -218,7 +233,7 @@ class Broker:
     def release(
         self, who: Principal, lease_id: int, reason: wire.EndReason = "released"
     ) -> wire.Lease:
-        with self._lock:
+        with self.keeper.current():
             if self._own(who, lease_id).state != "ended":
                 self.keeper.run(Ended(lease_id, reason), who)
             return self.lease(who, lease_id)
@@ -311,6 +326,10 @@ class Broker:
         gpus = [gpu for gpu in self._state.gpus.values() if gpu.health == "ok"]
         free = sum(self._state.free_parts(gpu) for gpu in gpus)
         return gpu_units(PARTS * len(gpus)), gpu_units(free)
+
+
+def _problem(error: WorkbenchError, hint: str) -> wire.Problem:
+    return wire.Problem(code=error.code, message=error.message, hint=hint.strip())
 
 
 def _version() -> str:

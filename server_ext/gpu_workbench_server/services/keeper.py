@@ -1,30 +1,37 @@
 """The keeper: holds the state and is the one way to change it. Decide, commit, take in, then tell.
 
 One lock, one state, one store. Each event runs through `decide`, its changes are committed in one
-transaction and taken into the state after that; where the store fails, nothing has happened. Knows
-no caller's rights and no wire types but the news: see `broker` for those.
+transaction and taken into the state after that. Where a commit fails, nobody here knows whether it
+arrived: the state is taken from the store again before the next decision. Knows no caller's rights
+and no wire types but the news: see `broker` for those.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import perf_counter
+from typing import TypeVar
 
 from ..domain.decide import decide
 from ..domain.decisions import Change, Event, FleetSeen, Ticked
 from ..domain.estimates import Forecast, forecast
-from ..domain.fleet import Gpu
-from ..domain.habits import Habits
+from ..domain.fairshare import REMEMBERED
+from ..domain.fleet import Gpu, assigned
+from ..domain.habits import LEARNED_SECONDS, Habits
 from ..domain.invariants import broken
 from ..domain.leases import Lease
 from ..domain.state import State
-from ..ports import AuditEntry, Clock, EventSink, Principal, Store
+from ..errors import Unavailable
+from ..ports import AuditEntry, Clock, EventSink, News, Principal, Store
 from .policy import Policy
 from .telling import news_of, subject_of
 
 log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 
 SYSTEM = Principal("system", admin=True)
 
@@ -51,37 +58,69 @@ class Keeper:
         self._on_decision = on_decision
         self._beats: dict[int, float] = {}
         self._next_id = 1
+        self._behind = False
+        """A commit failed, and what the store holds now has not been looked at since."""
 
     def now(self) -> float:
         return self._clock.now()
 
-    def rebuild(self) -> None:
-        """Take the state from the store.
+    def rebuild(self, policy: Policy | None = None) -> None:
+        """Take the state from the store, under the policy; by default the one in force.
 
-        Leases that were alive get one time-to-live for their holders to be found again.
+        Leases that come back alive get one time-to-live for their holders to be found again. Of
+        the ledger only so much is read as fair share and habits still know of.
         """
         with self.lock:
+            policy = policy or self._policy
+            old, now = self.state, self.now()
+            state = State(policy.pools, policy.limits, old.gpus.values(), policy.rules)
             snapshot = self.store.load()
-            now = self.now()
-            self._next_id = snapshot.next_id
+            horizon = max(REMEMBERED * policy.rules.half_life, LEARNED_SECONDS)
+            past = self.store.ledger(since=max(0.0, now - horizon))
+            self._policy = policy
             for lease in snapshot.leases:
-                self.state.put(Change("granted", lease=lease))
-                self.beat(lease.id)
-            past = self.store.ledger()
-            self.state.remember(past, now)
-            self.habits = Habits(past)
+                state.put(Change("granted", lease=lease))
+                if lease.id not in self._beats:
+                    self.beat(lease.id)
+            state.remember(past, now)
             for request in snapshot.requests:
-                self.state.put(Change("queued", request))
+                state.put(Change("queued", request))
+            if old.asked:
+                state.recent, state.asked = old.recent, old.asked
+            self.state, self.habits = state, Habits(past)
+            self._next_id = max(self._next_id, snapshot.next_id)
+            self._behind = False
 
     def check(self) -> None:
         """Log every invariant that the state breaks."""
         with self.lock:
             for fault in broken(self.state):
-                log.error("invariant broken at start: %s", fault)
+                log.error("invariant broken: %s", fault)
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """The lock, and a state that is what the store holds. Raises `StoreTrouble` where that
+        can't be had."""
+        with self.lock:
+            if self._behind:
+                self._catch_up()
+            yield
+
+    def _catch_up(self) -> None:
+        """After a failed commit: whatever became of it, go on from what the store holds."""
+        before = self.state
+        self.rebuild()
+        self.check()
+        log.warning("a commit failed: the state was taken from the store again")
+        for lease in _differ(before.leases, self.state.leases):
+            self._sink.tell(News("lease", str(lease.id), lease.user, "changed"))
+        for request in _differ(before.queue, self.state.queue):
+            self._sink.tell(News("request", str(request.id), request.user, "changed"))
+        self._sink.tell(News("fleet", "fleet"))
 
     def run(self, event: Event, actor: Principal = SYSTEM) -> None:
         """Decide, commit, take in, tell: in this order."""
-        with self.lock:
+        with self.current():
             now = self.now()
             began = perf_counter()
             changes = decide(self.state, event, now)
@@ -93,7 +132,11 @@ class Keeper:
                 for one in changes
                 if one.kind != "metered"
             ]
-            self.store.commit(changes, audit)
+            try:
+                self.store.commit(changes, audit)
+            except Unavailable:
+                self._behind = True
+                raise
             for change in changes:
                 self.state.put(change)
                 if change.ledger is not None:
@@ -103,11 +146,11 @@ class Keeper:
             for news in news_of(changes, self.state, self.now()):
                 self._sink.tell(news)
 
-    def see(self, gpus: tuple[Gpu, ...]) -> bool:
-        """Take in the devices as they are now; whether any of them changed."""
-        with self.lock:
+    def see(self, gpus: Sequence[Gpu]) -> bool:
+        """Take in the devices as they are now, each in its pool; whether any of them changed."""
+        with self.current():
             was = dict(self.state.gpus)
-            self.run(FleetSeen(gpus))
+            self.run(FleetSeen(tuple(assigned(gpus, self._policy.pools))))
             return was != self.state.gpus
 
     def tick(self) -> None:
@@ -140,3 +183,10 @@ class Keeper:
         """Leases that have not ended, oldest first."""
         with self.lock:
             return [one for _, one in sorted(self.state.leases.items()) if one.state != "ended"]
+
+
+def _differ(was: Mapping[int, Item], now: Mapping[int, Item]) -> list[Item]:
+    """What one has and the other lacks or has otherwise, by id."""
+    found = {one: was[one] for one in was if now.get(one) != was[one]}
+    found |= {one: now[one] for one in now if was.get(one) != now[one]}
+    return [found[one] for one in sorted(found)]

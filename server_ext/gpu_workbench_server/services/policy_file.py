@@ -1,6 +1,7 @@
 """The policy file: what an admin sets about pools, quotas and the order, as TOML, checked whole.
 
     [pools.a100]
+    gpus = ["A100"]                 # words of the model, names or UUIDs
     fractions = [0.25, 0.5]         # profiles beside the whole GPU (whole = false: none)
     default = "2h"                  # a duration: seconds, or "90s", "10min", "2h", "7d"
     max = "24h"
@@ -47,6 +48,7 @@ from .policy_text import (
     number,
     shares,
     units,
+    words,
 )
 
 EVERYBODY = "*"
@@ -62,6 +64,8 @@ _LIFE: dict[str, tuple[str, Check]] = {
 }
 _POOL: dict[str, tuple[str, Check]] = {
     "engine": ("engine", choice("local", "slurm", "kubernetes")),
+    "gpus": ("gpus", words),
+    "repartition": ("repartition", flag),
     "whole": ("whole", flag),
     "fractions": ("fractions", shares),
     **_LIFE,

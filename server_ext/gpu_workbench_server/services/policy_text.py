@@ -174,3 +174,10 @@ def shares(value: Any) -> tuple[float, ...]:
     if len(set(value)) != len(value):
         raise ValueError("a share is named twice")
     return tuple(sorted(map(float, value)))
+
+
+def words(value: Any) -> tuple[str, ...]:
+    """Texts, none of them empty."""
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(f'{value!r} is not a list of texts, such as ["A100"]')
+    return tuple(value)

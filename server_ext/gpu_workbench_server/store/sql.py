@@ -22,8 +22,9 @@ from ..errors import StoreTrouble
 from ..ports import AuditEntry, Record, Snapshot
 from . import FILE_NAME, WRITES, migrate, postgres, rows, sqlite, tables
 from .occupancy import moved_parts
+from .sole import SoleBroker
 from .succession import lease_fault, refused, request_fault
-from .troubles import damaged_hint, guarded, unsure
+from .troubles import damaged_hint, guarded, shown, unsure
 
 
 class SqlStore:
@@ -44,6 +45,7 @@ class SqlStore:
         # Within a process, writers wait for each other here: fair, and woken at once. Between
         # processes the database's own lock counts.
         self._lock = threading.Lock()
+        self._sole = SoleBroker(self.engine, shown(self.url)) if self._postgres else None
 
     @classmethod
     def open(cls, where: str | Path, *, read_only: bool = False) -> SqlStore:
@@ -95,8 +97,29 @@ class SqlStore:
         with self._writer.begin() as connection:
             migrate.upgrade(connection)
 
+    def hold(self) -> None:
+        """Be the only broker on this database, until `close`; `BrokerBusy` where there is one.
+
+        A file is held by the lock of its directory, see `lock`.
+        """
+        if self._sole is not None:
+            with guarded(self.url, "held"):
+                self._sole.take()
+
+    @property
+    def name(self) -> str:
+        """As people may see it: a file, or the URL without its password."""
+        return shown(self.url)
+
+    @property
+    def file(self) -> Path | None:
+        """SQLite's file; None for a database server."""
+        return sqlite.file_of(self.url)
+
     def close(self) -> None:
         """Close all connections. Idempotent; a later call opens them again."""
+        if self._sole is not None:
+            self._sole.release()
         self.engine.dispose()
 
     # --- writing ------------------------------------------------------------------------------
@@ -191,6 +214,8 @@ class SqlStore:
     def _writing(self) -> Iterator[sa.Connection]:
         guard = guarded(self.url, "written")
         with self._lock, guard, self._writer.connect() as connection, connection.begin() as all_of:
+            if self._sole is not None:
+                self._sole.confirm(connection)
             yield connection
             if self._postgres:
                 self._surely(connection, all_of)

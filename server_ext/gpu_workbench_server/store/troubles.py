@@ -61,12 +61,12 @@ def guarded(url: sa.URL, doing: str) -> Iterator[None]:
     except (SQLAlchemyError, sqlite3.Error, OSError, ValueError, OverflowError) as error:
         cause = getattr(error, "orig", None) or error
         raise StoreTrouble(
-            f"The broker's store {_where(url)} could not be {doing}: {str(cause).strip()}.",
+            f"The broker's store {shown(url)} could not be {doing}: {str(cause).strip()}.",
             _hint(error, url),
         ) from error
     except ModuleNotFoundError as error:
         raise StoreTrouble(
-            f"The broker's store {_where(url)} could not be {doing}: {error}.",
+            f"The broker's store {shown(url)} could not be {doing}: {error}.",
             "PostgreSQL needs the extra hub: pip install 'jupyterlab-gpu-workbench[hub]'.",
         ) from error
 
@@ -74,14 +74,16 @@ def guarded(url: sa.URL, doing: str) -> Iterator[None]:
 def unsure(url: sa.URL, error: Exception) -> StoreTrouble:
     """The server went away in the middle of a commit and did not come back to say more."""
     return StoreTrouble(
-        f"The broker's store {_where(url)} went away during a commit, and it is not known whether "
+        f"The broker's store {shown(url)} went away during a commit, and it is not known whether "
         f"it arrived: {str(getattr(error, 'orig', error)).strip()}.",
         "The commit is there whole or not at all. Bring PostgreSQL back and look again.",
     )
 
 
-def _where(url: sa.URL) -> str:
-    return str(file_of(url) or url.render_as_string(hide_password=True))
+def shown(url: sa.URL) -> str:
+    """A store as people and logs may see it: a file, or the URL without its secrets."""
+    query = {name: value for name, value in url.query.items() if "password" not in name.lower()}
+    return str(file_of(url) or url.set(query=query).render_as_string(hide_password=True))
 
 
 def _hint(error: Exception, url: sa.URL) -> str:
