@@ -201,7 +201,11 @@ def open_devices(settings: Settings) -> DeviceBackend:
             return backend
     from .devices.simulated import SimulatedBackend
 
-    return SimulatedBackend(settings.fleet_file, broker_name(settings.data_dir))
+    return SimulatedBackend(
+        settings.fleet_file,
+        broker_name(settings.data_dir),
+        layouts=settings.data_dir / "simulated-mig.json",
+    )
 
 
 class SystemClock:

@@ -11,6 +11,7 @@ WorkbenchError                      500  internal
 │   ├── NeverFits                   409  never_fits
 │   ├── OverLimit                   409  over_limit
 │   ├── TooLong                     409  too_long
+│   ├── CanNotCut                   409  can_not_cut
 │   ├── NotNow                      409  not_now
 │   └── WrongState                  409  wrong_state
 └── Unavailable                     503  unavailable       try again later
@@ -102,6 +103,12 @@ class TooLong(Refused):
     """Longer than the pool allows."""
 
     code = "too_long"
+
+
+class CanNotCut(Refused):
+    """The GPU's MIG instances can't be changed from here."""
+
+    code = "can_not_cut"
 
 
 class NotNow(Refused):

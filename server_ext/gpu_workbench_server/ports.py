@@ -17,6 +17,7 @@ from .domain.decisions import Change
 from .domain.fleet import Gpu
 from .domain.leases import Lease, LedgerEntry, Request, Slice
 from .domain.readings import Reading
+from .domain.repartition import Layout
 
 
 class Clock(Protocol):
@@ -136,6 +137,12 @@ class DeviceBackend(Protocol):
     def processes_of(self, lease: Held) -> list[int]:
         """Pids that still use the lease's slices: a slice is free only when this is empty."""
 
+    def repartition(self, uuid: str, layout: Layout) -> None:
+        """Other MIG instances on a GPU that nobody holds; `inventory` shows them from then on.
+
+        Raises `CanNotCut`, whose hint says how an admin does it, and nothing has changed then.
+        """
+
     def close(self) -> None: ...
 
 
@@ -226,6 +233,12 @@ class BrokerApi(Protocol):
     def cards(
         self, who: Principal, count: int = 1, seconds: int | None = None
     ) -> list[wire.Card]: ...
+
+    def proposals(self, who: Principal) -> wire.Proposals:
+        """Idle MIG GPUs whose other geometry would serve the queue better."""
+
+    def repartition(self, who: Principal, gpus: Sequence[str] | None = None) -> wire.Proposals:
+        """Apply proposals, for these GPUs or all; for admins. Returns what was done."""
 
     def ask(self, who: Principal, ask: wire.Ask) -> wire.Request:
         """Granted or queued; raises `BadAsk` or a `Refused` where it can never be had."""

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gpu_workbench import protocol as wire
+from gpu_workbench_server.devices.fleet_file import cut_anew
 from gpu_workbench_server.domain.fleet import Gpu
 from gpu_workbench_server.domain.readings import Reading
+from gpu_workbench_server.domain.repartition import Layout
 from gpu_workbench_server.errors import NoDevices, StoreTrouble
 from gpu_workbench_server.ports import Held, News, Principal, Store
 from gpu_workbench_server.services.broker import Broker
@@ -46,6 +48,10 @@ class Devices:
 
     def processes_of(self, lease: Held) -> list[int]:
         return []
+
+    def repartition(self, uuid: str, layout: Layout) -> None:
+        assert self.gpus is not None
+        self.gpus = tuple(cut_anew(g, layout) if g.uuid == uuid else g for g in self.gpus)
 
     def close(self) -> None: ...
 

@@ -138,3 +138,34 @@ class Card(Wire, frozen=True, kw_only=True):
 
 class Cards(Wire, frozen=True, kw_only=True):
     cards: list[Card]
+
+
+class MigPlace(Wire, frozen=True, kw_only=True):
+    """A MIG instance of a geometry: its profile, and the first memory slice it stands on."""
+
+    profile: str
+    start: int
+
+
+class Proposal(Wire, frozen=True, kw_only=True):
+    """An idle GPU that could be cut anew, and which waiting requests would start then."""
+
+    gpu: str
+    """UUID."""
+    name: str
+    pool: str
+    now: list[MigPlace]
+    layout: list[MigPlace]
+    serves: list[int]
+    """Ids of requests, if all proposals of the list were applied."""
+
+
+class Proposals(Wire, frozen=True, kw_only=True):
+    proposals: list[Proposal]
+
+
+class Repartition(Wire, frozen=True, kw_only=True):
+    """Apply what is proposed now for these GPUs."""
+
+    gpus: list[str] | None = None
+    """UUIDs; None is every GPU that something is proposed for."""

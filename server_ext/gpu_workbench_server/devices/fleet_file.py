@@ -17,11 +17,13 @@ from __future__ import annotations
 import tomllib
 import uuid
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..domain.fleet import Gpu
 from ..domain.mig import MigInstance, first_layout, layout_faults, rule_for
+from ..domain.repartition import Layout
 from ..domain.units import GIB
 from ..errors import BadConfiguration
 
@@ -97,6 +99,14 @@ def parse_fleet(text: str, source: str) -> tuple[Gpu, ...]:
             gpus.append(_gpu(checked, node, next_index[node], where))
             next_index[node] += 1
     return tuple(gpus)
+
+
+def cut_anew(gpu: Gpu, layout: Layout) -> Gpu:
+    """The GPU with other MIG instances; `BadConfiguration` where they can't stand there."""
+    profiles, starts = [name for name, _ in layout], [start for _, start in layout]
+    identity = uuid.uuid5(_NAMES, gpu.uuid)
+    made = _instances(profiles, starts, gpu.memory_gb, identity, gpu.name)
+    return replace(gpu, instances=made)
 
 
 def _check(entry: Any, where: str) -> dict[str, Any]:

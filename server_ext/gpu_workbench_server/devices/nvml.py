@@ -16,13 +16,15 @@ import pynvml
 from ..domain.fleet import Gpu
 from ..domain.leases import Slice
 from ..domain.readings import DeviceProcess, GpuReading, Reading, SliceReading
+from ..domain.repartition import Layout
 from ..domain.units import PARTS
-from ..errors import NoDevices
+from ..errors import CanNotCut, NoDevices
 from ..ports import Held
 from ..procscan import EnvironScanner
 from .gpm import Gpm
 from .nvml_inventory import Device, read_devices
 from .nvml_library import GpuLost, NvmlLibrary, ask
+from .nvml_mig import cut
 from .nvml_processes import is_mps_server, is_on, list_processes, process_activity, slice_of
 from .processes import Owner, ProcessTable
 
@@ -118,6 +120,27 @@ class NvmlBackend:
                     if process.pid in owners or (exclusive and not is_mps_server(process.pid)):
                         found.add(process.pid)
             return sorted(found)
+
+    def repartition(self, uuid: str, layout: Layout) -> None:
+        """Cut an idle GPU anew; the next `inventory` shows it. Never one with a process on it."""
+        with self._lock:
+            self.inventory()
+            device = next((one for one in self._devices if one.gpu.uuid == uuid), None)
+            if device is None or device.gpu.health == "lost":
+                raise CanNotCut(f"The driver shows no GPU {uuid} now.", "List the fleet.")
+            if not device.gpu.mig:
+                raise CanNotCut(
+                    f"{device.gpu.name} is not in MIG mode.",
+                    f"As root, while nobody uses it: nvidia-smi -i {uuid} -mig 1",
+                )
+            running = sorted({process.pid for process in list_processes(device)})
+            if running:
+                raise CanNotCut(
+                    f"{device.gpu.name} is in use, by {', '.join(map(str, running))}.",
+                    "Wait until nothing runs on it, then try again.",
+                )
+            before = tuple((one.profile, one.start) for one, _ in device.instances.values())
+            cut(device.handle, uuid, before, layout)
 
     def close(self) -> None:
         with self._lock:

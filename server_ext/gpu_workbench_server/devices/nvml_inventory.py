@@ -12,12 +12,12 @@ from typing import Any
 import pynvml
 
 from ..domain.fleet import Gpu
-from ..domain.mig import MigInstance, first_layout, rule_for
+from ..domain.mig import Geometry, MigInstance, first_layout, geometry_for
 from ..domain.units import GIB
 from .nvml_library import GpuLost, ask
+from .nvml_mig import PROFILE, read_geometry
 
 _LABEL = re.compile(r"(\d+)\s?GB")
-_PROFILE = re.compile(r"(?<![\dc.])(\d+g\.(\d+)gb(?:\+\w+)?)")
 _SIZES = (8, 10, 11, 12, 16, 20, 24, 32, 40, 48, 64, 80, 94, 96, 128, 141, 144, 180, 192, 288)
 """GB on the labels of GPUs that do not carry it in their name."""
 _WORDS = 16
@@ -65,7 +65,8 @@ def _read_device(index: int) -> Device | None:
     memory_gb = label_gb(model, memory_bytes)
     mode = ask(pynvml.nvmlDeviceGetMigMode, handle)
     mig = mode is not None and mode[0] == pynvml.NVML_DEVICE_MIG_ENABLE
-    instances = _read_instances(handle, memory_gb) if mig else {}
+    told = read_geometry(handle, memory_gb) if mig else None
+    instances = _read_instances(handle, told or geometry_for(memory_gb)) if mig else {}
     gpu = Gpu(
         uuid=uuid,
         index=index,
@@ -76,6 +77,7 @@ def _read_device(index: int) -> Device | None:
         cpus=tuple(_bits(ask(pynvml.nvmlDeviceGetCpuAffinity, handle, _WORDS))),
         mig=mig,
         instances=tuple(one for one, _ in instances.values()),
+        told=told,
     )
     return Device(gpu, handle, instances)
 
@@ -93,7 +95,7 @@ def label_gb(model: str, memory_bytes: int) -> float:
     return float(next((size for size in _SIZES if gib <= size <= gib * 1.1), math.ceil(gib)))
 
 
-def _read_instances(handle: Any, gpu_memory_gb: float) -> dict[int, tuple[MigInstance, Any]]:
+def _read_instances(handle: Any, geometry: Geometry) -> dict[int, tuple[MigInstance, Any]]:
     """MIG instances by GPU instance id, in the order they stand on the GPU.
 
     A compute instance that is only a part of its GPU instance ("1c.3g.40gb") is left out: it
@@ -105,17 +107,17 @@ def _read_instances(handle: Any, gpu_memory_gb: float) -> dict[int, tuple[MigIns
         if one is None:
             continue
         uuid, gi = ask(pynvml.nvmlDeviceGetUUID, one), ask(pynvml.nvmlDeviceGetGpuInstanceId, one)
-        named = _PROFILE.search(ask(pynvml.nvmlDeviceGetName, one) or "")
+        named = PROFILE.search(ask(pynvml.nvmlDeviceGetName, one) or "")
         if uuid is None or gi is None or named is None:
             continue
         memory = ask(pynvml.nvmlDeviceGetMemoryInfo, one)
         label = float(named[2])
         memory_bytes = int(memory.total) if memory is not None else int(label * GIB)
         seen.append((gi, one, named[1], label, uuid, memory_bytes))
-    starts = _starts(handle, [(gi, profile) for gi, _, profile, *_ in seen], gpu_memory_gb)
+    starts = _starts(handle, [(gi, profile) for gi, _, profile, *_ in seen], geometry)
     found: list[tuple[int, MigInstance, Any]] = []
     for (gi, one, profile, label, uuid, memory_bytes), start in zip(seen, starts, strict=True):
-        rule = rule_for(profile, gpu_memory_gb)
+        rule = geometry.rule(profile)
         attributes = ask(pynvml.nvmlDeviceGetAttributes_v2, one)
         compute = int(profile[0]) if attributes is None else int(attributes.gpuInstanceSliceCount)
         size = rule.size if rule is not None else compute
@@ -124,7 +126,7 @@ def _read_instances(handle: Any, gpu_memory_gb: float) -> dict[int, tuple[MigIns
     return {gi: (instance, one) for gi, instance, one in sorted(found, key=lambda t: t[1].start)}
 
 
-def _starts(handle: Any, instances: list[tuple[int, str]], gpu_memory_gb: float) -> list[int]:
+def _starts(handle: Any, instances: list[tuple[int, str]], geometry: Geometry) -> list[int]:
     """Where each instance stands; derived where the driver tells root only."""
     told: list[int] = []
     for gi, _ in instances:
@@ -136,7 +138,7 @@ def _starts(handle: Any, instances: list[tuple[int, str]], gpu_memory_gb: float)
         return told
     profiles = [profile for _, profile in instances]
     try:
-        return first_layout(profiles, gpu_memory_gb)
+        return first_layout(profiles, geometry.memory_gb, geometry)
     except ValueError:  # a GPU whose rules we don't know: one after the other
         return list(range(len(profiles)))
 

@@ -15,10 +15,13 @@ from pathlib import Path
 from ..domain.fleet import Gpu
 from ..domain.leases import Slice
 from ..domain.readings import DeviceProcess, GpuReading, Reading, SliceReading
+from ..domain.repartition import Layout
 from ..domain.units import PARTS
+from ..errors import BadConfiguration, CanNotCut
 from ..ports import Held
 from ..procscan import EnvironScanner
-from .fleet_file import default_fleet, read_fleet
+from .fleet_file import cut_anew, default_fleet, read_fleet
+from .layouts import Layouts
 from .processes import Load, Owner, ProcessTable
 
 SHORTEST_LOOK = 0.1
@@ -41,7 +44,8 @@ class SimulatedBackend:
     """Implements `ports.DeviceBackend`; safe to call from several threads.
 
     `fleet` is a TOML file (see `fleet_file`), None the default fleet; `broker` is what `BROKER_ENV`
-    says in processes of ours.
+    says in processes of ours. What `repartition` changed is kept in the file `layouts`, so that
+    leases find their instances after a restart.
     """
 
     simulated = True
@@ -51,8 +55,11 @@ class SimulatedBackend:
         fleet: Path | None = None,
         broker: str = "",
         monotonic: Callable[[], float] = time.monotonic,
+        layouts: Path | None = None,
     ) -> None:
-        self._gpus = default_fleet() if fleet is None else read_fleet(fleet)
+        given = default_fleet() if fleet is None else read_fleet(fleet)
+        self._layouts = Layouts(layouts)
+        self._gpus = tuple(map(self._layouts.on, given))
         self._monotonic = monotonic
         self._table = ProcessTable(EnvironScanner(broker))
         self._lock = threading.Lock()
@@ -91,6 +98,19 @@ class SimulatedBackend:
         """Live processes that carry the lease's id, are registered for it, or come from those."""
         with self._lock:
             return sorted(pid for pid in self._table.owners([lease]) if self._table.alive(pid))
+
+    def repartition(self, uuid: str, layout: Layout) -> None:
+        """The GPU has other instances from now on, also after a restart."""
+        gpu = next((one for one in self._gpus if one.uuid == uuid), None)
+        if gpu is None or not gpu.mig:
+            what = f"There is no GPU {uuid}." if gpu is None else f"{gpu.name} is not in MIG mode."
+            raise CanNotCut(what, "Only GPUs with `mig = […]` in the fleet file can be cut.")
+        try:
+            new = cut_anew(gpu, layout)
+            self._layouts.keep(uuid, layout)
+        except (BadConfiguration, OSError) as error:
+            raise CanNotCut(f"{gpu.name} can't be cut so: {error}", "Choose another.") from error
+        self._gpus = tuple(new if one.uuid == uuid else one for one in self._gpus)
 
     def close(self) -> None:
         """Nothing to give back."""

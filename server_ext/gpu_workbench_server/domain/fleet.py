@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from .mig import COMPUTE_SLICES, MigInstance
+from .mig import Geometry, MigInstance, geometry_for
 from .units import PARTS, parts_of_share
 
 SliceKind = Literal["whole", "mig", "fraction"]
@@ -33,10 +33,17 @@ class Gpu:
     instances: tuple[MigInstance, ...] = ()
     simulated: bool = False
     health: Health = "ok"
+    told: Geometry | None = None
+    """What the driver tells of MIG; None where the tables of `mig` must do."""
 
     @property
     def name(self) -> str:
         return f"gpu{self.index}" if self.node == "localhost" else f"{self.node}/gpu{self.index}"
+
+    @property
+    def geometry(self) -> Geometry:
+        """What MIG can do on it."""
+        return self.told or geometry_for(self.memory_gb)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +130,12 @@ def _is(gpu: Gpu, word: str) -> bool:
 def profiles_of(gpu: Gpu, pool: Pool) -> list[Profile]:
     """What this GPU can be cut into under its pool's policy, smallest first."""
     if gpu.mig:
+        slices = gpu.geometry.compute
         found = {
             one.profile: Profile(
                 f"mig-{one.profile}",
                 "mig",
-                PARTS * one.compute // COMPUTE_SLICES,
+                PARTS * one.compute // slices,
                 one.memory_gb,
                 "simulated" if gpu.simulated else "mig",
             )

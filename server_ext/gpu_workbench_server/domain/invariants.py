@@ -36,7 +36,8 @@ def broken(state: State) -> list[str]:
     faults += [f"MIG instance {i} has {n} leases" for i, n in instances.items() if n > 1]
     for uuid, gpu in state.gpus.items():
         if gpu.mig:
-            faults += [f"{gpu.name}: {f}" for f in layout_faults(gpu.instances, gpu.memory_gb)]
+            wrong = layout_faults(gpu.instances, gpu.memory_gb, gpu.told)
+            faults += [f"{gpu.name}: {fault}" for fault in wrong]
             known = {one.uuid for one in gpu.instances}
             on_it = {s.instance for _, s in state.slices_on(uuid) if s.instance}
             if gpu.health == "ok" and not on_it <= known:

@@ -15,7 +15,6 @@ from typing import NamedTuple, TypeVar
 
 from .fleet import Gpu
 from .leases import Request
-from .mig import rule_for
 from .mig_masks import Masks, mask_of, span
 from .packing import Host, Objective, Shape, learn
 from .packing_index import Index
@@ -98,10 +97,10 @@ class PackedPool:
         wanted: Counter[str] = Counter()
         for (profile, _), times in counts.items():
             wanted[profile.removeprefix("mig-")] += times
-        for gb in {gpu.memory_gb for gpu in self.migs}:
+        for gb, geometry in {gpu.memory_gb: gpu.geometry for gpu in self.migs}.items():
             names = {one.profile for g in self.migs if g.memory_gb == gb for one in g.instances}
-            rules = {name: rule for name in sorted(names) if (rule := rule_for(name, gb))}
-            self.masks[gb] = Masks(rules, wanted)
+            rules = {name: rule for name in sorted(names) if (rule := geometry.rule(name))}
+            self.masks[gb] = Masks(rules, wanted, geometry.memory)
         self.nodes.rescore()
         self.cut.rescore()
 

@@ -13,7 +13,7 @@ from functools import cache
 
 from .fleet import Gpu
 from .leases import Request
-from .mig import MEMORY_SLICES, Rule, rule_for
+from .mig import Rule
 from .mig_masks import fits, span
 from .state import State
 
@@ -50,7 +50,8 @@ def _cuts(
     rules: tuple[tuple[str, Rule], ...], mask: int, so_far: Layout
 ) -> Iterator[tuple[int, Layout]]:
     yield mask, so_far
-    for start in range(mask.bit_length(), MEMORY_SLICES):
+    slices = max((max(rule.starts) + rule.size for _, rule in rules), default=0)
+    for start in range(mask.bit_length(), slices):
         for name, rule in rules:
             if start in rule.starts:
                 yield from _cuts(rules, mask | span(start, rule.size), (*so_far, (name, start)))
@@ -90,8 +91,8 @@ class _Plan:
                 self.idle.append(gpu.uuid)
         names = {i.profile for gpu in gpus for i in gpu.instances}
         self.rules: dict[float, dict[str, Rule]] = {
-            gb: {n: rule for n in names if (rule := rule_for(n, gb))}
-            for gb in {gpu.memory_gb for gpu in gpus}
+            gb: {n: rule for n in names if (rule := geometry.rule(n))}
+            for gb, geometry in {gpu.memory_gb: gpu.geometry for gpu in gpus}.items()
         }
         self.cut: dict[str, Layout] = {}
         self.taken: Counter[tuple[str, str]] = Counter()

@@ -294,7 +294,9 @@ class State:
             return 0
         if gpu.mig:
             used = self.use[gpu.uuid].instances
-            return sum(PARTS * one.compute // 7 for one in gpu.instances if one.uuid not in used)
+            slices = gpu.geometry.compute
+            free = (one for one in gpu.instances if one.uuid not in used)
+            return sum(PARTS * one.compute // slices for one in free)
         return PARTS - self.use[gpu.uuid].parts
 
     def slices_on(self, gpu: str) -> list[tuple[Lease, Slice]]:

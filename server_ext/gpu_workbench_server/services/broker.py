@@ -28,7 +28,7 @@ from ..domain.state import State
 from ..domain.units import PARTS, gpu_units
 from ..errors import NoDevices, NotFound, NotNow, WorkbenchError
 from ..ports import Clock, DeviceBackend, EventSink, News, Principal, Store
-from . import views
+from . import repartition, views
 from .cards import cards, wanted
 from .keeper import SYSTEM, Keeper
 from .policy import Policy
@@ -139,6 +139,12 @@ class Broker:
         """Each profile of each pool, and when the caller could have it: a dry run."""
         with self._lock:
             return cards(self._state, who, self.keeper.now(), count, seconds, self.keeper.habits)
+
+    def proposals(self, who: Principal) -> wire.Proposals:
+        return repartition.proposals(self.keeper)
+
+    def repartition(self, who: Principal, gpus: Sequence[str] | None = None) -> wire.Proposals:
+        return repartition.repartition(self.keeper, self._devices, self.refresh_fleet, who, gpus)
 
     # --- requests -----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gpu_workbench import protocol as wire
 
-from . import clusters, jobs, leases, metrics, requests, status, telemetry, usage
+from . import clusters, jobs, leases, metrics, repartition, requests, status, telemetry, usage
 from .call import Call
 
 Method = Literal["GET", "POST", "DELETE"]
@@ -105,6 +105,21 @@ ROUTES: tuple[Route, ...] = (
         status.cards,
         wire.Cards,
         query=status.CardsQuery,
+    ),
+    _read(
+        "/repartition",
+        "Idle MIG GPUs whose other geometry would serve the queue better",
+        "repartition",
+        repartition.proposals,
+        wire.Proposals,
+    ),
+    _post(
+        "/repartition",
+        "Cut idle GPUs as proposed; for admins",
+        "repartition",
+        repartition.apply,
+        wire.Proposals,
+        body=wire.Repartition,
     ),
     _read("/requests", "The queue, in order", "requests", requests.queue, wire.Requests),
     _post(

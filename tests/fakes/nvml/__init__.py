@@ -2,17 +2,26 @@
 
 from .build import Installed, install
 from .driver import (
+    A30,
+    A100_80,
     GIB,
+    H100_80,
+    H200,
     FakeDriver,
     FakeGpu,
     FakeInstance,
     FakeProcess,
     ProcessType,
     h100_layout,
+    profiles_of,
 )
 
 __all__ = [
+    "A30",
+    "A100_80",
     "GIB",
+    "H100_80",
+    "H200",
     "FakeDriver",
     "FakeGpu",
     "FakeInstance",
@@ -21,4 +30,5 @@ __all__ = [
     "ProcessType",
     "h100_layout",
     "install",
+    "profiles_of",
 ]

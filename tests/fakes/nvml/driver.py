@@ -32,6 +32,23 @@ class FakeInstance:
 
 
 @dataclass
+class FakeProfile:
+    """A MIG profile: NVML's number and the driver's id of it, and where it may stand."""
+
+    name: str
+    number: int
+    id: int
+    slices: int
+    memory_mb: int
+    size: int
+    starts: tuple[int, ...]
+
+    def text(self) -> str:
+        fields = (self.number, self.id, self.name, self.slices, self.memory_mb, self.size)
+        return " ".join(map(str, (*fields, *self.starts)))
+
+
+@dataclass
 class FakeGpu:
     """A GPU; shares in percent, power in milliwatts, memory in bytes, clocks in MHz.
 
@@ -71,6 +88,8 @@ class FakeGpu:
     instances: list[FakeInstance] | None = None
     """None where MIG is off; an empty list is MIG without instances."""
     uuid: str = ""
+    profiles: list[FakeProfile] = field(default_factory=list)
+    """What MIG could cut it into; a driver that tells nothing has none."""
 
 
 @dataclass
@@ -118,6 +137,7 @@ class FakeDriver:
         lines += [f"refuse {name} {code}" for name, code in self.refuse.items()]
         for index, gpu in enumerate(self.gpus):
             lines.append(f"gpu {index} {_pairs(_gpu_fields(self, index, gpu))}")
+            lines += [f"profile {index} {one.text()}" for one in gpu.profiles]
             for slot, one in enumerate(gpu.instances or ()):
                 fields = _instance_fields(self, index, slot, one)
                 lines.append(f"instance {index} {slot} {_pairs(fields)}")
@@ -135,6 +155,34 @@ def h100_layout() -> list[FakeInstance]:
         FakeInstance("1g.10gb", gi=9, start=2, size=1, slices=1, memory=9984 << 20),
         FakeInstance("1g.10gb", gi=10, start=3, size=1, slices=1, memory=9984 << 20),
     ]
+
+
+def profiles_of(per_slice: tuple[str, ...], memory_slices: int = 8) -> list[FakeProfile]:
+    """The MIG profiles of a GPU by name, as `nvidia-smi mig -lgipp` lists them."""
+    wide: dict[str, tuple[int, int, tuple[int, ...]]] = {
+        "1g": (0, 1, tuple(range(7))),
+        "2g": (1, 2, (0, 2, 4)),
+        "3g": (2, 4, (0, 4)),
+        "4g": (3, 4, (0,)),
+        "7g": (4, 8, (0,)),
+        "1g-double": (9, 2, (0, 2, 4, 6)),
+    }
+    narrow = {"1g": (0, 1, (0, 1, 2, 3)), "2g": (1, 2, (0, 2)), "4g": (3, 4, (0,))}
+    found, seen = [], set[str]()
+    for name in per_slice:
+        kind = name.partition(".")[0]
+        if kind in seen:
+            kind += "-double"
+        seen.add(kind)
+        number, size, starts = (wide if memory_slices == 8 else narrow)[kind]
+        gb = int(name.partition(".")[2].removesuffix("gb"))
+        found.append(FakeProfile(name, number, 19 - number, int(name[0]), gb << 10, size, starts))
+    return found
+
+
+A30 = ("1g.6gb", "2g.12gb", "4g.24gb")
+A100_80 = H100_80 = ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb")
+H200 = ("1g.18gb", "1g.35gb", "2g.35gb", "3g.71gb", "4g.71gb", "7g.141gb")
 
 
 _PROFILED = ("activity", "sm", "occupancy", "tensor", "dram")

@@ -30,11 +30,13 @@ enum {
   INSUFFICIENT_SIZE = 7,
   DRIVER_NOT_LOADED = 9,
   GPU_IS_LOST = 15,
+  IN_USE = 19,
+  INSUFFICIENT_RESOURCES = 23,
   VERSION_MISMATCH = 25,
 };
 
 enum { MAX_GPUS = 64, MAX_INSTANCES = 7, MAX_PROCESSES = 1024 };
-enum { MAX_REFUSALS = 64, MAX_XIDS = 64 };
+enum { MAX_REFUSALS = 64, MAX_XIDS = 64, MAX_PROFILES = 256, MAX_STARTS = 8 };
 
 /* A GPU, or a MIG instance of one: NVML's handles may be either. */
 typedef struct Device {
@@ -65,15 +67,23 @@ typedef struct {
   int gpu, code;
 } Xid;
 
+/* A MIG profile of one GPU: `number` is NVML's, `id` the driver's own. */
+typedef struct {
+  int gpu, start_count;
+  u32 number, id, slices, memory_mb, size, starts[MAX_STARTS];
+  char name[32];
+} Profile;
+
 typedef struct {
   char version[64];
   int cuda, init_code, pcie_delay_ms, generation;
-  int gpu_count, process_count, refusal_count, xid_count;
+  int gpu_count, process_count, refusal_count, xid_count, profile_count;
   Device gpus[MAX_GPUS];
   Device instances[MAX_GPUS][MAX_INSTANCES];
   Process processes[MAX_PROCESSES];
   Refusal refusals[MAX_REFUSALS];
   Xid xids[MAX_XIDS];
+  Profile profiles[MAX_PROFILES];
 } Driver;
 
 extern Driver driver;

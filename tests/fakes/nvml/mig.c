@@ -18,7 +18,8 @@ ret_t nvmlDeviceGetMaxMigDeviceCount(Device *device, u32 *count) {
 ret_t nvmlDeviceGetMigDeviceHandleByIndex(Device *device, u32 index, Device **handle) {
   BEGIN_GPU(device);
   if (index >= MAX_INSTANCES) return INVALID_ARGUMENT;
-  if (!device->mig || !driver.instances[device->gpu][index].present) return NOT_FOUND;
+  const Device *one = &driver.instances[device->gpu][index];
+  if (!device->mig || !one->present || one->ci < 0) return NOT_FOUND;
   *handle = &driver.instances[device->gpu][index];
   return OK;
 }
@@ -62,49 +63,5 @@ ret_t nvmlDeviceGetAttributes_v2(Device *device, Attributes *attributes) {
   attributes->multiprocessors = (u32)device->sms;
   attributes->gpu_slices = attributes->compute_slices = (u32)device->slices;
   attributes->memory_mb = device->memory >> 20;
-  return OK;
-}
-
-/* --- GPU instances: the real library wants root for these --------------------------------------- */
-
-typedef struct {
-  Device *device;
-  u32 id, profile;
-  struct {
-    u32 start, size;
-  } placement;
-} GpuInstanceInfo;
-
-/* A GPU instance's handle is the Device of the MIG instance that stands on it. */
-ret_t nvmlDeviceGetGpuInstanceById(Device *device, u32 id, Device **instance) {
-  BEGIN_GPU(device);
-  for (int i = 0; i < MAX_INSTANCES; i++) {
-    Device *one = &driver.instances[device->gpu][i];
-    if (one->present && (u32)one->gi == id) {
-      *instance = one;
-      return OK;
-    }
-  }
-  return NOT_FOUND;
-}
-
-/* All of them, whatever the profile: the fake knows no profile ids. */
-ret_t nvmlDeviceGetGpuInstances(Device *device, u32 profile, Device **instances, u32 *count) {
-  (void)profile;
-  BEGIN_GPU(device);
-  *count = 0;
-  for (int i = 0; i < MAX_INSTANCES; i++)
-    if (driver.instances[device->gpu][i].present)
-      instances[(*count)++] = &driver.instances[device->gpu][i];
-  return OK;
-}
-
-ret_t nvmlGpuInstanceGetInfo(Device *instance, GpuInstanceInfo *info) {
-  BEGIN_DEVICE(instance);
-  memset(info, 0, sizeof *info);
-  info->device = gpu_of(instance);
-  info->id = (u32)instance->gi;
-  info->placement.start = (u32)instance->start;
-  info->placement.size = (u32)instance->size;
   return OK;
 }

@@ -112,6 +112,21 @@ static void read_process(Driver *next, char **rest) {
   process->activity = read_int(rest);
 }
 
+/* profile <gpu> <number> <id> <name> <slices> <MiB> <size> <start> … */
+static void read_profile(Driver *next, char **rest) {
+  if (next->profile_count == MAX_PROFILES) return;
+  Profile *profile = &next->profiles[next->profile_count++];
+  profile->gpu = read_int(rest);
+  profile->number = (u32)read_int(rest);
+  profile->id = (u32)read_int(rest);
+  read_text(profile->name, sizeof profile->name, rest);
+  profile->slices = (u32)read_int(rest);
+  profile->memory_mb = (u32)read_int(rest);
+  profile->size = (u32)read_int(rest);
+  for (char *word; (word = strtok_r(NULL, " \n", rest)) && profile->start_count < MAX_STARTS;)
+    profile->starts[profile->start_count++] = (u32)strtol(word, NULL, 0);
+}
+
 static void read_line(Driver *next, char *line) {
   char *rest, *word = strtok_r(line, " \n", &rest);
   if (word == NULL || *word == '#') return;
@@ -146,6 +161,8 @@ static void read_line(Driver *next, char *line) {
     Device *device = &next->instances[gpu][slot];
     *device = (Device){.present = 1, .is_instance = 1, .gpu = gpu, .slot = slot};
     read_pairs(device, &rest);
+  } else if (strcmp(word, "profile") == 0) {
+    read_profile(next, &rest);
   } else if (strcmp(word, "process") == 0) {
     read_process(next, &rest);
   }
