@@ -25,7 +25,7 @@ def open_panel(page: Page) -> Locator:
     return panel
 
 
-def command(page: Page, name: str, **args: str) -> None:
+def command(page: Page, name: str, **args: object) -> None:
     """A command of the palette; what it answers can't be sent here."""
     page.evaluate(
         "([name, args]) => { window.jupyterapp.commands.execute(name, args); }", [name, args]

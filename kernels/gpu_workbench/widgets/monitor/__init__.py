@@ -1,14 +1,17 @@
 """`gw.monitor()`: activity and memory of my slices over the last two minutes, live in the notebook.
 
 The window goes to the browser as one `Bytes` trait, once a second, from a thread: so it moves while
-a cell runs. Nothing comes back from the browser. Where the widget can't live (a notebook opened
-without its kernel, a converted one) the picture of the moment it was shown stands in its place.
+a cell runs. All that comes back is whether anybody sees it: while nobody does (scrolled away, tab
+hidden, output cleared) nothing is asked of the server. Beside the widget the cell has a still
+picture, renewed now and then, which is what remains where no widget lives: in a notebook that is
+opened without its kernel, or converted.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +20,21 @@ import traitlets
 
 from ...client import get_client
 from ...errors import GpuWorkbenchError
-from .picture import still
-from .source import Source
+from .picture import figures, still
+from .source import Source, Target
 
 if TYPE_CHECKING:
+    from ...cluster import ClusterHandle
     from ...leases import LeaseHandle
+    from ...training import JobHandle
 
+STILL_SECONDS = 10.0
 # A server that does not answer for this long is not waited for any more.
 _PATIENCE_SECONDS = 120.0
 
 
 class MonitorView(anywidget.AnyWidget):  # type: ignore[misc]
-    """Two charts a slice. `stop` freezes it, `close` removes it; it ends with its kernel."""
+    """A chart a slice. `stop` freezes it, `close` removes it; it ends with its kernel."""
 
     _esm = Path(__file__).parent / "index.js"
     _css = Path(__file__).parent / "style.css"
@@ -39,13 +45,21 @@ class MonitorView(anywidget.AnyWidget):  # type: ignore[misc]
     """See `window.Window`."""
     state = traitlets.Unicode("live").tag(sync=True)
     """`live`, or why it stands still."""
-    simulated = traitlets.Bool(False).tag(sync=True)
+    notes = traitlets.Unicode("").tag(sync=True)
+    key = traitlets.Unicode("").tag(sync=True)
+    """Which still picture is ours to hide while a view lives."""
+    seen = traitlets.Bool(True).tag(sync=True)
+    """Set by the views: whether any of them is on the screen."""
 
     def __init__(self, source: Source, simulated: bool = False, **traits: Any) -> None:
         self._source = source
+        self._simulated = simulated
         self._ended = threading.Event()
+        self._looked_at = threading.Event()
+        self._looked_at.set()
+        self._still: Any = None
         source.step()
-        super().__init__(simulated=simulated, **traits)
+        super().__init__(key=uuid.uuid4().hex, **traits)
         self._publish()
         self._thread = threading.Thread(target=self._run, name="gpu-workbench-monitor", daemon=True)
         self._thread.start()
@@ -53,66 +67,137 @@ class MonitorView(anywidget.AnyWidget):  # type: ignore[misc]
     def stop(self) -> None:
         """Stand still; the last picture stays."""
         if not self._ended.is_set():
-            self._ended.set()
-            self.state = "stopped"
+            self._end("stopped")
 
     def close(self) -> None:
         self._ended.set()
+        self._looked_at.set()
         super().close()
 
+    # --- the thread -----------------------------------------------------------------------------
+
     def _run(self) -> None:
-        answered = time.monotonic()
-        due = answered
+        answered = due = drawn = time.monotonic()
         while True:
             due = max(due + 1.0, time.monotonic())
             if self._ended.wait(due - time.monotonic()) or self.comm is None:
                 return
+            rested = not self._looked_at.is_set()
+            if rested:
+                self._draw_still()
+                self._looked_at.wait()
+                if self._ended.is_set():
+                    return
+                answered = time.monotonic()
             try:
-                self._source.step()
+                if rested:
+                    self._source.catch_up()
+                else:
+                    self._source.step()
             except GpuWorkbenchError as error:
                 if error.code != "unavailable" and time.monotonic() - answered > _PATIENCE_SECONDS:
-                    self.state = error.message
+                    self._end(error.message)
                     return
                 self._source.window.step({})
             else:
                 answered = time.monotonic()
             self._publish()
             if self._source.over:
-                self.state = "The lease has ended."
+                self._end(self._source.over)
                 return
+            if time.monotonic() - drawn >= STILL_SECONDS:
+                drawn = time.monotonic()
+                self._draw_still()
+
+    @traitlets.observe("seen")  # type: ignore[untyped-decorator]
+    def _on_seen(self, change: Any) -> None:
+        if change["new"]:
+            self._looked_at.set()
+        else:
+            self._looked_at.clear()
+
+    def _end(self, why: str) -> None:
+        self._ended.set()
+        self._looked_at.set()
+        self.state = why
+        self._draw_still()
+
+    # --- what is shown --------------------------------------------------------------------------
 
     def _publish(self) -> None:
         window = self._source.window
-        told = [
-            {"label": one.label, "memory": round(one.memory_bytes / (1 << 30), 2)}
-            for one in window.subjects
-        ]
+        told = [{"label": one.label, "memory": round(one.memory_gb, 2)} for one in window.subjects]
         # One message: a view must never see new subjects with the old window.
         with self.hold_sync():
             if told != self.subjects:
                 self.subjects = told
+            self.notes = self._notes()
             self.window = window.encode()
 
+    def _notes(self) -> str:
+        words = ["simulated GPUs"] if self._simulated else []
+        if not self._source.window.subjects:
+            words.append("no slice yet")
+        if self._source.more:
+            words.append(f"and {self._source.more} more, see the dashboard")
+        return " · ".join(words)
+
+    def _picture(self) -> dict[str, str]:
+        notes = self._notes() + ("" if self.state == "live" else f" · {self.state}")
+        html = still(self._source.window, self.key, notes.strip(" ·"), time.time())
+        return {"text/html": html, "text/plain": repr(self)}
+
+    def _draw_still(self) -> None:
+        if self._still is not None:
+            self._still.update(self._picture(), raw=True)
+
+    def _ipython_display_(self) -> None:
+        """Two outputs: the still picture, and the live view, which hides it while it lives."""
+        from IPython import display
+
+        show: Any = display.display
+        if self._still is None:
+            self._still = show(self._picture(), raw=True, display_id=True)
+        shown = self._repr_mimebundle_()
+        if shown is not None:
+            bundle, metadata = shown
+            # Nothing but the view: who can't show it has the picture already.
+            kept = {kind: one for kind, one in bundle.items() if "widget-view" in kind}
+            show({**kept, "text/plain": ""}, metadata=metadata, raw=True)
+
     def __repr__(self) -> str:
-        return "; ".join(one["label"] for one in self.subjects) or "nothing to show"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        shown = super()._repr_mimebundle_(**kwargs)
-        if shown is None:
-            return None
-        bundle, metadata = shown
-        bundle["text/html"] = still(self._source.window)
-        return bundle, metadata
+        window = self._source.window
+        told = [f"{one.label}: {figures(window.track(one.id), one)}" for one in window.subjects]
+        return "\n".join(told) or "nothing to show"
 
 
-def monitor(lease: LeaseHandle | int | None = None, *, gpu: str | int | None = None) -> MonitorView:
-    """A live view of your slices, of one lease, or of one GPU (its name, index or UUID).
+def monitor(
+    what: LeaseHandle | JobHandle | ClusterHandle | int | str | None = None,
+    *,
+    gpu: str | int | None = None,
+) -> MonitorView:
+    """A live view of your slices, of one lease, job or cluster, or of one GPU (name, index, UUID).
 
-    Without a lease or a GPU it follows whatever you hold, and shows the GPUs while you hold
-    nothing. Raises `GpuWorkbenchError`.
+    Without any of these it follows whatever you hold, and shows the GPUs while you hold nothing. A
+    lease's number and a job's id do as well. Raises `GpuWorkbenchError`.
 
         gw.monitor()
+        gw.monitor(job)
+        gw.monitor(gpu="gpu0")
     """
     client = get_client()
-    lease_id = lease if lease is None or isinstance(lease, int) else lease.id
-    return MonitorView(Source(client, lease_id, gpu), client.status().simulated)
+    return MonitorView(Source(client, _target(what, gpu)), client.status().simulated)
+
+
+def _target(what: Any, gpu: str | int | None) -> Target:
+    if gpu is not None or what is None:
+        return Target(gpu=gpu)
+    if isinstance(what, int):
+        return Target(lease=what)
+    if isinstance(what, str):
+        return Target(job=what)
+    if isinstance(what.id, int):
+        return Target(lease=what.id)
+    status = what.status
+    # A job says its ranks; a cluster is its lease.
+    return Target(job=what.id) if hasattr(status, "ranks") else Target(lease=status.lease_id)
