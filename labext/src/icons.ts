@@ -19,6 +19,18 @@ export const gpuIcon = new LabIcon({
 </svg>`
 });
 
+export const dashboardIcon = new LabIcon({
+  name: 'gpu-workbench:dashboard',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="52" viewBox="0 0 24 24">
+  <g class="jp-icon3" fill="#616161" fill-rule="evenodd">
+    <path d="M4 4h16a2 2 0 0 1 2 2v12a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V6a2 2 0 0 1 2-2zm0 2v12h16V6z"/>
+    <path d="M5.5 7.5h3v3h-3zM9.5 7.5h3v3h-3zM5.5 11.5h3v3h-3z" opacity=".45"/>
+  </g>
+  <path class="jp-icon-brand0" fill="#1976d2" d="M9.5 11.5h3v3h-3zM13.5 7.5h5v3h-5z"/>
+  <path class="jp-icon3" fill="#616161" d="M13.6 16.6l-.9-.9 2.6-2.9 1.6 1.4 2.2-2.6 1 .8-3.1 3.6-1.6-1.4z"/>
+</svg>`
+});
+
 export const sliceIcon = new LabIcon({
   name: 'gpu-workbench:slice',
   svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="52" viewBox="0 0 24 24">

@@ -1,6 +1,7 @@
 /** Registers the plugins, nothing else. */
 
 import { clusterPlugin } from './cluster/plugin';
+import { dashboardPlugin } from './dashboard/plugin';
 import { jobPlugin } from './job/plugin';
 import { launcherPlugin } from './launcher/plugin';
 import { modelPlugin } from './model/plugin';
@@ -19,5 +20,6 @@ export default [
   toolbarPlugin,
   launcherPlugin,
   clusterPlugin,
-  jobPlugin
+  jobPlugin,
+  dashboardPlugin
 ];

@@ -12,6 +12,7 @@ import type { NotebookStarter } from './notebook/starter';
 /** Ids of the commands that others may execute. */
 export const CommandIDs = {
   openPanel: 'gpu-workbench:open-panel',
+  openDashboard: 'gpu-workbench:open-dashboard',
   requestSlice: 'gpu-workbench:request-slice',
   newNotebook: 'gpu-workbench:new-notebook',
   startNotebook: 'gpu-workbench:start-notebook',

@@ -10,7 +10,16 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { asApiError, errorOfAnswer } from './errors';
-import type { Cards, Clusters, JobResult, Jobs, Leases, MetricChunk, Requests } from './schema';
+import type {
+  Cards,
+  Clusters,
+  JobResult,
+  Jobs,
+  Leases,
+  MetricChunk,
+  Processes,
+  Requests
+} from './schema';
 import type {
   AskBody,
   Card,
@@ -22,6 +31,7 @@ import type {
   JobBody,
   Lease,
   LogChunk,
+  ProcessSample,
   Request,
   Status
 } from './types';
@@ -89,6 +99,10 @@ export class WorkbenchApi {
   /** The recent past of a GPU (its UUID) or a slice (its id). */
   history = (subject: string, seconds: number): Promise<History> =>
     this.get<History>('telemetry/history', { subject, seconds, points: seconds });
+
+  /** What runs on the GPUs, as far as the caller may see it. */
+  processes = async (): Promise<ProcessSample[]> =>
+    (await this.get<Processes>('telemetry/processes')).processes;
 
   private get<T>(path: string, query: Query = {}): Promise<T> {
     const asked = new URLSearchParams({ no_track_activity: '1' });

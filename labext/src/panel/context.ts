@@ -1,6 +1,7 @@
 /** What every component of the panel can reach, and how it follows the model. No fetching here. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { nullTranslator } from '@jupyterlab/translation';
 import type { ISignal } from '@lumino/signaling';
 import { createContext, useCallback, useContext, useSyncExternalStore } from 'react';
 
@@ -55,6 +56,9 @@ export interface IPanelContext {
 }
 
 export const PanelContext = createContext<IPanelContext | null>(null);
+
+/** The words, for the parts that surfaces share. */
+export const WordsContext = createContext<TranslationBundle>(nullTranslator.load(''));
 
 export function usePanel(): IPanelContext {
   const context = useContext(PanelContext);

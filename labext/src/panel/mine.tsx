@@ -159,7 +159,7 @@ function Load(props: { lease: Lease }): React.ReactElement {
   );
 }
 
-function leaseName(lease: Lease, trans: TranslationBundle): string {
+export function leaseName(lease: Lease, trans: TranslationBundle): string {
   const name = shortName(lease.holder?.name || lease.name);
   const kind = lease.holder?.kind ?? lease.purpose;
   if (!name) {

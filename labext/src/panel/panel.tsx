@@ -35,7 +35,7 @@ import { ClusterSection } from '../cluster/list';
 import { gpuIcon } from '../icons';
 import { JobSection } from '../job/list';
 import type { IPanelContext } from './context';
-import { PanelContext, useFollowed, usePanel } from './context';
+import { PanelContext, useFollowed, usePanel, WordsContext } from './context';
 import { FleetSection, SimulatedNote } from './fleet';
 import { RequestForm } from './form';
 import { MineSection } from './mine';
@@ -59,7 +59,9 @@ export class WorkbenchPanel extends ReactWidget {
   protected override render(): React.ReactElement {
     return (
       <PanelContext.Provider value={this.context}>
-        <Panel />
+        <WordsContext.Provider value={this.context.trans}>
+          <Panel />
+        </WordsContext.Provider>
       </PanelContext.Provider>
     );
   }

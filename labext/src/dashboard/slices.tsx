@@ -1,0 +1,110 @@
+/** The slices of a GPU beside each other, as wide as they are large: whose, how full, how busy. */
+
+import React from 'react';
+
+import type { Gpu, SliceView } from '../api/types';
+import { nameOf, written } from '../model/metrics';
+import { shortName } from '../model/paths';
+import { countdown, gigabytes, memory, profileName } from '../model/words';
+import { Meter } from '../panel/parts';
+import { useDashboard, useTold } from './context';
+import { lookOf } from './feed';
+
+export function Slices(props: { gpu: Gpu }): React.ReactElement {
+  const { model, trans } = useDashboard();
+  useTold(model.drawn, 500);
+  const { gpu } = props;
+  return (
+    <ul className="gw-slices" aria-label={trans.__('Slices of %1', gpu.name)}>
+      {gpu.segments.map((segment, i) => (
+        <Slice key={segment.slice_id ?? `free-${i}`} segment={segment} />
+      ))}
+    </ul>
+  );
+}
+
+function Slice(props: { segment: SliceView }): React.ReactElement {
+  const { model, trans, showNames, openPanel } = useDashboard();
+  const { segment } = props;
+  const { slice_id, lease_id } = segment;
+  const state = slice_id === null ? 'free' : segment.mine ? 'mine' : 'others';
+  const common = {
+    className: `gw-slice gw-mod-${state}`,
+    style: { flexGrow: Math.max(0.08, segment.units) },
+    'data-testid': 'gw-slice',
+    'data-slice': slice_id ?? ''
+  };
+  const size = (
+    <div className="gw-slice-head">
+      <b>{profileName(segment.profile)}</b>
+      <span>{memory(segment.memory_bytes)}</span>
+    </div>
+  );
+  if (slice_id === null) {
+    return (
+      <li {...common}>
+        {size}
+        <span className="gw-slice-who">{trans.__('free')}</span>
+      </li>
+    );
+  }
+  const look = lookOf(model.workbench.telemetry);
+  const [activity, sm, used] = [
+    look.value(slice_id, 'activity'),
+    look.value(slice_id, 'sm_activity'),
+    look.value(slice_id, 'memory_bytes')
+  ];
+  const who =
+    segment.holder && (segment.mine || showNames())
+      ? shortName(segment.holder)
+      : segment.mine
+        ? trans.__('mine, unused')
+        : trans.__('somebody else');
+  return (
+    <li {...common}>
+      {size}
+      {segment.mine ? (
+        <button
+          className="gw-link gw-slice-who"
+          title={segment.holder ?? who}
+          onClick={() => openPanel(lease_id)}
+        >
+          {who}
+        </button>
+      ) : (
+        <span className="gw-slice-who" title={segment.holder ?? who}>
+          {who}
+        </span>
+      )}
+      <Figure name={nameOf(trans, 'activity')} share={activity} text={written('share', activity)} />
+      {!Number.isNaN(sm) && (
+        <Figure name={nameOf(trans, 'sm_activity')} share={sm} text={written('share', sm)} />
+      )}
+      <Figure
+        name={nameOf(trans, 'memory_bytes')}
+        share={used / segment.memory_bytes}
+        text={Number.isNaN(used) ? '–' : `${gigabytes(used)} GB`}
+      />
+      {segment.ends_at !== null && (
+        <span className="gw-slice-left">
+          {trans.__('%1 left', countdown(segment.ends_at - model.workbench.clock.now))}
+        </span>
+      )}
+    </li>
+  );
+}
+
+function Figure(props: { name: string; share: number; text: string }): React.ReactElement {
+  const { name, share, text } = props;
+  return (
+    <div className="gw-slice-figure">
+      <span>{name}</span>
+      {Number.isNaN(share) ? (
+        <span className="gw-meter gw-mod-unknown" aria-hidden="true" />
+      ) : (
+        <Meter label={name} share={share} />
+      )}
+      <b>{text}</b>
+    </div>
+  );
+}
