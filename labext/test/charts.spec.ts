@@ -141,16 +141,17 @@ describe('the grid of the heat map', () => {
   });
 });
 
+function lightOf(colour: string): number {
+  const [r = 0, g = 0, b = 0] = (colour.match(/\d+/g) ?? []).map(Number);
+  return luminance([r, g, b]);
+}
+
 describe('the colours of the heat map', () => {
   it('change in lightness all the way, so that nobody needs to tell hues apart', () => {
     for (const dark of [false, true]) {
       const scale = new ColourScale(dark);
       const light = Array.from({ length: 21 }, (_, i) => {
-        const [r, g, b] = scale
-          .fill(i / 20)
-          .match(/\d+/g)!
-          .map(Number);
-        return luminance([r!, g!, b!]);
+        return lightOf(scale.fill(i / 20));
       });
       const steps = light.slice(1).map((value, i) => value - (light[i] ?? 0));
       expect(steps.every(step => (dark ? step > 0 : step < 0))).toBe(true);
@@ -161,11 +162,7 @@ describe('the colours of the heat map', () => {
     for (const dark of [false, true]) {
       const scale = new ColourScale(dark);
       for (let i = 0; i <= 20; i++) {
-        const [r, g, b] = scale
-          .fill(i / 20)
-          .match(/\d+/g)!
-          .map(Number);
-        const light = luminance([r!, g!, b!]) + 0.05;
+        const light = lightOf(scale.fill(i / 20)) + 0.05;
         const contrast = scale.ink(i / 20) === '#ffffff' ? 1.05 / light : light / 0.05;
         expect(contrast).toBeGreaterThan(4.5);
       }

@@ -14,7 +14,11 @@ const trans = nullTranslator.load('test');
 const GIB = 2 ** 30;
 
 function look(time: number, values: Record<string, Record<string, number>>): ILook {
-  return { time, value: (subject, metric) => values[subject]?.[metric] ?? NaN };
+  return {
+    time,
+    value: (subject, metric) => values[subject]?.[metric] ?? NaN,
+    lost: subject => values[subject]?.['lost'] === 1
+  };
 }
 
 function held(mine = false): ReturnType<typeof segment> {
@@ -108,6 +112,7 @@ describe("the fleet's map", () => {
 
 describe('the past that is followed', () => {
   const answer = (times: number[], activity: number[]): IPastAnswer => ({
+    step: 1,
     times,
     column: (_, metric) =>
       metric === 'activity' ? { mean: activity, min: activity, max: activity } : null

@@ -130,6 +130,7 @@ describe('the form', () => {
 describe('telemetry', () => {
   it('keeps a bounded past, and unknown stays unknown', () => {
     const telemetry = new Telemetry();
+    telemetry.columns('a');
     for (let t = 1; t <= RING_LENGTH + 10; t++) {
       telemetry.take(tick(t, { a: [null, 5] }));
     }
@@ -141,9 +142,36 @@ describe('telemetry', () => {
     expect(telemetry.latest('b')).toBeNull();
   });
 
+  it('drops the past of what nobody has drawn for a while', () => {
+    const telemetry = new Telemetry();
+    telemetry.columns('a');
+    telemetry.take(tick(1, { a: [0.1, 1] }));
+    telemetry.take(tick(1000, { a: [0.2, 1] }));
+    expect(telemetry.columns('a').times).toEqual([1000]);
+  });
+
+  it('knows every metric of the one GPU that is looked at, as long as it is', () => {
+    const telemetry = new Telemetry();
+    const one = tick(2, {});
+    const gpus = {
+      ids: ['g'],
+      rows: new Map([['g', 0]]),
+      columns: { sm_activity: Float64Array.of(0.03), throttle: Float64Array.of(0b10) },
+      labels: { throttle: ['power_cap', 'thermal'] }
+    };
+    telemetry.take({ ...one, gpu: 'g', gpus });
+    telemetry.take(tick(2, { a: [0.5, 1] }));
+    expect(telemetry.value('g', 'sm_activity')).toBe(0.03);
+    expect(telemetry.labels('g', 'throttle')).toEqual(['thermal']);
+    expect(telemetry.value('g', 'power_watts')).toBeNaN();
+    telemetry.take(tick(60, { a: [0.5, 1] }));
+    expect(telemetry.value('g', 'sm_activity')).toBeNaN();
+  });
+
   it('puts history before what was seen live, and ignores replays', () => {
     const telemetry = new Telemetry();
     telemetry.take(tick(10, { a: [0.5, 1] }));
+    expect(telemetry.columns('a').times).toEqual([10]);
     telemetry.take(tick(10, { a: [0.9, 1] }));
     telemetry.backfill('a', {
       step: 1,
@@ -158,6 +186,7 @@ describe('telemetry', () => {
     const both = lease({ slices: [one, { ...one, id: 'b' }] as never });
     const telemetry = new Telemetry();
     telemetry.take(tick(1, { '1.0': [0.2, 10] }));
+    loadOf(both, telemetry);
     telemetry.take(tick(2, { '1.0': [0.4, 10], b: [0.8, 30] }));
     const load = loadOf(both, telemetry);
     expect(load.activity).toBeCloseTo(0.6);

@@ -100,6 +100,27 @@ export class WorkbenchApi {
   history = (subject: string, seconds: number): Promise<History> =>
     this.get<History>('telemetry/history', { subject, seconds, points: seconds });
 
+  /**
+   * The past of some subjects: GPUs by UUID, slices by id, `gpus` for every GPU.
+   *
+   * @param points at most in each series
+   * @param metrics all that are known, where it is left out
+   */
+  past = (
+    subjects: readonly string[],
+    from: number,
+    to: number,
+    points: number,
+    metrics: readonly string[] = []
+  ): Promise<History> =>
+    this.get<History>('telemetry/history', {
+      subject: subjects.join(','),
+      from,
+      to,
+      points,
+      ...(metrics.length ? { metrics: metrics.join(',') } : {})
+    });
+
   /** What runs on the GPUs, as far as the caller may see it. */
   processes = async (): Promise<ProcessSample[]> =>
     (await this.get<Processes>('telemetry/processes')).processes;

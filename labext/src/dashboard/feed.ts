@@ -1,63 +1,82 @@
-/** Where the dashboard's figures come from: the live samples, and the server's history. */
+/** Where the dashboard's figures come from: the live ticks, and the server's history. */
 
 import type { WorkbenchApi } from '../api/rest';
-import type { Gpu, ProcessSample } from '../api/types';
+import type { Gpu, History, ProcessSample, Series } from '../api/types';
 import type { MetricId } from '../model/metrics';
 import type { ILook, IPastAnswer, IPastColumn, ReadPast } from '../model/past';
 import type { Telemetry } from '../model/telemetry';
-import type { Workbench } from '../model/workbench';
 
-/** Ask for every metric of one GPU beside the fleet's few. */
-export function look(_workbench: Workbench, _gpu: string | null): void {}
+/** The most points that the server gives for a series. */
+const MOST_POINTS = 2000;
+/** From this share of a step on a GPU has worked in it. */
+const WORKED = 0.02;
+/** Steps in which is looked for a GPU's last work. */
+const STEPS = 15;
 
+/** The newest figures; they change with the next tick. */
 export function lookOf(telemetry: Telemetry): ILook {
   return {
     time: telemetry.time,
     value: (subject, metric) => {
-      const reading = telemetry.latest(subject);
-      const value = { activity: reading?.activity, memory_bytes: reading?.memory }[
-        metric as 'activity' | 'memory_bytes'
-      ];
-      return value ?? NaN;
-    }
+      if (metric !== 'throttled') {
+        return telemetry.value(subject, metric);
+      }
+      const reasons = telemetry.value(subject, 'throttle');
+      return Number.isNaN(reasons) ? NaN : reasons > 0 ? 1 : 0;
+    },
+    lost: subject => telemetry.labels(subject, 'state')?.[0] === 'lost'
   };
 }
 
 export function readPast(api: WorkbenchApi): ReadPast {
-  return async (subjects, from, to) => {
-    const answers = await Promise.all(
-      subjects.map(subject => api.history(subject, Math.max(1, to - from)))
-    );
-    const known = (values: readonly (number | null)[]): number[] => values.map(v => v ?? NaN);
-    return {
-      times: answers[0]?.times ?? [],
-      column: (subject: string, metric: MetricId): IPastColumn | null => {
-        const found = answers.find(one => one.subject === subject);
-        const values = { activity: found?.activity, memory_bytes: found?.memory_bytes }[
-          metric as 'activity' | 'memory_bytes'
-        ];
-        const column = values ? known(values) : null;
-        return column && { mean: column, min: column, max: column };
-      }
-    } satisfies IPastAnswer;
+  return async (subjects, from, to, points) =>
+    answerOf(await api.past(subjects, from, to, Math.min(points, MOST_POINTS)));
+}
+
+function answerOf({ step, times, series }: History): IPastAnswer {
+  const found = new Map(series.map(one => [`${one.subject} ${one.metric}`, one]));
+  return {
+    step,
+    times,
+    column: (subject: string, metric: MetricId): IPastColumn | null => {
+      const one = found.get(`${subject} ${metric}`);
+      return one ? columnOf(one) : null;
+    }
   };
 }
 
-/** When each GPU last worked between two times; GPUs that did not are at `from`. */
-export async function lastBusy(
-  _api: WorkbenchApi,
-  _from: number,
-  _to: number
+function columnOf({ mean, min, max }: Series): IPastColumn {
+  const known = (values: readonly (number | null)[]): number[] => values.map(v => v ?? NaN);
+  const middle = known(mean);
+  return { mean: middle, min: min ? known(min) : middle, max: max ? known(max) : middle };
+}
+
+/**
+ * Since when each GPU does nothing, as far as can be told from the time between `from` and `to`: a
+ * GPU that did not work at all has been still since `from` at least. GPUs of which nothing is known
+ * are left out.
+ */
+export async function stillSince(
+  api: WorkbenchApi,
+  from: number,
+  to: number
 ): Promise<ReadonlyMap<string, number>> {
-  return new Map();
+  const { times, step, series } = await api.past(['gpus'], from, to, STEPS, ['activity']);
+  const found = new Map<string, number>();
+  for (const { subject, mean, max } of series) {
+    const known = mean.findIndex(value => value !== null);
+    const worked = (max ?? mean).map(value => (value ?? 0) >= WORKED).lastIndexOf(true);
+    if (known >= 0) {
+      found.set(subject, worked >= 0 ? (times[worked] ?? to) + step : (times[known] ?? to));
+    }
+  }
+  return found;
 }
 
 /** Whether a process runs on this GPU. */
 export function onGpu(process: ProcessSample, gpu: Gpu): boolean {
-  return gpu.segments.some(one => one.slice_id !== null && one.slice_id === process.slice_id);
-}
-
-/** Whether it runs on a GPU that it has no lease for. */
-export function isStranger(process: ProcessSample): boolean {
-  return process.lease_id === null;
+  const slices = gpu.segments.map(one => one.slice_id);
+  return (
+    process.gpu === gpu.uuid || (process.slice_id !== null && slices.includes(process.slice_id))
+  );
 }

@@ -15,7 +15,7 @@ import { FleetHeat, HEAT_METRICS, IDLE_AFTER } from '../model/heat';
 import type { IRange } from '../model/past';
 import { Past, RANGES } from '../model/past';
 import type { Workbench } from '../model/workbench';
-import { lastBusy, look, lookOf, readPast } from './feed';
+import { lookOf, readPast, stillSince } from './feed';
 
 export type Tab = 'gpu' | 'mine';
 
@@ -180,7 +180,7 @@ export class DashboardModel implements IDisposable {
       this.follow();
       void this.readIdle();
     }
-    look(this.workbench, active && this._shown.tab === 'gpu' ? (this.gpu?.uuid ?? null) : null);
+    this.workbench.lookAt(active ? this.detail : null);
     this._changed.emit();
   }
 
@@ -198,6 +198,11 @@ export class DashboardModel implements IDisposable {
     return Math.max(this.time, this.workbench.clock.now - 2);
   }
 
+  /** The GPU of which every metric is wanted. */
+  private get detail(): string | null {
+    return this._shown.tab === 'gpu' ? (this.gpu?.uuid ?? null) : null;
+  }
+
   /** Subjects whose pasts are drawn. */
   get subjects(): string[] {
     if (this._shown.tab === 'mine') {
@@ -213,7 +218,7 @@ export class DashboardModel implements IDisposable {
     if (!this._active || this._disposed) {
       return;
     }
-    look(this.workbench, this._shown.tab === 'gpu' ? (this.gpu?.uuid ?? null) : null);
+    this.workbench.lookAt(this.detail);
     const { from, to } = this.window;
     this.past.follow(this.subjects, from, to, this._zoomed === null);
   }
@@ -253,7 +258,7 @@ export class DashboardModel implements IDisposable {
   private async readIdle(): Promise<void> {
     try {
       const now = this.workbench.clock.now;
-      this.heat.remember(await lastBusy(this.workbench.api, now - 1.5 * IDLE_AFTER, now));
+      this.heat.remember(await stillSince(this.workbench.api, now - 1.5 * IDLE_AFTER, now));
       this._drawn.emit();
     } catch {
       // Then it is known after ten minutes.

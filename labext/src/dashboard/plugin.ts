@@ -38,9 +38,7 @@ export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
   ): void => {
     const trans = (translator ?? nullTranslator).load('jupyterlab_gpu_workbench');
     const tracker = new WidgetTracker<MainAreaWidget<Dashboard>>({ namespace: ID });
-    const command = CommandIDs.openDashboard;
-
-    app.commands.addCommand(command, {
+    app.commands.addCommand(CommandIDs.openDashboard, {
       label: args =>
         args['isPalette'] ? trans.__('Show the GPU Dashboard') : trans.__('GPU dashboard'),
       caption: trans.__('Every GPU, slice, process and notebook, live'),
@@ -73,6 +71,7 @@ export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
         app.shell.activateById(widget.id);
       })
     });
+    const command = CommandIDs.openDashboard;
     void restorer?.restore(tracker, {
       command,
       args: widget => ({ ...widget.content.context.model.shown }),

@@ -8,7 +8,7 @@ import type { Gpu, ProcessSample } from '../api/types';
 import { written } from '../model/metrics';
 import { profileName } from '../model/words';
 import { useDashboard } from './context';
-import { isStranger, onGpu } from './feed';
+import { onGpu } from './feed';
 
 /** Milliseconds between two reads while somebody looks. */
 const EVERY = 2000;
@@ -56,7 +56,7 @@ function Row(props: { process: ProcessSample; gpu: Gpu }): React.ReactElement {
   const slice = gpu.segments.find(
     one => one.slice_id !== null && one.slice_id === process.slice_id
   );
-  const stranger = isStranger(process);
+  const stranger = process.owner === 'stranger';
   return (
     <tr data-testid="gw-process" data-stranger={stranger}>
       <th scope="row">
@@ -73,7 +73,7 @@ function Row(props: { process: ProcessSample; gpu: Gpu }): React.ReactElement {
       <td>{slice ? profileName(slice.profile) : '–'}</td>
       <td>{written('share', process.activity ?? NaN)}</td>
       <td>{written('bytes', process.memory_bytes ?? NaN)}</td>
-      <td>{process.pid ?? '–'}</td>
+      <td title={process.command ?? undefined}>{process.pid ?? '–'}</td>
     </tr>
   );
 }

@@ -125,13 +125,13 @@ export class FleetHeat {
       this.figure[i] = figure;
       const top = metric === 'memory_bytes' ? gpu.memory_bytes : this.top;
       this.value[i] = (figure - bottom) / (top - bottom);
-      this.mark(gpu, i, activity, look.time);
+      this.mark(gpu, i, activity, look.time, look.lost(gpu.uuid));
     });
   }
 
-  /** What was read about the time before this page was open: when each GPU last worked. */
-  remember(lastBusy: ReadonlyMap<string, number>): void {
-    for (const [uuid, time] of lastBusy) {
+  /** What was read about the time before this page was open: since when each GPU is still. */
+  remember(since: ReadonlyMap<string, number>): void {
+    for (const [uuid, time] of since) {
       const i = this.place(uuid);
       const known = this._since[i] ?? NaN;
       if (i >= 0 && !(known < time)) {
@@ -155,8 +155,8 @@ export class FleetHeat {
     return counts;
   }
 
-  private mark(gpu: Gpu, i: number, activity: number, now: number): void {
-    const held = marksOf(gpu);
+  private mark(gpu: Gpu, i: number, activity: number, now: number, lost: boolean): void {
+    const held = marksOf(gpu) | (lost ? Mark.out : 0);
     if (activity >= BUSY || Number.isNaN(activity)) {
       this._since[i] = NaN;
     } else if (Number.isNaN(this._since[i] ?? NaN)) {

@@ -36,6 +36,8 @@ export const RANGES: readonly IRange[] = [
 export interface ILook {
   readonly time: number;
   value(subject: string, metric: MetricId): number;
+  /** Whether the GPU no longer answers. */
+  lost(subject: string): boolean;
 }
 
 /** One metric of one subject over a history's steps; NaN is unknown. */
@@ -47,6 +49,8 @@ export interface IPastColumn {
 
 /** The server's history of some subjects, oldest step first. */
 export interface IPastAnswer {
+  /** Seconds that each point stands for. */
+  readonly step: number;
   readonly times: readonly number[];
   column(subject: string, metric: MetricId): IPastColumn | null;
 }
@@ -149,7 +153,9 @@ export class Past {
     try {
       const points = Math.ceil((to - from) / stepFor(to - from));
       const past = await this.read(subjects, from, to, points);
-      lines.forEach((line, subject) => fill(line, subject, past));
+      for (const [subject, line] of lines) {
+        fill(this.coarser(subject, line, past.step, to - from), subject, past);
+      }
       this._problem = null;
     } catch (reason) {
       this._problem = asApiError(reason);
@@ -162,6 +168,16 @@ export class Past {
       this._waiting.delete(line);
     }
     this._changed.emit();
+  }
+
+  /** The server may know a far past only in longer steps than are asked for. */
+  private coarser(subject: string, line: Timeline, step: number, span: number): Timeline {
+    if (step <= line.step || this._open || this._lines.get(subject) !== line) {
+      return line;
+    }
+    const coarse = new Timeline(METRICS.length, step, span + step);
+    this._lines.set(subject, coarse);
+    return coarse;
   }
 
   private _changed = new Signal<this, void>(this);

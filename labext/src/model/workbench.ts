@@ -131,6 +131,11 @@ export class Workbench extends WorkbenchState implements IDisposable {
     return request;
   }
 
+  /** Have every metric of one GPU (by UUID) told, beside the fleet's few. */
+  lookAt(gpu: string | null): void {
+    this._live.lookAt(gpu);
+  }
+
   async cancel(id: number): Promise<void> {
     this.takeRequest(await this.api.cancel(id));
   }

@@ -28,6 +28,8 @@ export interface IActions {
   stopJob(job: Job): Promise<void>;
   openLogs(job: Job): Promise<void>;
   openSettings(): Promise<void>;
+  /** Show the dashboard, at that GPU where one is named (by UUID). */
+  openDashboard(gpu: string | null): Promise<void>;
 }
 
 /** The notebook in front. */

@@ -12,14 +12,21 @@ export const GPU_ROW_HEIGHT = 52;
 
 export function GpuRow(props: { gpu: Gpu }): React.ReactElement {
   const { gpu } = props;
-  const { workbench, trans } = usePanel();
+  const { workbench, actions, trans } = usePanel();
   const { telemetry } = workbench;
   const reading = useFollowed(telemetry.sampled, () => telemetry.latest(gpu.uuid));
   const sick = gpu.health !== 'ok';
   return (
     <div className="gw-gpu" data-testid="gw-gpu" data-gpu={gpu.name} data-health={gpu.health}>
       <div className="gw-gpu-head">
-        <span className="gw-gpu-name">{gpu.name}</span>
+        <button
+          className="gw-link gw-gpu-name"
+          title={trans.__('What it does, in the dashboard')}
+          data-testid="gw-gpu-open"
+          onClick={() => void actions.openDashboard(gpu.uuid)}
+        >
+          {gpu.name}
+        </button>
         <span className="gw-gpu-model" title={gpu.model}>
           {gpu.model.replace(/^NVIDIA /, '')}
         </span>

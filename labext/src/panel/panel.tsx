@@ -4,10 +4,11 @@
  * Names for tests and other extensions, stable from now on. `data-testid`:
  *
  *   gw-panel            the panel; `data-phase` loading | ready | failed, `data-link` open | lost | …
+ *   gw-open-dashboard   the way to the dashboard in the main area (its names: `dashboard/page.tsx`)
  *   gw-simulated        the line "simulated GPUs", only where they are
  *   gw-disconnected     the strip while the connection is being got back
  *   gw-fleet            section; gw-free ("1.5 of 2 GPU free"); gw-gpu (`data-gpu`, `data-health`),
- *                       gw-gpu-figures; gw-segment (`data-state` mine | others | free, `data-profile`)
+ *                       gw-gpu-open, gw-gpu-figures; gw-segment (`data-state` mine | others | free, `data-profile`)
  *   gw-request          section; gw-form-purpose-kernel | -cluster | -job, gw-card (`data-profile`,
  *                       `data-when`), gw-form-memory, gw-form-count, gw-form-duration,
  *                       gw-form-target (values new | path | later), gw-form-name, gw-form-script,
@@ -32,7 +33,7 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import { ClusterSection } from '../cluster/list';
-import { gpuIcon } from '../icons';
+import { dashboardIcon, gpuIcon } from '../icons';
 import { JobSection } from '../job/list';
 import type { IPanelContext } from './context';
 import { PanelContext, useFollowed, usePanel, WordsContext } from './context';
@@ -84,6 +85,12 @@ export function Panel(): React.ReactElement {
     >
       <div className="gw-head">
         <h2>{trans.__('GPUs')}</h2>
+        <IconButton
+          icon={dashboardIcon}
+          label={trans.__('GPU dashboard')}
+          testid="gw-open-dashboard"
+          onClick={() => void actions.openDashboard(null)}
+        />
         <IconButton icon={refreshIcon} label={trans.__('Read again')} onClick={retry} />
         <IconButton
           icon={settingsIcon}

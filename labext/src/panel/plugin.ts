@@ -131,6 +131,9 @@ function actionsOf(
     insertClient: async cluster => insertClient(current, trans, cluster),
     stopJob: job => stopJob(workbench, trans, job),
     openLogs: async job => openLogs(app, workbench, trans, job),
+    openDashboard: async gpu => {
+      await app.commands.execute(CommandIDs.openDashboard, gpu === null ? {} : { gpu, tab: 'gpu' });
+    },
     openSettings: async () => {
       await app.commands.execute('settingeditor:open', { query: 'GPU Workbench' });
     }
