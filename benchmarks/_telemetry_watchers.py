@@ -1,0 +1,147 @@
+"""Watchers of a telemetry benchmark: many real WebSocket connections in one cheap process.
+
+    python -m benchmarks._telemetry_watchers URL TOKEN COUNT SECONDS [MESSAGE]
+
+Connects all, sends MESSAGE on each, prints "ready", waits for a line on its standard input, counts
+for so many seconds and prints JSON: messages, bytes, ages in ms (of those that carry a time) and
+this process's CPU seconds. Reads frames by hand: a library would need more CPU than the server.
+SECONDS 0: read nothing at all until standard input ends (a stalled reader).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import struct
+import sys
+import time
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from urllib.parse import urlsplit
+
+_TIME = re.compile(rb'^\{"time": ([0-9.]+)')
+_TICK = struct.Struct("<BBHHHd")
+
+
+@dataclass
+class Count:
+    messages: int = 0
+    size: int = 0
+    ages: list[float] = field(default_factory=list)
+    on: bool = False
+
+    def take(self, binary: bool, payload: bytes) -> None:
+        if not self.on:
+            return
+        at = time.time()
+        if binary:
+            self.ages.append((at - _TICK.unpack_from(payload)[-1]) * 1000)
+        elif found := _TIME.match(payload):
+            self.ages.append(at * 1000 - float(found[1]))
+        else:
+            return  # an event or a greeting: not a figure
+        self.messages += 1
+        self.size += len(payload)
+
+
+class Client(asyncio.Protocol):
+    """One connection: upgrades, sends what there is to send, counts what comes."""
+
+    def __init__(self, request: bytes, message: bytes, count: Count, stalled: bool) -> None:
+        self.ready = asyncio.get_running_loop().create_future()
+        self._request, self._message, self._count = request, message, count
+        self._stalled = stalled
+        self._buffer = bytearray()
+        self._open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if not self._open:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            assert self._buffer.startswith(b"HTTP/1.1 101"), bytes(self._buffer[:200])
+            del self._buffer[: end + 4]
+            self._open = True
+            self._transport.write(self._message)
+            self.ready.set_result(None)
+            if self._stalled:
+                self._transport.pause_reading()
+                return
+        self._frames()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(exc or ConnectionError("closed"))
+
+    def _frames(self) -> None:
+        buffer, at = self._buffer, 0
+        while len(buffer) - at >= 2:
+            size, start = buffer[at + 1] & 0x7F, at + 2
+            if size >= 126:
+                wide = 2 if size == 126 else 8
+                if len(buffer) < start + wide:
+                    break
+                size, start = int.from_bytes(buffer[start : start + wide], "big"), start + wide
+            if len(buffer) < start + size:
+                break
+            opcode, at = buffer[at] & 0x0F, start + size
+            if opcode in (1, 2):
+                self._count.take(opcode == 2, bytes(buffer[start:at]))
+        del buffer[:at]
+
+
+def framed(text: bytes) -> bytes:
+    """A masked text frame, as a client must send it; the mask is zero."""
+    return b"" if not text else bytes((0x81, 0x80 | len(text))) + bytes(4) + text
+
+
+async def main(url: str, token: str, count: int, seconds: float, message: str) -> None:
+    parts = urlsplit(url)
+    key = base64.b64encode(os.urandom(16)).decode()
+    request = (
+        f"GET {parts.path}?token={token} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ).encode()
+    loop, counted = asyncio.get_running_loop(), Count()
+    for _ in range(count):
+        _, client = await loop.create_connection(
+            lambda: Client(request, framed(message.encode()), counted, seconds == 0),
+            parts.hostname,
+            parts.port,
+        )
+        await client.ready
+    print("ready", flush=True)
+    await loop.run_in_executor(None, sys.stdin.readline)
+    began, cpu, counted.on = time.monotonic(), time.process_time(), True
+    await asyncio.sleep(seconds)
+    counted.on = False
+    took = time.monotonic() - began
+    ages = counted.ages or [0.0, 0.0]
+    print(
+        json.dumps(
+            {
+                "seconds": took,
+                "messages": counted.messages,
+                "bytes": counted.size,
+                "age_p50_ms": median(ages),
+                "age_p99_ms": quantiles(ages, n=100)[98] if len(ages) > 1 else ages[0],
+                "cpu": time.process_time() - cpu,
+            }
+        ),
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    url_, token_, count_, seconds_, *rest_ = sys.argv[1:]
+    asyncio.run(main(url_, token_, int(count_), float(seconds_), rest_[0] if rest_ else ""))

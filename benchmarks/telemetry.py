@@ -1,0 +1,307 @@
+"""Telemetry fan-out beside jupyterlab-nvdashboard 0.15 (BENCHMARKS §6).
+
+    dev.py bench telemetry [--watchers 1,16,64,256] [--gpus 1,8] [--pcie-ms 0,20] [--mig]
+                           [--seconds 5] [--requests 300] [--stall 60] [--json FILE]
+
+Each extension has a Jupyter server of its own on the same fake NVML library; both run all the time,
+one is measured at a time. Watchers are real WebSocket connections in processes of their own. Ours
+get ticks at the server's 2 Hz; theirs choose their rate themselves: 100 ms is their default, and
+500 ms is ours. "Unrelated" is `GET /api/status`, in rounds that alternate with nobody watching, so
+that a busy neighbour on the machine meets both. CPU is the server process's, all threads, sampling
+included; "added" is without what it needs with nobody watching.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from gpu_workbench.protocol import BASE_PATH
+from tests.fakes.nvml.build import install
+from tests.fakes.nvml.driver import FakeDriver, FakeGpu, h100_layout
+
+from ._telemetry_server import Server, install_peer, serving
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is watched: a server, the address of its stream, and what a watcher says first."""
+
+    name: str
+    server: Server
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; see the head of this file."""
+
+    who: str
+    gpus: int
+    pcie_ms: int
+    mig: bool
+    watchers: int
+    alone_p50_ms: float
+    alone_p99_ms: float
+    watched_p50_ms: float
+    watched_p99_ms: float
+    nvml_calls_s: float
+    rate_each_s: float
+    bytes_each: float
+    age_p50_ms: float
+    age_p99_ms: float
+    cpu_ms_message: float
+    added_cpu_ms_message: float
+
+
+def module(name: str, *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def watching(side: Side, count: int, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """So many watchers are connected; they count once they are told to."""
+    url = side.server.url + side.path
+    process = module("_telemetry_watchers", url, side.server.token, count, seconds, side.message)
+    try:
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"the watchers of {side.name} could not connect")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def counted(side: Side, count: int, seconds: float) -> tuple[dict[str, float], float, float]:
+    """What watchers got in so many seconds, the server's CPU seconds and NVML calls meanwhile."""
+    with watching(side, count, seconds) as process:
+        time.sleep(1.0)  # the first looks of all of them are not the rhythm
+        cpu, calls = side.server.cpu(), side.server.nvml_calls()
+        told, _ = process.communicate("go\n", timeout=seconds + 120)
+        took = json.loads(told)
+        return took, side.server.cpu() - cpu, side.server.nvml_calls() - calls
+
+
+def requests(side: Side, many: int) -> list[float]:
+    probe = module(
+        "_telemetry_probe", f"{side.server.url}/api/status", side.server.token, many, 0.007
+    )
+    told, _ = probe.communicate(timeout=600)
+    found: list[float] = json.loads(told)
+    return found
+
+
+def p99(values: list[float]) -> float:
+    return quantiles(values, n=100)[98]
+
+
+def measure(side: Side, count: int, asked: argparse.Namespace, case: dict[str, Any]) -> Row:
+    idle = side.server.cpu()
+    time.sleep(asked.seconds)
+    idle = (side.server.cpu() - idle) / asked.seconds
+    got, cpu, calls = counted(side, count, asked.seconds)
+    alone: list[float] = []
+    watched: list[float] = []
+    for _ in range(ROUNDS):
+        alone += requests(side, asked.requests // ROUNDS)
+        with watching(side, count, 3600):
+            watched += requests(side, asked.requests // ROUNDS)
+    messages = max(1.0, got["messages"])
+    return Row(
+        who=side.name,
+        watchers=count,
+        alone_p50_ms=median(alone),
+        alone_p99_ms=p99(alone),
+        watched_p50_ms=median(watched),
+        watched_p99_ms=p99(watched),
+        nvml_calls_s=calls / got["seconds"],
+        rate_each_s=got["messages"] / got["seconds"] / count,
+        bytes_each=got["bytes"] / messages,
+        age_p50_ms=got["age_p50_ms"],
+        age_p99_ms=got["age_p99_ms"],
+        cpu_ms_message=cpu / messages * 1000,
+        added_cpu_ms_message=(cpu - idle * got["seconds"]) / messages * 1000,
+        **case,
+    )
+
+
+def stalled(side: Side, seconds: float) -> float:
+    """Megabytes that the server has grown by while four watchers read nothing."""
+    time.sleep(2.0)
+    before = side.server.rss()
+    with watching(side, 4, 0):
+        time.sleep(seconds)
+        return (side.server.rss() - before) / 1e6
+
+
+LIVE = f"{BASE_PATH}/live"
+THEIRS = "/nvdashboard/gpu_resource"
+
+
+def at(milliseconds: float) -> str:
+    return json.dumps({"updateFrequency": milliseconds, "isPaused": False})
+
+
+def sides(stack: ExitStack, place: Path, gpus: int, pcie_ms: int, mig: bool) -> list[Side]:
+    """Both servers on the same driver, each with a copy of it that counts its calls."""
+    layout = h100_layout() if mig else None
+    driver = FakeDriver(gpus=[FakeGpu(activity=70, used=20 << 30, instances=layout)] * gpus)
+    fakes = [install(driver, place / f"driver-{who}") for who in ("ours", "theirs")]
+    ours = stack.enter_context(
+        serving(
+            "gpu_workbench_server",
+            place / "ours",
+            fakes[0],
+            ("--GpuWorkbenchApp.devices=nvml", "--GpuWorkbenchApp.live_windows=1000"),
+            pcie_ms,
+        )
+    )
+    theirs = stack.enter_context(
+        serving(
+            "jupyterlab_nvdashboard",
+            place / "theirs",
+            fakes[1],
+            (),
+            pcie_ms,
+            install_peer(),
+        )
+    )
+    return [
+        Side("ours, 2 Hz", ours, LIVE, ""),
+        Side("theirs, 100 ms", theirs, THEIRS, at(100)),
+        Side("theirs, 500 ms", theirs, THEIRS, at(500)),
+    ]
+
+
+HEAD = (
+    f"{'':15}{'GPUs':>5}{'PCIe':>5}{'N':>5} │ {'unrelated request, ms':^31} │ {'NVML':>7}"
+    f"{'rate/':>7}{'bytes':>7}{'age, ms':>13}{'CPU ms/message':>16}\n"
+    f"{'':15}{'':>5}{'ms':>5}{'':>5} │ {'p50 alone→watched':>16}{'p99':>15} │ {'calls/s':>7}"
+    f"{'s each':>7}{'':>7}{'p50':>6}{'p99':>7}{'all':>8}{'added':>8}"
+)
+
+
+def line(row: Row) -> str:
+    name = f"{row.who}{' MIG' if row.mig else ''}"
+    p50 = f"{row.alone_p50_ms:.2f}→{row.watched_p50_ms:.2f}"
+    high = f"{row.alone_p99_ms:.2f}→{row.watched_p99_ms:.2f}"
+    return (
+        f"{name:15}{row.gpus:5}{row.pcie_ms:5}{row.watchers:5} │ {p50:>16}{high:>15} │ "
+        f"{row.nvml_calls_s:7.0f}{row.rate_each_s:7.2f}{row.bytes_each:7.0f}{row.age_p50_ms:6.1f}"
+        f"{row.age_p99_ms:7.1f}{row.cpu_ms_message:8.3f}{row.added_cpu_ms_message:8.3f}"
+    )
+
+
+def verdict(rows: list[Row]) -> list[str]:
+    """The goals, with the figures that meet or miss them."""
+    told = []
+    ours = [row for row in rows if row.who.startswith("ours")]
+    most = max(row.watchers for row in rows)
+    for row in ours:
+        case = (row.gpus, row.pcie_ms, row.mig, row.watchers)
+        peers = [
+            r for r in rows if (r.gpus, r.pcie_ms, r.mig, r.watchers) == case and r not in ours
+        ]
+        if row.watchers == most and peers:
+            share = row.cpu_ms_message / min(peer.cpu_ms_message for peer in peers)
+            change = row.watched_p99_ms / row.alone_p99_ms - 1
+            told.append(
+                f"{row.gpus} GPUs, PCIe {row.pcie_ms} ms, {most} watchers: unrelated p99 "
+                f"{change:+.0%} (goal: within 10 %), CPU a message {share:.2f} of theirs (≤ 0.25)"
+            )
+    for gpus, pcie, mig in sorted({(row.gpus, row.pcie_ms, row.mig) for row in ours}):
+        rates = [r.nvml_calls_s for r in ours if (r.gpus, r.pcie_ms, r.mig) == (gpus, pcie, mig)]
+        told.append(
+            f"{gpus} GPUs, PCIe {pcie} ms: NVML calls/s {min(rates):.0f} to {max(rates):.0f} "
+            "however many watch"
+        )
+    return told
+
+
+def stall_table(stack: ExitStack, place: Path, seconds: float) -> dict[str, float]:
+    """Growth in MB with four stalled readers: 8 GPUs, and ours with 1,000 simulated ones."""
+    found = {}
+    both = sides(stack, place / "stalled", 8, 0, False)
+    for side in (both[0], both[1], Side("theirs, 1 ms", both[1].server, THEIRS, at(1))):
+        found[side.name] = stalled(side, seconds)
+    fleet = (f'[[gpu]]\nmodel = "H100-80GB"\ncount = 8\nnode = "n{n}"\n' for n in range(125))
+    (place / "fleet.toml").write_text("".join(fleet))
+    many = stack.enter_context(
+        serving(
+            "gpu_workbench_server",
+            place / "many",
+            None,
+            (
+                "--GpuWorkbenchApp.devices=simulated",
+                f"--GpuWorkbenchApp.fleet_file={place / 'fleet.toml'}",
+            ),
+        )
+    )
+    with watching(Side("", many, LIVE, ""), 1, 3600):
+        time.sleep(20)  # its rings have grown to what they are after a while
+        found["ours, 1,000 simulated GPUs"] = stalled(Side("", many, LIVE, ""), seconds)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (("watchers", "1,16,64,256"), ("gpus", "1,8"), ("pcie-ms", "0,20")):
+        parser.add_argument(f"--{name}", default=default)
+    parser.add_argument("--mig", action="store_true", help="every GPU cut into four instances")
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--stall", type=float, default=60.0, help="seconds; 0 leaves it out")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    counts, gpus, windows = (
+        [int(one) for one in text.split(",")]
+        for text in (asked.watchers, asked.gpus, asked.pcie_ms)
+    )
+    rows: list[Row] = []
+    grown: dict[str, float] = {}
+    print(HEAD, flush=True)
+    with tempfile.TemporaryDirectory(prefix="bench-telemetry-") as name:
+        for many in gpus:
+            for window in windows:
+                with ExitStack() as stack:
+                    place = Path(name) / f"{many}-{window}"
+                    both = sides(stack, place, many, window, asked.mig)
+                    case = {"gpus": many, "pcie_ms": window, "mig": asked.mig}
+                    for count in counts:
+                        for side in both:
+                            rows.append(measure(side, count, asked, case))
+                            print(line(rows[-1]), flush=True)
+        if asked.stall:
+            with ExitStack() as stack:
+                grown = stall_table(stack, Path(name), asked.stall)
+    print()
+    for who, megabytes in grown.items():
+        print(f"four stalled readers, {asked.stall:.0f} s: {who}: {megabytes:+.1f} MB")
+    for told in verdict(rows):
+        print(told)
+    if asked.json:
+        result = {"rows": [asdict(row) for row in rows], "stalled_mb": grown}
+        asked.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
