@@ -32,7 +32,9 @@ from tests.fakes.nvml.driver import FakeDriver, FakeGpu, h100_layout
 
 from ._telemetry_server import Server, install_peer, serving
 
-ROUNDS = 3
+ROUNDS = 4
+SETTLE = 3.0
+"""Seconds after the watchers have come: what they are told at first is not the rhythm."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def watching(side: Side, count: int, seconds: float) -> Iterator[subprocess.Pope
 def counted(side: Side, count: int, seconds: float) -> tuple[dict[str, float], float, float]:
     """What watchers got in so many seconds, the server's CPU seconds and NVML calls meanwhile."""
     with watching(side, count, seconds) as process:
-        time.sleep(1.0)  # the first looks of all of them are not the rhythm
+        time.sleep(SETTLE)
         cpu, calls = side.server.cpu(), side.server.nvml_calls()
         told, _ = process.communicate("go\n", timeout=seconds + 120)
         took = json.loads(told)
@@ -124,6 +126,7 @@ def measure(side: Side, count: int, asked: argparse.Namespace, case: dict[str, A
     for _ in range(ROUNDS):
         alone += requests(side, asked.requests // ROUNDS)
         with watching(side, count, 3600):
+            time.sleep(SETTLE)
             watched += requests(side, asked.requests // ROUNDS)
     messages = max(1.0, got["messages"])
     return Row(

@@ -11,6 +11,7 @@ import pytest
 
 from gpu_workbench import protocol as wire
 from gpu_workbench.protocol.ticks import HEADER
+from gpu_workbench_server.errors import Unavailable
 from gpu_workbench_server.ports import News, Principal
 from gpu_workbench_server.web.live import AT_ONCE, Hub
 from gpu_workbench_server.web.live_ticks import Ready
@@ -36,6 +37,7 @@ class Objects:
 
     async def look(self, who: Principal, news: list[News] | None) -> list[Message]:
         self.looks += 1
+        await asyncio.sleep(0)  # as a real look, in another thread
         mine = self.of[who.user]
         wanted = mine if news is None else {one.subject for one in news}
         return [event("job", name, mine[name]) for name in wanted if name in mine]
@@ -118,6 +120,35 @@ async def test_one_look_serves_all_windows_of_a_person_and_a_burst_is_one_look(
     for window in windows:
         assert json.loads((await window.has(1))[0])["data"] == {"step": 49}
     assert objects.looks == looks + 1
+    await hub.close()
+
+
+async def test_windows_of_a_person_that_come_together_share_one_look(jp_asyncio_loop: Any) -> None:
+    objects = Objects()
+    objects.of["ana"]["j1"] = 1
+    hub = Hub(objects.look)
+    windows = [Reader(ANA) for _ in range(20)]
+    await asyncio.gather(*(hub.join(window.watcher) for window in windows))
+    assert objects.looks <= 2 and hub.watchers == 20
+    for window in windows:
+        assert json.loads((await window.has(1))[0])["data"] == 1
+    await hub.close()
+
+
+async def test_a_look_that_fails_is_told_to_each_who_comes_and_nobody_is_let_in(
+    jp_asyncio_loop: Any,
+) -> None:
+    async def look(who: Principal, news: list[News] | None) -> list[Message]:
+        raise Unavailable("not now")
+
+    hub = Hub(look)
+    readers = [Reader(ANA) for _ in range(3)]
+    told = await asyncio.gather(*(hub.join(one.watcher) for one in readers), return_exceptions=True)
+    for reader in readers:
+        reader.watcher.end()
+        await reader.task
+    assert [type(one) for one in told] == [Unavailable] * 3
+    assert hub.watchers == 0
     await hub.close()
 
 

@@ -166,7 +166,7 @@ class Histories:
             for metric, raw in part.values.items()
             if metric in UNITS
         }
-        block.rings[-1].put(number, values)
+        block.rings[-1].put(number, number, values)
 
     # --- the readers' side ------------------------------------------------------------------------
 
@@ -180,6 +180,7 @@ class Histories:
         extremes: bool = True,
     ) -> wire.History:
         """See docs/developer/telemetry.md. Subjects that nobody knows have no series."""
+        start = max(start, end - STEPS[-1] * SIZES[-1])
         with self._lock:
             found = list(self._found(subjects))
             many = max(1, sum(len(wanted) for _, wanted in found))
@@ -234,10 +235,13 @@ class Histories:
 
 
 def _grid(span: float, points: int) -> tuple[int, int]:
-    """The ring to read, and how many seconds a point is: at most `points` of them in `span`."""
-    wanted = min(max(span, 1.0), float(STEPS[-1] * SIZES[-1])) / points
-    level = max((n for n, step in enumerate(STEPS) if step <= wanted), default=0)
-    return level, STEPS[level] * math.ceil(wanted / STEPS[level])
+    """The ring to read, and how many seconds a point is: at most `points` of them in `span`.
+
+    The coarsest ring that makes no more than a quarter fewer.
+    """
+    wanted = max(span / points, 1.0)
+    grids = [(level, step * math.ceil(wanted / step)) for level, step in enumerate(STEPS)]
+    return max(grid for grid in grids if grid[1] <= 1.25 * wanted or grid[0] == 0)
 
 
 def _subjects(rows: Sequence[Any]) -> tuple[str, ...]:

@@ -45,19 +45,23 @@ class Ring:
             return None
         return max(self._first, self.newest - self._size + 1)
 
-    def put(self, bucket: int, values: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Set a bucket, the newest or a later one: metric -> (subjects, statistics)."""
+    def put(self, since: int, bucket: int, values: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Set the buckets from `since` to `bucket`, all later than the newest, to the same.
+
+        `values` is metric -> (subjects, statistics).
+        """
         if self.newest is None:
-            self._first = self.newest = bucket
-        assert bucket >= self.newest
+            self._first, self.newest = since, since - 1
+        assert self.newest < since <= bucket
         self._reserve(bucket - self._first + 1)
-        missed = np.arange(max(self.newest + 1, bucket - self._size + 1), bucket + 1)
-        for column in self.columns.values():
-            column[:, (missed - self._first) % self._capacity] = np.nan
+        missed = self._places(max(self.newest + 1, bucket - self._size + 1), bucket + 1)
         self.newest = bucket
+        for metric, column in self.columns.items():
+            if metric not in values or len(missed) > bucket - since + 1:
+                column[:, missed] = np.nan
+        places = self._places(since, bucket + 1)
         for metric, value in values.items():
-            column = self._column(metric)
-            column[:, (bucket - self._first) % self._capacity] = value
+            self._column(metric)[:, places] = value[:, np.newaxis]
 
     def read(self, metric: str, start: int, stop: int) -> Values:
         """The buckets from `start` up to `stop`, NaN where nothing is held."""
@@ -66,8 +70,7 @@ class Ring:
         if column is not None and oldest is not None and self.newest is not None:
             low, high = max(start, oldest), min(stop, self.newest + 1)
             if low < high:
-                places = (np.arange(low, high) - self._first) % self._capacity
-                found[:, low - start : high - start] = column[:, places]
+                found[:, low - start : high - start] = column[:, self._places(low, high)]
         return found
 
     def take_rows(self, other: Ring, mine: Sequence[int], theirs: Sequence[int]) -> None:
@@ -79,6 +82,9 @@ class Ring:
     @property
     def nbytes(self) -> int:
         return sum(column.nbytes for column in self.columns.values())
+
+    def _places(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        return (np.arange(start, stop) - self._first) % self._capacity
 
     def _column(self, metric: str) -> Half:
         column = self.columns.get(metric)
@@ -117,8 +123,7 @@ class Block:
         before = finest.newest
         shaped = {metric: value[:, np.newaxis] for metric, value in values.items()}
         since = second if before is None else max(before + 1, second - LONGEST_HOLD + 1)
-        for bucket in range(since, second + 1):
-            finest.put(bucket, shaped)
+        finest.put(since, second, shaped)
         closed = None
         for level in range(1, len(STEPS)):
             closed = self._close(level, before, second)
@@ -173,7 +178,8 @@ class Block:
         for bucket in sorted({before // step, now - 1}):
             if ring.newest is None or bucket > ring.newest:
                 metrics = self.rings[level - 1].columns
-                ring.put(bucket, {name: self._from_finer(level, name, bucket) for name in metrics})
+                values = {name: self._from_finer(level, name, bucket) for name in metrics}
+                ring.put(bucket, bucket, values)
         return now - 1
 
     def _held(self, level: int, metric: str, start: int, stop: int) -> Values:

@@ -58,6 +58,7 @@ class Hub:
         self._settle = settle
         self._windows = windows
         self._watchers: dict[Watcher, None] = {}
+        self._joining: dict[Principal, list[Watcher]] = {}
         self._looking = asyncio.Lock()  # looks come one after the other, so the last is the newest
         self._sent: dict[Principal, dict[Key, bytes]] = {}
         self._lock = threading.Lock()  # guards the two below, which other threads write
@@ -100,13 +101,31 @@ class Hub:
     # --- on the event loop ----------------------------------------------------------------------
 
     async def join(self, watcher: Watcher) -> None:
-        """Add a watcher and give it everything. Raises what the services raise."""
-        async with self._looking:
-            messages = await self._look(watcher.who, None)
-            self._deliver(watcher.who, (), messages)  # its other windows may learn something too
-            self._watchers[watcher] = None
-            for message in messages:
-                watcher.event(message)
+        """Add a watcher and give it everything. Raises what the services raise.
+
+        Windows of one person that come together (a server was restarted) share one look.
+        """
+        together = self._joining.setdefault(watcher.who, [])
+        together.append(watcher)
+        try:
+            async with self._looking:
+                if watcher in self._watchers:
+                    return
+                messages = await self._look(watcher.who, None)
+                self._deliver(watcher.who, (), messages)  # its other windows may learn something
+                for one in list(together):
+                    self._add(one, messages)
+        finally:
+            together.remove(watcher)
+            if not together:
+                self._joining.pop(watcher.who, None)
+
+    def _add(self, watcher: Watcher, messages: Iterable[Message]) -> None:
+        if watcher in self._watchers:
+            return
+        self._watchers[watcher] = None
+        for message in messages:
+            watcher.event(message)
         self._look_at()
         if not watcher.hidden:
             self._watch()
@@ -144,7 +163,8 @@ class Hub:
             await asyncio.gather(self._flush, return_exceptions=True)
         for watcher in list(self._watchers):
             self.leave(watcher)
-        await asyncio.sleep(0)  # for those that wait to see it
+        for _ in range(3):
+            await asyncio.sleep(0)  # for those that wait to see it
 
     def _look_at(self) -> None:
         self._ticks.views = frozenset(
