@@ -1,12 +1,15 @@
 """When waiting requests will start: the planner itself, run ahead in a trial.
 
-Twice: once with each lease ending when half of its kind would have, once when nine in ten would.
-Where the queue is longer than a look-ahead may take, the rest is extrapolated from its pace.
+With each lease ending when half of its kind would have. What holds nine times in ten is that wait,
+stretched as waits have been (see `waits`); before enough of them are known, the planner runs ahead
+again with each lease ending when nine in ten would. Where the queue is longer than a look-ahead may
+take, the rest is extrapolated from the GPU-seconds that go first.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -14,15 +17,19 @@ from .backfill import Promise
 from .decisions import Change
 from .explain import explain
 from .habits import Habits
+from .lanes import virtual_arrival
 from .leases import Lease
 from .order import Order
 from .planning import grants, promises
 from .reasons import Reason
 from .state import State
+from .waits import SLACK
 
-STEPS = 400
+STEPS = 100
 """Moments that a look-ahead goes through."""
 MEDIAN, MOSTLY = 0.5, 0.9
+PASSED = 2.0
+"""Before waits are known: who may be passed by smaller ones waits up to so many times longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +63,24 @@ def forecast(
     asked = set(state.queue if only is None else only)
     habits = habits or Habits()
     at = look_ahead(state, now, asked, habits, MEDIAN)
-    by = look_ahead(state, now, asked, habits, MOSTLY)
+    stretches = {pool: habits.waits.stretch(pool, now, MOSTLY) for pool in state.pools}
+    unknown = {i for i in asked if stretches.get(state.queue[i].pool) is None}
+    by = look_ahead(state, now, unknown, habits, MOSTLY) if unknown else {}
     made: list[Promise] = promises(state, now)
     told: dict[int, Forecast] = {}
     for position, request in enumerate(everybody, 1):
         if request.id not in asked:
             continue
-        start, latest = at.get(request.id), by.get(request.id)
+        start, stretch = at.get(request.id), stretches.get(request.pool)
         ends = start.lease if start else None
         why = explain(state, request, now, order, everybody, made, ends)
-        late = max(start.at, latest.at) if start and latest else None
+        late = None
+        if start and stretch is not None:
+            late = now + stretch * (start.at - now + SLACK) - SLACK
+        elif start and (latest := by.get(request.id)):
+            late = max(start.at, latest.at)
+            passable = max(0.0, virtual_arrival(request, state.rules) - now)
+            late += min(passable, PASSED * (late - now))
         told[request.id] = Forecast(position, why, start.at if start else None, late)
     return told
 
@@ -75,7 +90,7 @@ def look_ahead(
 ) -> dict[int, Start]:
     """Starts of the asked requests, where each lease ends as the habit has it with that chance."""
     starts: dict[int, Start] = {}
-    missing, served = set(asked), 0
+    missing = set(asked)
     with state.trial():
         ends = [(_end(le, now, habits, chance), i) for i, le in state.leases.items()]
         heapq.heapify(ends)
@@ -91,14 +106,18 @@ def look_ahead(
                 assert change.request and change.lease
                 starts[change.request.id] = Start(at, lease)
                 missing.discard(change.request.id)
-                served += 1
                 heapq.heappush(ends, (_end(change.lease, at, habits, chance), change.lease.id))
-        if ends and missing and served and at > now:
-            pace = (at - now) / served
-            left = [r.id for r in Order(state, at).everybody()]
-            for ahead, request_id in enumerate(left, 1):
-                if request_id in missing:
-                    starts[request_id] = Start(at + ahead * pace, None)
+        if ends and missing:
+            held, ahead = Counter[str](), Counter[str]()  # parts, and parts × seconds
+            for lease in state.leases.values():
+                held[lease.pool] += lease.parts
+            for request in Order(state, at).everybody():
+                pool = request.pool
+                if request.id in missing:
+                    starts[request.id] = Start(at + ahead[pool] / max(1, held[pool]), None)
+                ahead[pool] += (
+                    int(request.seconds * habits.share(pool, 0.0, chance)) * request.parts
+                )
     return {i: start for i, start in starts.items() if i in asked}
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from .leases import LedgerEntry
+from .waits import Waits
 
 KEPT = 500
 LEARNED_SECONDS = 14 * 86400.0
@@ -21,6 +22,7 @@ class Habits:
     """Of each pool, which share of its declared time each of the newest leases was held."""
 
     def __init__(self, past: Iterable[LedgerEntry] = ()) -> None:
+        self.waits = Waits()
         self._newest: dict[str, deque[float]] = {}
         self._sorted: dict[str, list[float]] = {}
         for one in past:

@@ -21,7 +21,6 @@ from ..domain.decisions import (
     Metered,
     Submitted,
 )
-from ..domain.estimates import forecast
 from ..domain.leases import Holder, Lease
 from ..domain.order import Order
 from ..domain.state import State
@@ -159,7 +158,7 @@ class Broker:
             if ask.dry_run:
                 with self._state.trial():
                     self._state.put(Change("queued", request))
-                    told = self.keeper.told(request.id)
+                    told = self.keeper.told(request.id).get(request.id)
                 return views.request(who, request, told)
             self.keeper.take_id()
             self.keeper.run(Submitted(request), who)
@@ -169,16 +168,14 @@ class Broker:
         with self._lock:
             now = self.keeper.now()
             waiting = Order(self._state, now).everybody()
-            told = forecast(
-                self._state, now, {r.id for r in waiting[:EXPLAINED]}, self.keeper.habits
-            )
+            told = self.keeper.told(*(one.id for one in waiting[:EXPLAINED]))
             return [views.request(who, one, told.get(one.id)) for one in waiting]
 
     def request(self, who: Principal, request_id: int) -> wire.Request:
         with self._lock:
             one = self._state.queue.get(request_id)
             if one is not None:
-                return views.request(who, one, self.keeper.told(one.id))
+                return views.request(who, one, self.keeper.told(one.id).get(one.id))
             one = self._store.request(request_id)
             if one is None or not views.may_see(who, one.user):
                 raise NotFound(f"There is no request {request_id} of yours.", "List requests.")

@@ -143,6 +143,9 @@ class Keeper:
                     self.habits.learn(change.ledger)
                 if change.kind == "granted" and change.lease:
                     self.beat(change.lease.id)
+                if change.request is not None and change.request.state != "queued":
+                    started = now if change.kind == "granted" else None
+                    self.habits.waits.over(change.request.id, started)
             for news in news_of(changes, self.state, self.now()):
                 self._sink.tell(news)
 
@@ -175,9 +178,15 @@ class Keeper:
         self._next_id += 1
         return self._next_id - 1
 
-    def told(self, request_id: int) -> Forecast | None:
-        """What one waiting request can be told now."""
-        return forecast(self.state, self.now(), {request_id}, self.habits).get(request_id)
+    def told(self, *request_ids: int) -> dict[int, Forecast]:
+        """What waiting requests can be told now; how right that was is measured when they start."""
+        now = self.now()
+        found = forecast(self.state, now, set(request_ids), self.habits)
+        for request_id, one in found.items():
+            if request_id < self._next_id:  # not a dry run's
+                pool = self.state.queue[request_id].pool
+                self.habits.waits.told(request_id, pool, now, one.expected_at)
+        return found
 
     def alive(self) -> list[Lease]:
         """Leases that have not ended, oldest first."""

@@ -124,6 +124,8 @@ class Simulation:
         if self.estimates:
             waiting = {one.id for one in requests if one.id in self._state.queue}
             for request_id, told in forecast(self._state, now, waiting, self._habits).items():
+                asked = self._state.queue[request_id]
+                self._habits.waits.told(request_id, asked.pool, now, told.expected_at)
                 story = self._holders[request_id].story
                 if story.started is None and story.expected_at is None:
                     story.expected_at, story.expected_by = told.expected_at, told.expected_by
@@ -167,6 +169,7 @@ class Simulation:
                 continue
             self._fragments.touch(one.gpu for one in lease.slices)
             if change.kind == "granted":
+                self._habits.waits.over(lease.id, now)
                 self._start(lease, now)
             elif lease.state == "ended" and not lease.cleared:
                 self._lost(lease, now)
