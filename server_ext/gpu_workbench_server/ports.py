@@ -89,6 +89,10 @@ class Store(Protocol):
     ) -> list[LedgerEntry]:
         """Entries whose end lies in [since, until), oldest first."""
 
+    def asked_at(self, user: str | None = None, since: float = 0.0) -> Mapping[int, float]:
+        """When each request was made that became a lease of `ledger(user, since)`, or one that has
+        not ended."""
+
     def audit(self, limit: int = 200) -> list[AuditEntry]:
         """Newest first."""
 

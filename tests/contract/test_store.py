@@ -250,6 +250,21 @@ def test_the_ledger_gives_the_entries_that_end_in_a_window_oldest_first(store: S
     assert store.ledger("ada")[0] == an_entry(a_lease(2, a_slice("2.0")), 10.0)
 
 
+def test_when_something_was_asked_for_is_known_of_what_runs_and_of_what_ended_since(
+    store: Store,
+) -> None:
+    for number, user, end in ((1, "ada", 30.0), (2, "bob", 60.0), (3, "ada", None)):
+        lease = a_lease(number, a_slice(f"{number}.0", gpu=f"GPU-{number}"), user=user)
+        request = a_request(number, user, state="granted", created_at=0.5 * number)
+        store.commit([Change("granted", request, lease)])
+        if end is not None:
+            store.commit([ended(lease, at=end)])
+    store.commit([Change("queued", a_request(4))])
+    assert store.asked_at() == {1: 0.5, 2: 1.0, 3: 1.5}
+    assert store.asked_at(since=31.0) == {2: 1.0, 3: 1.5}
+    assert store.asked_at("ada", 31.0) == {3: 1.5}
+
+
 def test_a_lease_ends_in_the_ledger_once(store: Store) -> None:
     lease = a_lease(1, a_slice("1.0"))
     store.commit([*granted(lease), ended(lease, at=10.0)])

@@ -166,7 +166,7 @@ def test_leases_units_and_the_queue_are_told_per_pool(watched: Watched) -> None:
     lease = watched.ask("0.25")
     assert watched.ask("gpu").state == "queued"
     exported = watched.exported()
-    assert exported["gpu_workbench_units_total"] == {("default",): 2.0}
+    assert exported["gpu_workbench_units"] == {("default",): 2.0}
     assert exported["gpu_workbench_units_free"] == {("default",): 1.75}
     assert exported["gpu_workbench_leases"] == {("default", "fraction-0.25", "active"): 1.0}
     assert exported["gpu_workbench_requests_queued"] == {("default",): 1.0}
@@ -225,7 +225,7 @@ def test_a_source_in_trouble_costs_its_own_metrics_only_and_is_said(watched: Wat
     watched.metrics = Metrics(sources)
     exported = watched.exported()
     assert exported["gpu_workbench_up"] == {(): 0.0}
-    assert exported["gpu_workbench_units_total"] == {("default",): 2.0}
+    assert exported["gpu_workbench_units"] == {("default",): 2.0}
 
 
 # --- audit events -------------------------------------------------------------------------------

@@ -246,3 +246,33 @@ def test_a_borrowed_lease_is_told_that_it_gives_way_and_a_restart_remembers_it()
     again = Broker(store, Devices(gpu(0)), clock, Paper(), policy)
     again.start()
     assert again.lease(BEN, held.id).ends_at == 1120.0
+
+
+def test_usage_says_when_it_was_asked_for_for_how_long_and_who_paid() -> None:
+    desk = Desk()
+    desk.ask(BEN, "gpu", seconds=60)
+    waiting = desk.ask(ANA, "0.25", seconds=3600)
+    desk.clock.time += 61
+    desk.broker.tick()
+    [over] = desk.broker.uncleared()
+    desk.broker.clear(over.id)
+    [row] = desk.broker.usage(ANA).rows
+    assert (row.lease_id, row.group) == (waiting.id, "vision")
+    assert (row.requested_at, row.granted_at) == (1000.0, 1061.0)
+    assert (row.declared_seconds, row.end_reason) == (3600.0, None)
+    desk.broker.release(ANA, row.lease_id)
+    [row] = desk.broker.usage(ANA).rows
+    assert (row.requested_at, row.declared_seconds, row.group) == (1000.0, 3600.0, "vision")
+
+
+def test_a_quota_says_what_is_deserved_and_where_that_puts_one() -> None:
+    rights = Limits(groups={"vision": 2 * PARTS})
+    rules = Rules(deserved=rights, weights={"vision": 2.0}, half_life=100.0)
+    desk = Desk(policy=Policy(limits=Limits(groups={"vision": 3 * PARTS}), rules=rules))
+    desk.ask(ANA, "gpu")
+    desk.clock.time += 100
+    mine, group = desk.broker.status(ANA).quotas
+    assert (mine.scope, mine.deserved, mine.limit) == ("user", None, None)
+    assert (group.name, group.deserved, group.limit, group.weight) == ("vision", 2.0, 3.0, 2.0)
+    assert (group.held, group.average) == (1.0, 0.5)
+    assert group.share == 0.375, "held and average, over deserved and weight"

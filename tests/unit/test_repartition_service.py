@@ -1,4 +1,4 @@
-"""Cutting idle GPUs anew for those who wait: by an admin, in pools that allow it, never held ones."""
+"""Cutting idle GPUs anew for those who wait: by an admin, in pools that allow it, never held."""
 
 from __future__ import annotations
 

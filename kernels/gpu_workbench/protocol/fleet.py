@@ -103,6 +103,14 @@ class Quota(Wire, frozen=True, kw_only=True):
     scope: Literal["user", "group"]
     held: float
     limit: float | None
+    deserved: float | None = None
+    """What is theirs by right; None where nothing is, and so nothing counts as borrowed."""
+    weight: float = 1.0
+    """How much of what is left over goes to them, against others with 1."""
+    average: float = 0.0
+    """Held in the past, which counts less the longer ago it is."""
+    share: float = 0.0
+    """Held and average over deserved (or one GPU) and weight: the lower goes first."""
 
 
 class Status(Wire, frozen=True, kw_only=True):

@@ -78,9 +78,10 @@ COMMAND = Command(
 
 def usage(store: Store, user: str | None, start: float, now: float) -> wire.Usage:
     """Ended leases of the ledger since `start`, then those that run."""
-    rows = [usage_row(one) for one in store.ledger(user, start)]
+    asked = store.asked_at(user, start)
+    rows = [usage_row(one, asked) for one in store.ledger(user, start)]
     rows += [
-        running_row(one, now)
+        running_row(one, now, asked)
         for one in store.load().leases
         if one.state != "ended" and user in (None, one.user)
     ]

@@ -6,7 +6,7 @@ number that binds and the nearest thing that would work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import BadAsk, NeverFits, OverLimit, TooLong, UnknownProfile
@@ -66,12 +66,18 @@ def read(what: str) -> Need:
     raise BadAsk(f"“{what}” is neither a memory nor a share nor a profile.", EXAMPLES)
 
 
-def choose(need: Need, offered: Sequence[Profile]) -> Profile:
-    """The smallest offered profile that serves the need; raises `UnknownProfile` or `NeverFits`."""
+def choose(
+    need: Need, offered: Sequence[Profile], free: Callable[[Profile], bool] = lambda one: False
+) -> Profile:
+    """The smallest offered profile that serves the need; raises `UnknownProfile` or `NeverFits`.
+
+    Of several with that memory it is the first that is `free` now, else the one with fewest parts.
+    """
     if need.profile is None:
-        for profile in offered:  # smallest first
-            if profile.memory_gb >= need.memory_gb:
-                return profile
+        enough = [one for one in offered if one.memory_gb >= need.memory_gb]  # smallest first
+        if enough:
+            equal = [one for one in enough if one.memory_gb == enough[0].memory_gb]
+            return next((one for one in equal if len(equal) > 1 and free(one)), equal[0])
         largest = max((p.memory_gb for p in offered), default=0.0)
         raise NeverFits(
             f"No slice here has {show_gb(need.memory_gb)}: the largest has {show_gb(largest)}.",

@@ -25,7 +25,7 @@ from .decisions import (
     Submitted,
     Ticked,
 )
-from .fleet import Pool
+from .fleet import Pool, Profile
 from .leases import EndReason, Lease, LedgerEntry, Request
 from .placement import capacity
 from .planning import grants, grants_to, promises
@@ -42,7 +42,12 @@ def admit(state: State, wanted: Wanted, request_id: int, now: float) -> Request:
     )
     if pool is None:
         raise NotFound(f"There is no pool {wanted.pool}.", f"Pools: {', '.join(state.pools)}.")
-    profile = choose(need, state.offered(pool.name))
+
+    def free(one: Profile) -> bool:
+        slots = state.slots(state.key_of(pool.name, one.name, need.memory_gb))
+        return slots.fits(wanted.count, wanted.same_node)
+
+    profile = choose(need, state.offered(pool.name), free)
     possible = _capacity(state, pool, profile.name, wanted.same_node)
     check_count(wanted.count, possible, profile, pool)
     seconds = check_seconds(wanted.seconds, pool)

@@ -122,15 +122,19 @@ class State:
     def key(self, request: Request) -> SetKey:
         """The set of GPUs that can serve a request; the same for all least memories between two
         that the pool has."""
-        asked = (request.pool, request.profile, request.min_memory_gb)
+        return self.key_of(request.pool, request.profile, request.min_memory_gb)
+
+    def key_of(self, pool: str, profile: str, min_memory_gb: float) -> SetKey:
+        """As `key`, for what might be asked."""
+        asked = (pool, profile, min_memory_gb)
         if asked not in self._keys:
             offered = {
                 cut.memory_gb
                 for gpu in self.gpus.values()
-                if gpu.pool == request.pool and (cut := self.profile_on(gpu, request.profile))
+                if gpu.pool == pool and (cut := self.profile_on(gpu, profile))
             }
-            least = min((gb for gb in offered if gb >= request.min_memory_gb), default=0.0)
-            self._keys[asked] = (*asked[:2], least or request.min_memory_gb)
+            least = min((gb for gb in offered if gb >= min_memory_gb), default=0.0)
+            self._keys[asked] = (pool, profile, least or min_memory_gb)
         return self._keys[asked]
 
     def shape(self, request: Request) -> Shape:

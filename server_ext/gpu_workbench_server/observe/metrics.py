@@ -55,9 +55,7 @@ METRICS = (
         "gpu_workbench_up", "gauge", (), "1 while the broker answers, 0 while it is in trouble."
     ),
     Declared("gpu_workbench_gpus", "gauge", ("pool", "health"), "GPUs, by pool and health."),
-    Declared(
-        "gpu_workbench_units_total", "gauge", ("pool",), "GPU units of a pool (1 is a whole GPU)."
-    ),
+    Declared("gpu_workbench_units", "gauge", ("pool",), "GPU units of a pool (1 is a whole GPU)."),
     Declared(
         "gpu_workbench_units_free", "gauge", ("pool",), "GPU units of a pool that nobody holds."
     ),
@@ -218,7 +216,7 @@ def _fleet(gauges: _Gauges, fleet: wire.Fleet) -> None:
         ]
         free = sum(segment.units for segment in segments if segment.lease_id is None)
         whole = sum(gpu.pool == one.name and gpu.health == "ok" for gpu in fleet.gpus)
-        gauges["gpu_workbench_units_total"].add_metric((one.name,), float(whole))
+        gauges["gpu_workbench_units"].add_metric((one.name,), float(whole))
         gauges["gpu_workbench_units_free"].add_metric((one.name,), round(free, 3))
 
 

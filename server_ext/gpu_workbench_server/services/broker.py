@@ -113,7 +113,7 @@ class Broker:
                 groups=list(who.groups),
                 admin=who.admin,
                 simulated=self._devices.simulated,
-                quotas=views.quotas(who, self._state),
+                quotas=views.quotas(who, self._state, self.keeper.now()),
                 lease_ttl=self.policy.lease_ttl,
                 units_total=total,
                 units_free=free,
@@ -255,9 +255,10 @@ class Broker:
         with self._lock:
             now = self.keeper.now()
             past = self._store.ledger(None if who.admin else who.user, since)
-            rows = [views.usage_row(one) for one in past]
+            asked = self._store.asked_at(None if who.admin else who.user, since)
+            rows = [views.usage_row(one, asked) for one in past]
             rows += [
-                views.running_row(one, now)
+                views.running_row(one, now, asked)
                 for one in self._state.leases.values()
                 if one.state != "ended" and views.may_see(who, one.user)
             ]

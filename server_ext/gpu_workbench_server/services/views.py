@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
 
 from gpu_workbench import protocol as wire
 
@@ -10,6 +10,7 @@ from ..domain import asks
 from ..domain.estimates import Forecast
 from ..domain.fleet import Gpu, Pool, Profile, profiles_of
 from ..domain.leases import Holder, Lease, LedgerEntry, Request, Slice
+from ..domain.quota import Account, Scope, account
 from ..domain.state import State
 from ..domain.units import PARTS, gpu_units
 from ..ports import Principal
@@ -215,52 +216,61 @@ def _free(kind: Profile, memory_bytes: int) -> wire.SliceView:
     )
 
 
-def quotas(who: Principal, state: State) -> list[wire.Quota]:
-    """What binds the caller: the user's own limit, then each group's."""
-    limits = state.limits
-    found = [_quota(who.user, "user", state.user_parts[who.user], limits.user(who.user))]
-    for group in who.groups:
-        found.append(_quota(group, "group", state.group_parts[group], limits.group(group)))
-    return found
+def quotas(who: Principal, state: State, now: float) -> list[wire.Quota]:
+    """What binds the caller: the user's own, then each group's."""
+    mine: list[tuple[Scope, str]] = [("user", who.user)]
+    mine += [("group", group) for group in who.groups]
+    return [_quota(account(state, scope, name, now)) for scope, name in mine]
 
 
-def _quota(name: str, scope: Literal["user", "group"], held: int, limit: int | None) -> wire.Quota:
+def _quota(one: Account) -> wire.Quota:
     return wire.Quota(
-        name=name,
-        scope=scope,
-        held=gpu_units(held),
-        limit=None if limit is None else gpu_units(limit),
+        name=one.name,
+        scope=one.scope,
+        held=gpu_units(one.held),
+        limit=None if one.limit is None else gpu_units(one.limit),
+        deserved=None if one.deserved is None else gpu_units(one.deserved),
+        weight=one.weight,
+        average=round(one.average / PARTS, 3),
+        share=round(one.share, 3),
     )
 
 
-def usage_row(one: LedgerEntry) -> wire.UsageRow:
+def usage_row(one: LedgerEntry, asked_at: Mapping[int, float]) -> wire.UsageRow:
+    """A lease that is over; `asked_at` is `Store.asked_at`."""
     return wire.UsageRow(
         lease_id=one.lease_id,
         user=one.user,
+        group=one.group,
         pool=one.pool,
         profile=one.profile,
         purpose=one.purpose,
         name=one.name,
+        requested_at=asked_at.get(one.lease_id),
         granted_at=one.start,
         until=one.end,
         held_gpu_seconds=round(one.held_gpu_seconds, 3),
         used_gpu_seconds=one.used_gpu_seconds,
+        declared_seconds=one.declared_seconds,
         end_reason=one.end_reason,
     )
 
 
-def running_row(one: Lease, now: float) -> wire.UsageRow:
+def running_row(one: Lease, now: float, asked_at: Mapping[int, float]) -> wire.UsageRow:
     """A lease that is not over: what it held so far."""
     return wire.UsageRow(
         lease_id=one.id,
         user=one.user,
+        group=one.group,
         pool=one.pool,
         profile=one.profile,
         purpose=one.purpose,
         name=one.holder.name if one.holder else one.name,
+        requested_at=asked_at.get(one.id),
         granted_at=one.granted_at,
         until=now,
         held_gpu_seconds=round((now - one.granted_at) * one.parts / PARTS, 3),
         used_gpu_seconds=one.used_gpu_seconds,
+        declared_seconds=one.declared_seconds,
         end_reason=None,
     )

@@ -6,7 +6,7 @@ Keeps the same promises as `sql.SqlStore`, and refuses what that one's constrain
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, TypeVar
@@ -141,6 +141,17 @@ class MemoryStore:
             for one in found
             if user in (None, one.user) and one.end >= since and (until is None or one.end < until)
         ]
+
+    def asked_at(self, user: str | None = None, since: float = 0.0) -> Mapping[int, float]:
+        with self._lock:
+            requests, ledger = dict(self._data.requests), dict(self._data.ledger)
+        return {
+            one.id: one.created_at
+            for one in requests.values()
+            if one.state == "granted"
+            and user in (None, one.user)
+            and (one.id not in ledger or ledger[one.id].end >= since)
+        }
 
     def audit(self, limit: int = 200) -> list[AuditEntry]:
         with self._lock:

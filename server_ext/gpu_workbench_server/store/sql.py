@@ -8,7 +8,7 @@ readers read side by side, writers queue up.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -187,6 +187,18 @@ class SqlStore:
         with self._reading() as connection:
             found = connection.execute(query.order_by(columns.end, columns.lease_id))
             return [rows.ledger_of(row) for row in rows.mappings(found)]
+
+    def asked_at(self, user: str | None = None, since: float = 0.0) -> Mapping[int, float]:
+        asked, ends = tables.requests.c, tables.ledger.c
+        query = (
+            sa.select(asked.id, asked.created_at)
+            .outerjoin(tables.ledger, ends.lease_id == asked.id)
+            .where(asked.state == "granted", sa.or_(ends.end.is_(None), ends.end >= since))
+        )
+        if user is not None:
+            query = query.where(asked.user == user)
+        with self._reading() as connection:
+            return {number: at for number, at in connection.execute(query)}
 
     def audit(self, limit: int = 200) -> list[AuditEntry]:
         query = sa.select(tables.audit).order_by(tables.audit.c.seq.desc()).limit(limit)

@@ -16,7 +16,7 @@ from gpu_workbench_server.errors import (
     TooLong,
     UnknownProfile,
 )
-from tests.support.fleets import gpu, mig_gpu, state_of
+from tests.support.fleets import Script, gpu, mig_gpu, state_of
 
 
 def admitted(what: str, **more: object) -> object:
@@ -113,3 +113,30 @@ def test_an_unknown_pool_is_answered_with_the_pools_there_are() -> None:
 
 def test_without_a_duration_the_pools_default_is_taken() -> None:
     assert admitted("gpu").seconds == Pool().default_seconds  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("held", "ask", "count", "profile"),
+    [
+        ([], "20GB", 1, "fraction-0.25"),  # both are free: the one with fewer parts
+        (["gpu"], "20GB", 1, "mig-2g.20gb"),
+        (["gpu", "2g.20gb"], "20GB", 1, "fraction-0.25"),  # neither is
+        (["2g.20gb"], "20GB", 1, "fraction-0.25"),
+        (["0.25", "0.5"], "20GB", 1, "fraction-0.25"),  # a quarter is left
+        (["0.25", "0.5"], "20GB", 2, "fraction-0.25"),  # neither has two
+        (["0.5", "0.5"], "20GB", 1, "mig-2g.20gb"),
+        ([], "25GB", 1, "mig-3g.40gb"),
+        (["3g.40gb"], "25GB", 1, "fraction-0.5"),
+        (["3g.40gb", "gpu"], "25GB", 1, "mig-3g.40gb"),
+        (["gpu"], "0.25", 1, "fraction-0.25"),  # who names a profile gets it
+        (["gpu"], "10GB", 1, "mig-1g.10gb"),
+    ],
+)
+def test_of_profiles_with_the_same_memory_the_one_that_is_free_is_taken(
+    held: list[str], ask: str, count: int, profile: str
+) -> None:
+    script = Script(state_of(gpu(0), mig_gpu(1)))
+    for what in held:
+        assert script.holds(script.ask(what, user="ben"))
+    admitted = admit(script.state, Wanted("ana", None, ask, count=count), 99, 1000.0)
+    assert admitted.profile == profile
