@@ -2,9 +2,9 @@
 
     python -m benchmarks._telemetry_watchers URL TOKEN COUNT SECONDS [MESSAGE]
 
-Connects all, sends MESSAGE on each, prints "ready", waits for a line on its standard input, counts
-for so many seconds and prints JSON: messages, bytes, ages in ms (of those that carry a time) and
-this process's CPU seconds. Reads frames by hand: a library would need more CPU than the server.
+Connects all, sends MESSAGE on each, prints "ready N", waits for a line on its standard input,
+counts for so many seconds and prints JSON: messages, bytes, ages in ms (of those that carry a time)
+and this process's CPU seconds. Reads frames by hand: a library would need more CPU than the server.
 SECONDS 0: read nothing at all until standard input ends (a stalled reader).
 """
 
@@ -21,6 +21,9 @@ import time
 from dataclasses import dataclass, field
 from statistics import median, quantiles
 from urllib.parse import urlsplit
+
+PATIENCE = 60.0
+"""Seconds; who is not connected by then is not counted: a server may be that busy already."""
 
 _TIME = re.compile(rb'^\{"time": ([0-9.]+)')
 _TICK = struct.Struct("<BBHHHd")
@@ -113,14 +116,20 @@ async def main(url: str, token: str, count: int, seconds: float, message: str) -
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
     ).encode()
     loop, counted = asyncio.get_running_loop(), Count()
-    for _ in range(count):
+
+    async def connect() -> None:
         _, client = await loop.create_connection(
             lambda: Client(request, framed(message.encode()), counted, seconds == 0),
             parts.hostname,
             parts.port,
         )
         await client.ready
-    print("ready", flush=True)
+
+    tasks = [asyncio.create_task(connect()) for _ in range(count)]
+    done, _ = await asyncio.wait(tasks, timeout=PATIENCE)
+    for task in done:
+        task.result()
+    print(f"ready {len(done)}", flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
     began, cpu, counted.on = time.monotonic(), time.process_time(), True
     await asyncio.sleep(seconds)

@@ -85,8 +85,11 @@ def watching(side: Side, count: int, seconds: float) -> Iterator[subprocess.Pope
     process = module("_telemetry_watchers", url, side.server.token, count, seconds, side.message)
     try:
         assert process.stdout is not None
-        if process.stdout.readline().strip() != "ready":
+        ready = process.stdout.readline().split()
+        if ready[:1] != ["ready"]:
             raise RuntimeError(f"the watchers of {side.name} could not connect")
+        if int(ready[1]) < count:
+            print(f"  only {ready[1]} of {count} could connect to {side.name} in a minute")
         yield process
     finally:
         process.kill()
@@ -113,7 +116,7 @@ def requests(side: Side, many: int) -> list[float]:
 
 
 def p99(values: list[float]) -> float:
-    return quantiles(values, n=100)[98]
+    return quantiles(values, n=100)[98] if len(values) > 1 else values[0]
 
 
 def measure(side: Side, count: int, asked: argparse.Namespace, case: dict[str, Any]) -> Row:

@@ -125,13 +125,13 @@ async def test_one_look_serves_all_windows_of_a_person_and_a_burst_is_one_look(
 
 async def test_windows_of_a_person_that_come_together_share_one_look(jp_asyncio_loop: Any) -> None:
     objects = Objects()
-    objects.of["ana"]["j1"] = 1
+    objects.of["ana"]["j1"] = {"step": 1}
     hub = Hub(objects.look)
     windows = [Reader(ANA) for _ in range(20)]
     await asyncio.gather(*(hub.join(window.watcher) for window in windows))
     assert objects.looks <= 2 and hub.watchers == 20
     for window in windows:
-        assert json.loads((await window.has(1))[0])["data"] == 1
+        assert json.loads((await window.has(1))[0])["data"] == {"step": 1}
     await hub.close()
 
 
@@ -154,15 +154,15 @@ async def test_a_look_that_fails_is_told_to_each_who_comes_and_nobody_is_let_in(
 
 async def test_what_did_not_change_is_not_told_again(jp_asyncio_loop: Any) -> None:
     objects = Objects()
-    objects.of["ana"] = {"j1": 1, "j2": 1}
+    objects.of["ana"] = {"j1": {"step": 1}, "j2": {"step": 1}}
     hub = Hub(objects.look, settle=0.01)
     ana = Reader(ANA)
     await hub.join(ana.watcher)
     await ana.has(2)
-    objects.of["ana"]["j2"] = 2
+    objects.of["ana"]["j2"] = {"step": 2}
     hub.tell(News("job", "j1", "ana"))
     hub.tell(News("job", "j2", "ana"))
-    assert json.loads((await ana.has(3))[2]) == {"type": "job", "data": 2}
+    assert json.loads((await ana.has(3))[2]) == {"type": "job", "data": {"step": 2}}
     assert len(ana.got) == 3
     await hub.close()
 
@@ -249,6 +249,22 @@ async def test_somebody_elses_request_that_leaves_the_queue_is_told_once_more(
     await hub.close()
 
 
+async def test_a_window_that_stays_open_does_not_collect_what_is_over(jp_asyncio_loop: Any) -> None:
+    objects = Objects()
+    hub = Hub(objects.look, settle=0.001)
+    ana = Reader(ANA)
+    await hub.join(ana.watcher)
+    for number in range(100):
+        for state in ("running", "succeeded"):
+            objects.of["ana"] = {f"j{number}": {"state": state}}
+            seen = len(ana.got)
+            hub.tell(News("job", f"j{number}", "ana"))
+            await ana.has(seen + 1)
+    assert len(ana.got) == 200
+    assert hub._sent[ANA] == {}
+    await hub.close()
+
+
 async def test_a_failing_look_is_logged_and_the_next_news_come_through(
     jp_asyncio_loop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -269,7 +285,7 @@ async def test_a_failing_look_is_logged_and_the_next_news_come_through(
         while "could not be told" not in caplog.text:
             await asyncio.sleep(0.01)
     broken = False
-    objects.of["ana"]["j1"] = 1
+    objects.of["ana"]["j1"] = {"step": 1}
     hub.tell(News("job", "j1", "ana"))
     await ana.has(1)
     await hub.close()

@@ -22,7 +22,7 @@ from gpu_workbench import protocol as wire
 from ..ports import News, Principal
 from .live_ticks import Ready, Ticks
 from .live_watcher import Watcher
-from .views import Key, Message, left
+from .views import Key, Message, left, over
 
 log = logging.getLogger(__name__)
 
@@ -219,6 +219,8 @@ class Hub:
                 data = left(last, states[key])
             elif sent.get(key) == data:
                 continue
+            elif over(key, data):  # there is no end of those, in a window that stays open
+                sent.pop(key, None)
             else:
                 sent[key] = data
             for watcher in self._watchers:

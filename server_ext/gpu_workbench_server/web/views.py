@@ -107,5 +107,25 @@ def left(last: bytes, state: wire.RequestState) -> bytes:
     return event("request", str(known.id), gone).data
 
 
+OVER = {"granted", "denied", "cancelled", "expired", "ended", "succeeded", "stopped", "lost"}
+"""States after which nothing, or one last thing, is told of a request, lease, cluster or job."""
+
+
+def over(key: Key, data: bytes) -> bool:
+    """Whether an event need not be remembered: the next of this object differs, or never comes."""
+    kind = key[0]
+    if kind not in ("request", "lease", "cluster", "job"):
+        return kind == "notice"
+    return msgspec.json.decode(data, type=_State).data.state in OVER
+
+
 class _RawEvent(msgspec.Struct):
     data: msgspec.Raw
+
+
+class _Stateful(msgspec.Struct):
+    state: str = ""
+
+
+class _State(msgspec.Struct):
+    data: _Stateful
