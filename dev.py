@@ -28,7 +28,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 

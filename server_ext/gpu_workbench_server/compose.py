@@ -140,7 +140,7 @@ def compose(
         reaper = Reaper(broker, engine, devices, kernels, clock, policy, attributions)
         histories = Histories(settings.data_dir / "telemetry")
         measured = {one.id: one.used_gpu_seconds or 0.0 for one in broker.alive()}
-        telemetry = Telemetry(devices, reaper.held, clock, on_sample, measured, histories)
+        telemetry = Telemetry(devices, reaper.held, clock, on_sample, measured, histories, sink)
 
         chores: dict[str, Callable[[], object]] = {
             "the policy file": partial(follow, source, broker),

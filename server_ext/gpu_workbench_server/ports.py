@@ -280,6 +280,10 @@ class BrokerApi(Protocol):
 NewsType = Literal["fleet", "request", "lease", "cluster", "job", "notice"]
 
 
+FOR_ADMINS = ""
+"""As the owner of news: nobody is called so, and administrators see everybody's."""
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """Something changed. `owner` None is for everybody."""

@@ -26,7 +26,7 @@ from tests.fakes.nvml import (
     h100_layout,
     install,
 )
-from tests.support.devices import IDLE, NvmlRig, slice_of, spawn
+from tests.support.devices import IDLE, NvmlRig, look, slice_of, spawn
 from tests.support.waiting import wait_for
 
 SEE_THE_FAKE = """
@@ -205,14 +205,14 @@ def test_activity_under_mig_comes_from_performance_monitoring(devices_nvml: Nvml
     rig.driver.gpus[1].activity = 25
     rig.write()
     held = [Held(1, (one,), {})]
-    first = rig.backend.read(held)
+    first = look(rig.backend, held)
     assert first.slices[0].activity is None  # a rate takes two looks
     second = wait_for(lambda: _if_known(rig, held), every=0.11)
     assert second == (0.6, 0.25)
 
 
 def _if_known(rig: NvmlRig, held: list[Held]) -> tuple[float, float] | None:
-    reading = rig.backend.read(held)
+    reading = look(rig.backend, held)
     slice_activity, gpu_activity = reading.slices[0].activity, reading.gpus[1].activity
     if slice_activity is None or gpu_activity is None:
         return None

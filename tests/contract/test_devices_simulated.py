@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gpu_workbench_server.devices.fleet_file import default_fleet, parse_fleet, read_fleet
-from gpu_workbench_server.devices.simulated import SimulatedBackend
+from gpu_workbench_server.devices.simulated import CORES, SimulatedBackend
 from gpu_workbench_server.domain.readings import Reading
 from gpu_workbench_server.domain.units import GIB
 from gpu_workbench_server.errors import BadConfiguration
@@ -117,37 +119,104 @@ def test_a_fleet_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 # --- load ---------------------------------------------------------------------------------------
 
+TICK = 0.02
+"""CPU seconds by which two looks at a process may differ for no reason: it is told in 10 ms."""
 
-def test_a_rank_loads_its_own_slice_and_an_untold_process_all_of_them(
+
+class Stopwatch:
+    """Two looks of the backend, each between two of ours, so that however loaded the machine is,
+    the true CPU use of the window that the backend measured lies between two known figures."""
+
+    def __init__(self, rig: SimulatedRig, held: list[Held], *pids: int) -> None:
+        self._rig, self._held = rig, held
+        self._processes = [psutil.Process(pid) for pid in pids]
+
+    def look(self) -> tuple[float, float]:
+        """When it was, and the CPU seconds so far."""
+        times = [process.cpu_times() for process in self._processes]
+        return time.monotonic(), sum(one.user + one.system for one in times)
+
+    def measure(self, seconds: float = 1.0) -> tuple[Reading, float, float]:
+        """A reading over `seconds`, and the least and the most that its activity can truly be."""
+        outer_began = self.look()
+        self._rig.backend.read(self._held)
+        inner_began = self.look()
+        time.sleep(seconds)
+        inner_ended = self.look()
+        reading = self._rig.backend.read(self._held)
+        outer_ended = self.look()
+        inner, outer = inner_ended[1] - inner_began[1], outer_ended[1] - outer_began[1]
+        least = (inner - TICK) / (outer_ended[0] - outer_began[0])
+        most = (outer + TICK) / (inner_ended[0] - inner_began[0])
+        return reading, least, most
+
+    def tight(self, share: float = 0.15) -> tuple[Reading, float, float]:
+        """A measurement whose bounds are at most `share` apart, so that it says something."""
+        for seconds in (1.0, 2.0, 4.0, 8.0, 16.0):
+            reading, least, most = self.measure(seconds)
+            if most - least <= share * most:
+                return reading, least, most
+        raise AssertionError(f"too little CPU time on this machine to measure: {least}, {most}")
+
+
+def test_activity_is_what_psutil_says_within_fifteen_per_cent(
     devices_simulated: SimulatedRig,
 ) -> None:
     rig = devices_simulated
     whole, _ = rig.backend.inventory()
+    one = slice_of(whole, "fraction-0.5", "a")
+    half = "import time\nwhile True:\n t = time.time() + 0.02\n while time.time() < t: pass\n"
+    pid = rig.start(7, one, half + " time.sleep(0.02)")
+    watch = Stopwatch(rig, [Held(7, (one,), {})], pid)
+    reading, least, most = watch.tight()
+    activity = reading.slices[0].activity
+    assert activity is not None and least <= activity <= min(1.0, most)
+    assert reading.processes[0].activity == pytest.approx(activity)
+    assert reading.gpus[0].activity == pytest.approx(activity / 2, abs=1e-3)
+    assert reading.slices[0].sm_activity == pytest.approx(
+        min(1.0, activity / (CORES / 2)), abs=1e-3
+    )
+    rss = psutil.Process(pid).memory_info().rss
+    assert reading.slices[0].memory_bytes == pytest.approx(rss, rel=0.15)
+
+
+def test_two_processes_add_up_and_stop_at_one(devices_simulated: SimulatedRig) -> None:
+    rig = devices_simulated
+    whole, _ = rig.backend.inventory()
+    one = slice_of(whole, "fraction-0.5", "a")
+    pids = [rig.start(7, one, BUSY) for _ in range(2)]
+    reading, least, most = Stopwatch(rig, [Held(7, (one,), {})], *pids).tight()
+    assert min(1.0, least) <= (reading.slices[0].activity or 0.0) <= min(1.0, most)
+
+
+def test_a_rank_loads_its_own_slice(devices_simulated: SimulatedRig) -> None:
+    rig = devices_simulated
+    whole, _ = rig.backend.inventory()
     parts = (slice_of(whole, "fraction-0.25", "a"), slice_of(whole, "fraction-0.25", "b"))
-    held = [Held(7, parts, {})]
     rank = spawn(BUSY, lease_env(rig.broker, 7, "a", "b", LOCAL_RANK="1"))
     try:
-        reading = wait_for(lambda: _busy(rig, held, 1), every=0.2)
+        reading, least, most = Stopwatch(rig, [Held(7, parts, {})], rank.pid).tight()
         activity = {one.slice_id: one.activity for one in reading.slices}
-        assert activity["a"] == 0.0 and (activity["b"] or 0.0) > 0.05
+        assert activity["a"] == 0.0 and least <= (activity["b"] or 0.0) <= most
         assert reading.processes[0].slice_id == "b"
     finally:
         rank.kill()
         rank.wait()
+
+
+def test_an_untold_process_loads_all_slices_of_its_lease(devices_simulated: SimulatedRig) -> None:
+    rig = devices_simulated
+    whole, _ = rig.backend.inventory()
+    parts = (slice_of(whole, "fraction-0.25", "a"), slice_of(whole, "fraction-0.25", "b"))
     both = spawn(BUSY, lease_env(rig.broker, 7, "a", "b"))
     try:
-        reading = wait_for(lambda: _busy(rig, held, 0), every=0.2)
-        first, second = (one.activity for one in reading.slices)
-        assert first == second
+        reading, least, most = Stopwatch(rig, [Held(7, parts, {})], both.pid).tight()
+        first, second = (one.activity or 0.0 for one in reading.slices)
+        assert first == second and least / 2 <= first <= most / 2
         assert reading.processes[0].slice_id is None
     finally:
         both.kill()
         both.wait()
-
-
-def _busy(rig: SimulatedRig, held: list[Held], index: int) -> Reading | None:
-    reading = rig.backend.read(held)
-    return reading if (reading.slices[index].activity or 0.0) > 0.05 else None
 
 
 def test_a_worker_loads_the_slice_it_is_registered_for(devices_simulated: SimulatedRig) -> None:
@@ -157,12 +226,27 @@ def test_a_worker_loads_the_slice_it_is_registered_for(devices_simulated: Simula
     worker = spawn(BUSY, lease_env(rig.broker, 7))
     try:
         held = [Held(7, parts, {worker.pid: "b"})]
-        reading = wait_for(lambda: _busy(rig, held, 1), every=0.2)
+        reading, least, most = Stopwatch(rig, held, worker.pid).tight()
         assert reading.slices[0].activity == 0.0
+        assert least <= (reading.slices[1].activity or 0.0) <= most
         assert reading.processes[0].slice_id == "b"
     finally:
         worker.kill()
         worker.wait()
+
+
+def test_a_process_that_began_between_two_looks_counts_from_its_start(
+    devices_simulated: SimulatedRig,
+) -> None:
+    """Two seconds of a job must not wait for a third look to be seen."""
+    rig = devices_simulated
+    whole, _ = rig.backend.inventory()
+    one = slice_of(whole, "whole", "a")
+    rig.backend.read([Held(7, (one,), {})])
+    process = psutil.Process(rig.start(7, one, BUSY))
+    wait_for(lambda: process.cpu_times().user > 0.1)
+    reading = rig.backend.read([Held(7, (one,), {})])
+    assert (reading.slices[0].activity or 0.0) > 0.0
 
 
 def test_power_and_temperature_rise_with_load(devices_simulated: SimulatedRig) -> None:
@@ -170,11 +254,20 @@ def test_power_and_temperature_rise_with_load(devices_simulated: SimulatedRig) -
     whole, _ = rig.backend.inventory()
     one = slice_of(whole, "whole", "a")
     idle = rig.backend.read([]).gpus[0]
-    rig.start(7, one, BUSY)
-    busy = wait_for(lambda: _busy(rig, [Held(7, (one,), {})], 0), every=0.2).gpus[0]
+    pid = rig.start(7, one, BUSY)
+    busy = Stopwatch(rig, [Held(7, (one,), {})], pid).tight()[0].gpus[0]
     assert idle.activity == 0.0
     assert (busy.power_watts or 0.0) > (idle.power_watts or 0.0)
     assert (busy.temperature_c or 0.0) > (idle.temperature_c or 0.0)
+    assert (busy.energy_joules or 0.0) > (idle.energy_joules or 0.0)
+
+
+def test_what_a_simulated_gpu_has_not_is_unknown_and_not_nought(
+    devices_simulated: SimulatedRig,
+) -> None:
+    one = devices_simulated.backend.read([]).gpus[0]
+    assert (one.tensor_activity, one.dram_activity, one.pcie_tx_bytes_s, one.xid) == (None,) * 4
+    assert (one.sm_activity, one.throttle, one.state) == (0.0, (), "ok")
 
 
 def test_a_zombie_holds_nothing(devices_simulated: SimulatedRig) -> None:

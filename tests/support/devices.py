@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,8 +17,9 @@ from gpu_workbench_server.devices.nvml import NvmlBackend
 from gpu_workbench_server.devices.simulated import SimulatedBackend
 from gpu_workbench_server.domain.fleet import Gpu, Pool, profiles_of
 from gpu_workbench_server.domain.leases import Slice
+from gpu_workbench_server.domain.readings import Reading
 from gpu_workbench_server.domain.units import GIB
-from gpu_workbench_server.ports import DeviceBackend
+from gpu_workbench_server.ports import DeviceBackend, Held
 from tests.fakes.nvml import FakeDriver, FakeGpu, FakeProcess, h100_layout, install
 
 BUSY = "while True: pass"
@@ -92,6 +94,12 @@ class NvmlRig(SimulatedRig):
 
     def write(self) -> None:
         self.fake.write(self.driver)
+
+
+def look(backend: DeviceBackend, held: Sequence[Held]) -> Reading:
+    """Both lanes, one after the other: what the sampler's threads do side by side."""
+    backend.read_slow()
+    return backend.read(held)
 
 
 def lease_env(broker: str, lease_id: int, *slices: str, **more: str) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -41,7 +43,9 @@ class Devices:
     activity: dict[str, float | None] = field(default_factory=dict)
     processes: tuple[DeviceProcess, ...] = ()
     fault: Exception | None = None
+    slowly: Callable[[], object] = lambda: None
     reads: int = 0
+    slow_reads: int = 0
     simulated: bool = True
 
     def inventory(self) -> Sequence[Gpu]:
@@ -61,7 +65,9 @@ class Devices:
             processes=self.processes,
         )
 
-    def read_slow(self) -> None: ...
+    def read_slow(self) -> None:
+        self.slow_reads += 1
+        self.slowly()
 
     def processes_of(self, lease: Held) -> list[int]:
         return []
@@ -247,51 +253,47 @@ def test_a_laptop_that_slept_has_not_computed() -> None:
     assert bench.telemetry.take_used() == {7: pytest.approx(LONGEST_GAP)}
 
 
-# --- processes ----------------------------------------------------------------------------------
+# --- two lanes ----------------------------------------------------------------------------------
 
 
-def lease(lease_id: int, slice_id: str, holder: str = "", name: str = "") -> wire.Lease:
-    part = wire.Slice(
-        id=slice_id,
-        gpu=GPU,
-        kind="fraction",
-        profile="fraction-0.5",
-        memory_bytes=1,
-        units=0.5,
-        visible_device="",
-        tier="simulated",
-    )
-    return wire.Lease(
-        id=lease_id,
-        state="active",
-        user="ana",
-        mine=True,
-        pool="default",
-        profile="fraction-0.5",
-        slices=[part],
-        units=0.5,
-        purpose="kernel",
-        name=name,
-        granted_at=0.0,
-        ends_at=1.0,
-        holder=wire.Holder(kind="kernel", id="k", name=holder) if holder else None,
-    )
+def test_a_driver_that_takes_its_time_in_the_slow_lane_delays_no_sample() -> None:
+    """The PCIe window, or a call that hangs: `read_slow` blocks here until the test lets it go."""
+    release = threading.Event()
+    bench = Bench()
+    bench.devices.slowly = lambda: release.wait(30)
+    bench.telemetry.watch()
+    began = time.monotonic()
+    bench.telemetry.start()
+    try:
+        wait_for(lambda: bench.devices.slow_reads == 1)
+        wait_for(lambda: len(bench.sent) >= 4, seconds=10)
+        assert bench.devices.slow_reads == 1, "the slow lane was to hang"
+        assert time.monotonic() - began < 10
+    finally:
+        release.set()
+        bench.telemetry.stop()
 
 
-def test_processes_go_by_their_holders_names_and_others_are_not_shown() -> None:
-    bench = Bench(held=[held(7, "a"), held(8, "b")])
-    bench.devices.processes = (
-        DeviceProcess(101, GPU, 5, 0.5, slice_id="a", lease_id=7),
-        DeviceProcess(102, GPU, None, None, slice_id="b", lease_id=8),
-        DeviceProcess(103, GPU, 6, None, slice_id="a"),
-        DeviceProcess(104, GPU, 7, None),
-    )
-    bench.step()
-    found = bench.telemetry.processes([lease(7, "a", "churn.ipynb")])
-    assert [(one.name, one.pid, one.slice_id, one.memory_bytes) for one in found] == [
-        ("churn.ipynb", 101, "a", 5),
-        ("unknown process", None, "a", 6),
-    ]
-    (other,) = bench.telemetry.processes([lease(8, "b", name="grid search")])
-    assert (other.name, other.activity, other.memory_bytes) == ("grid search", None, None)
-    assert bench.telemetry.processes([]) == []
+def test_the_slow_lane_looks_twice_at_once_because_a_rate_takes_two_looks() -> None:
+    bench = Bench()
+    bench.telemetry.start()
+    try:
+        wait_for(lambda: bench.devices.slow_reads >= 2, seconds=3)
+    finally:
+        bench.telemetry.stop()
+
+
+def test_a_slow_lane_that_fails_is_logged_once_and_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench()
+
+    def fail() -> None:
+        raise NoDevices("The driver is gone.", "Load it.")
+
+    bench.devices.slowly = fail
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            bench.telemetry.tick_slow()
+    assert caplog.text.count("The driver is gone.") == 1
+    assert bench.devices.slow_reads == 3

@@ -69,6 +69,8 @@ class SliceSample(Wire, frozen=True, kw_only=True):
     dram_activity: float | None = None
     gpu: str = ""
     """UUID of the GPU that it is cut from."""
+    gpu_instance: int | None = None
+    """The driver's number of a MIG instance."""
 
 
 class ProcessSample(Wire, frozen=True, kw_only=True):

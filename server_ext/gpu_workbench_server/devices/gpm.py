@@ -1,4 +1,5 @@
-"""Activity from the GPU's performance monitoring (GPM): the only source for a MIG instance.
+"""The GPU's performance monitoring (GPM): how much of a GPU worked, and the only source for a MIG
+instance.
 
 Hopper and later. A value is what happened between two samples, at least 100 ms apart, so the first
 look at anything gives None. Knows no lease.
@@ -7,85 +8,144 @@ look at anything gives None. Knows no lease.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pynvml
 
-from .nvml_library import ask
+from .nvml_library import Handle, ask
 
 SHORTEST_LOOK = 0.1
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a GPU or MIG instance did since the last look: shares 0..1, rates in bytes a second."""
+
+    activity: float | None = None
+    """Share of the time in which anything ran ("graphics utilisation")."""
+    sm_activity: float | None = None
+    sm_occupancy: float | None = None
+    tensor_activity: float | None = None
+    dram_activity: float | None = None
+    pcie_tx_bytes_s: float | None = None
+    pcie_rx_bytes_s: float | None = None
+    nvlink_tx_bytes_s: float | None = None
+    nvlink_rx_bytes_s: float | None = None
+
+
+_SHARES = {
+    "activity": pynvml.NVML_GPM_METRIC_GRAPHICS_UTIL,
+    "sm_activity": pynvml.NVML_GPM_METRIC_SM_UTIL,
+    "sm_occupancy": pynvml.NVML_GPM_METRIC_SM_OCCUPANCY,
+    "tensor_activity": pynvml.NVML_GPM_METRIC_ANY_TENSOR_UTIL,
+    "dram_activity": pynvml.NVML_GPM_METRIC_DRAM_BW_UTIL,
+}
+_RATES = {
+    "pcie_tx_bytes_s": pynvml.NVML_GPM_METRIC_PCIE_TX_PER_SEC,
+    "pcie_rx_bytes_s": pynvml.NVML_GPM_METRIC_PCIE_RX_PER_SEC,
+    "nvlink_tx_bytes_s": pynvml.NVML_GPM_METRIC_NVLINK_TOTAL_TX_PER_SEC,
+    "nvlink_rx_bytes_s": pynvml.NVML_GPM_METRIC_NVLINK_TOTAL_RX_PER_SEC,
+}
+_OF_GPU = {**_SHARES, **_RATES}
+_UNKNOWN = Profile()
 
 
 @dataclass(slots=True)
 class _Last:
     sample: Any
+    spare: Any
+    """The one before: the next sample goes into it."""
     taken: float
-    activity: float | None = None
+    profile: Profile = _UNKNOWN
 
 
 @dataclass(slots=True)
 class Gpm:
-    """Remembers the last sample of each subject. Not thread-safe: its backend holds a lock."""
+    """Remembers the last sample of each subject. Used by one thread at a time."""
 
     monotonic: Callable[[], float] = time.monotonic
-    _supported: dict[str, bool] = field(default_factory=dict)
     _last: dict[str, _Last] = field(default_factory=dict)
     _request: Any = None
 
-    def activity(self, gpu: str, handle: Any, instance: str = "", gi: int = -1) -> float | None:
-        """0..1 since the last look, of a GPU (by UUID) or of one of its MIG instances."""
-        if not self._supports(gpu, handle):
-            return None
-        subject = instance or gpu
-        now = self.monotonic()
+    def look(self, subject: str, handle: Handle, gi: int | None = None) -> Profile:
+        """Since the last look at `subject`: a GPU's UUID, or with `gi` one of its instances'."""
         last = self._last.get(subject)
+        now = self.monotonic()
+        if last is None and not handle.ask(_supported):
+            return _UNKNOWN
         if last is not None and now - last.taken < SHORTEST_LOOK:
-            return last.activity
-        sample = ask(pynvml.nvmlGpmSampleAlloc)
-        if sample is None:
-            return None
-        if gi >= 0:
-            taken = ask(pynvml.nvmlGpmMigSampleGet, handle, gi, sample)
-        else:
-            taken = ask(pynvml.nvmlGpmSampleGet, handle, sample)
-        if taken is None:
-            ask(pynvml.nvmlGpmSampleFree, sample)
-            return None
-        found = None
+            return last.profile
+        sample = last.spare if last is not None else None
+        sample = sample or ask(pynvml.nvmlGpmSampleAlloc)
+        if sample is None or not self._take(handle, gi, sample):
+            _free(sample)
+            if last is not None:
+                last.spare = None
+                self.forget(subject)
+            return _UNKNOWN
+        profile = _UNKNOWN
         if last is not None:
-            found = self._between(last.sample, sample)
-            ask(pynvml.nvmlGpmSampleFree, last.sample)
-        self._last[subject] = _Last(sample, now, found)
-        return found
+            profile = self._between(last.sample, sample, _OF_GPU if gi is None else _SHARES)
+        self._last[subject] = _Last(sample, last and last.sample, now, profile)
+        return profile
+
+    def forget(self, subject: str) -> None:
+        """It can't be looked at any more: what comes back later starts anew."""
+        last = self._last.pop(subject, None)
+        if last is not None:
+            _free(last.sample)
+            _free(last.spare)
+
+    def keep(self, subjects: Container[str]) -> None:
+        """Forget all others: MIG was cut anew."""
+        for subject in [one for one in self._last if one not in subjects]:
+            self.forget(subject)
 
     def close(self) -> None:
         """Give the samples back, while the library still runs."""
-        for last in self._last.values():
-            ask(pynvml.nvmlGpmSampleFree, last.sample)
-        self._last.clear()
-        self._supported.clear()
+        for subject in list(self._last):
+            self.forget(subject)
 
-    def _supports(self, gpu: str, handle: Any) -> bool:
-        known = self._supported.get(gpu)
-        if known is None:
-            support = ask(pynvml.nvmlGpmQueryDeviceSupport, handle)
-            known = self._supported[gpu] = support is not None and bool(support.isSupportedDevice)
-        return known
+    def _take(self, handle: Handle, gi: int | None, sample: Any) -> bool:
+        if gi is None:
+            return handle.ask(pynvml.nvmlGpmSampleGet, sample) is not None
+        return handle.ask(pynvml.nvmlGpmMigSampleGet, gi, sample) is not None
 
-    def _between(self, first: Any, second: Any) -> float | None:
-        """How much of the time between two samples anything ran ("graphics utilisation")."""
+    def _between(self, first: Any, second: Any, wanted: dict[str, int]) -> Profile:
         if self._request is None:  # 16 kB: made once
             self._request = pynvml.c_nvmlGpmMetricsGet_t()
         request = self._request
         request.version = pynvml.NVML_GPM_METRICS_GET_VERSION
-        request.numMetrics = 1
+        request.numMetrics = len(wanted)
         request.sample1, request.sample2 = first, second
-        request.metrics[0].metricId = pynvml.NVML_GPM_METRIC_GRAPHICS_UTIL
+        for at, metric in enumerate(wanted.values()):
+            request.metrics[at].metricId = metric
         if ask(pynvml.nvmlGpmMetricsGet, request) is None:
-            return None
-        metric = request.metrics[0]
-        if metric.nvmlReturn != pynvml.NVML_SUCCESS:
-            return None
-        return float(min(1.0, max(0.0, metric.value / 100)))
+            return _UNKNOWN
+        told = {
+            name: _in_units(name, request.metrics[at].value)
+            for at, name in enumerate(wanted)
+            if request.metrics[at].nvmlReturn == pynvml.NVML_SUCCESS
+        }
+        return replace(_UNKNOWN, **told)
+
+
+def _supported(raw: Any) -> bool:
+    if not pynvml.nvmlGpmQueryDeviceSupport(raw).isSupportedDevice:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+    return True
+
+
+def _free(sample: Any) -> None:
+    if sample is not None:
+        with suppress(pynvml.NVMLError):  # the library is gone, and the sample with it
+            pynvml.nvmlGpmSampleFree(sample)
+
+
+def _in_units(name: str, value: float) -> float:
+    """Percent as shares, MiB as bytes."""
+    return value * MIB if name in _RATES else min(1.0, max(0.0, value / 100))

@@ -1,32 +1,42 @@
-"""Real GPUs: `ports.DeviceBackend` over NVML.
+"""Real GPUs: `ports.DeviceBackend` over NVML. Holds the connection to the driver and the locks.
 
-No metric is required: what the driver does not tell is None. A GPU that is lost is reported so and
-the rest goes on. Knows leases only as what to attribute processes to.
+A GPU that is lost is reported so and the rest goes on; a driver that went away is looked for again.
+Knows leases only as what to attribute processes to.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pynvml
 
 from ..domain.fleet import Gpu
 from ..domain.leases import Slice
-from ..domain.readings import DeviceProcess, GpuReading, Reading, SliceReading
+from ..domain.readings import DeviceProcess, GpuReading, ProcessKind, Reading, SliceReading
 from ..domain.repartition import Layout
-from ..domain.units import PARTS
 from ..errors import CanNotCut, NoDevices
 from ..ports import Held
 from ..procscan import EnvironScanner
-from .gpm import Gpm
+from .nvml_fast import lost_gpu, read_gpu, read_slice
 from .nvml_inventory import Device, read_devices
-from .nvml_library import GpuLost, NvmlLibrary, ask
+from .nvml_library import DriverGone, GpuLost, NvmlLibrary, ask
 from .nvml_mig import cut
-from .nvml_processes import is_mps_server, is_on, list_processes, process_activity, slice_of
+from .nvml_processes import (
+    OnDevice,
+    is_mps_server,
+    is_on,
+    list_processes,
+    process_activity,
+    slice_of,
+)
+from .nvml_slow import SlowLane
 from .processes import Owner, ProcessTable
+
+AGAIN_SECONDS = 5.0
+"""How often a driver that does not start is tried by `read` and `processes_of`."""
 
 
 class NvmlBackend:
@@ -35,6 +45,9 @@ class NvmlBackend:
     `library` is another NVML library than the system's; `broker` is what `BROKER_ENV` says in
     processes of ours. The driver is looked for at the first call, and again at every `inventory`
     that found none.
+
+    Two locks: `_slow_lock` for the slow lane, which may block in the driver, and for leaving the
+    library; `_lock` for all the rest. Who needs both takes `_lock` first.
     """
 
     simulated = False
@@ -42,54 +55,58 @@ class NvmlBackend:
     def __init__(self, library: Path | None = None, broker: str = "") -> None:
         self._library = NvmlLibrary(library)
         self._lock = threading.RLock()
+        self._slow_lock = threading.Lock()
         self._table = ProcessTable(EnvironScanner(broker))
-        self._gpm = Gpm()
+        self._slow = SlowLane()
         self._devices: list[Device] = []
+        self._connected = False
+        self._refused: NoDevices | None = None
+        self._refused_at = 0.0
 
     def inventory(self) -> Sequence[Gpu]:
         with self._lock:
-            self._library.start()
-            if ask(pynvml.nvmlDeviceGetCount) is None:
-                self._library.stop()  # the driver went away under us: what does it say now?
-                self._library.start()
-            self._devices = read_devices(self._devices)
-            if not self._devices:
-                raise NoDevices(
-                    "The NVIDIA driver runs, but shows no GPU.",
-                    "See `nvidia-smi -L`; in a container, start it with the GPUs.",
-                )
-            return [device.gpu for device in self._devices]
+            try:
+                self._connect()
+                return self._look()
+            except DriverGone:  # under us: what does it say to somebody new?
+                self._disconnect()
+                self._connect()
+                return self._look()
 
     def read(self, held: Sequence[Held]) -> Reading:
         with self._lock:
-            if not self._devices:
-                self.inventory()
+            self._devices_now()
             owners = self._table.owners(held)
             gpus: list[GpuReading] = []
             slices: list[SliceReading] = []
             processes: list[DeviceProcess] = []
-            for device in self._devices:
-                here = [
-                    (lease.lease_id, one)
-                    for lease in held
-                    for one in lease.slices
-                    if one.gpu == device.gpu.uuid
-                ]
-                try:
-                    gpu = self._read_gpu(device)
-                    found = self._read_processes(device, here, owners)
-                    parts = [self._read_slice(device, gpu, one, found) for _, one in here]
-                except GpuLost:
-                    gpus.append(GpuReading(device.gpu.uuid, state="lost"))
-                    slices += [SliceReading(one.id) for _, one in here]
-                    continue
-                gpus.append(gpu)
-                slices += parts
-                processes += found
+            try:
+                for device in self._devices:
+                    here = _slices_on(device, held)
+                    try:
+                        gpu = read_gpu(device, self._slow)
+                        found = self._read_processes(device, here, owners)
+                        parts = [read_slice(device, gpu, one, found, self._slow) for _, one in here]
+                    except GpuLost:
+                        gpus.append(lost_gpu(device, self._slow))
+                        slices += [SliceReading(one.id) for _, one in here]
+                        continue
+                    gpus.append(gpu)
+                    slices += parts
+                    processes += found
+            except DriverGone:
+                self._disconnect()
+                raise
             return Reading(tuple(gpus), tuple(slices), tuple(processes))
 
     def read_slow(self) -> None:
-        """Nothing yet that takes time."""
+        """One round of the slow lane; nothing where the driver is not there: `read` says so."""
+        with self._slow_lock:
+            if self._connected:
+                try:
+                    self._slow.look(self._devices)
+                except DriverGone:
+                    return
 
     def processes_of(self, lease: Held) -> list[int]:
         """Pids that the driver shows on the lease's slices, and live ones that carry its id.
@@ -99,8 +116,7 @@ class NvmlBackend:
         belongs to the lease. Pids are the host's, also in a container.
         """
         with self._lock:
-            if not self._devices:
-                self.inventory()
+            self._devices_now()
             owners = self._table.owners([lease])
             tagged = self._table.owners([Held(lease.lease_id, lease.slices, {})])
             found = {pid for pid in tagged if self._table.alive(pid)}
@@ -113,6 +129,9 @@ class NvmlBackend:
                     listed = list(list_processes(device))
                 except GpuLost:
                     continue
+                except DriverGone:
+                    self._disconnect()
+                    raise
                 for process in listed:
                     exclusive = one.kind != "fraction" and not process.graphics
                     if not is_on(one, process, device):
@@ -140,54 +159,57 @@ class NvmlBackend:
                     "Wait until nothing runs on it, then try again.",
                 )
             before = tuple((one.profile, one.start) for one, _ in device.instances.values())
-            cut(device.handle, uuid, before, layout)
+            cut(device.handle.raw, uuid, before, layout)
 
     def close(self) -> None:
         with self._lock:
-            self._gpm.close()
+            self._disconnect()
             self._devices = []
+            self._refused = None
+
+    # --- the connection -----------------------------------------------------------------------
+
+    def _devices_now(self) -> None:
+        """Connected, and knowing the GPUs; `NoDevices` where that can't be."""
+        if self._refused is not None and time.monotonic() - self._refused_at < AGAIN_SECONDS:
+            raise self._refused
+        if not self._connected or not self._devices or self._slow.moved:
+            self.inventory()
+
+    def _connect(self) -> None:
+        if self._connected:
+            return
+        try:
+            self._library.start()
+        except NoDevices as error:
+            self._refused, self._refused_at = error, time.monotonic()
+            raise
+        self._refused = None
+        self._connected = True
+
+    def _disconnect(self) -> None:
+        """What is known of the GPUs stays; what they don't tell is asked again."""
+        with self._slow_lock:
+            self._connected = False
+            self._slow.close()
             self._library.stop()
+        for device in self._devices:
+            for handle in (device.handle, *(one for _, one in device.instances.values())):
+                handle.forget()
 
-    def _read_gpu(self, device: Device) -> GpuReading:
-        gpu, handle = device.gpu, device.handle
-        if gpu.health == "lost":
-            raise GpuLost(gpu.uuid)
-        rates = ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
-        if rates is not None:
-            activity: float | None = rates.gpu / 100
-        else:
-            activity = self._gpm.activity(gpu.uuid, handle)
-        power = ask(pynvml.nvmlDeviceGetPowerUsage, handle)
-        celsius = ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
-        return GpuReading(
-            uuid=gpu.uuid,
-            activity=activity,
-            memory_bytes=_used_bytes(handle),
-            power_watts=None if power is None else power / 1000,
-            temperature_c=None if celsius is None else float(celsius),
-        )
+    def _look(self) -> Sequence[Gpu]:
+        if ask(pynvml.nvmlDeviceGetCount) is None:
+            raise DriverGone("The NVIDIA driver does not count its GPUs.", "See `nvidia-smi -L`.")
+        self._slow.moved = False
+        self._devices = read_devices(self._devices)
+        if not self._devices:
+            raise NoDevices(
+                "The NVIDIA driver runs, but shows no GPU.",
+                "See `nvidia-smi -L`; in a container, start it with the GPUs.",
+            )
+        return [device.gpu for device in self._devices]
 
-    def _read_slice(
-        self, device: Device, gpu: GpuReading, one: Slice, processes: Sequence[DeviceProcess]
-    ) -> SliceReading:
-        if one.kind == "whole":
-            return SliceReading(one.id, gpu.activity, gpu.memory_bytes)
-        if one.kind == "mig":
-            for gi, (instance, handle) in device.instances.items():
-                if instance.uuid == one.instance:
-                    activity = self._gpm.activity(device.gpu.uuid, device.handle, instance.uuid, gi)
-                    return SliceReading(one.id, activity, _used_bytes(handle))
-            return SliceReading(one.id)
-        mine = [process for process in processes if process.slice_id == one.id]
-        if not mine and any(process.lease_id is None for process in processes):
-            return SliceReading(one.id)  # it may be one of those that nobody is known to own
-        busy = [p.activity for p in mine if p.activity is not None]
-        memory = [p.memory_bytes for p in mine if p.memory_bytes is not None]
-        return SliceReading(
-            slice_id=one.id,
-            activity=min(1.0, sum(busy) * PARTS / one.parts) if len(busy) == len(mine) else None,
-            memory_bytes=sum(memory) if len(memory) == len(mine) else None,
-        )
+    # --- processes ----------------------------------------------------------------------------
 
     def _read_processes(
         self, device: Device, here: Sequence[tuple[int, Slice]], owners: dict[int, Owner]
@@ -208,14 +230,25 @@ class NvmlBackend:
                     instance=None if instance is None else instance[0].uuid,
                     slice_id=None if one is None else one.id,
                     lease_id=None if owner is None else owner.lease_id,
+                    kind=_kind(process, owner),
+                    command=None if owner is not None else self._table.command(process.pid),
                 )
             )
         return found
 
 
-def _used_bytes(handle: Any) -> int | None:
-    """What is in use, without what the driver reserves where it tells the two apart."""
-    memory = ask(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
-    if memory is None:
-        memory = ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
-    return None if memory is None else int(memory.used)
+def _kind(process: OnDevice, owner: Owner | None) -> ProcessKind:
+    if process.graphics:
+        return "graphics"
+    served = process.mps or (owner is None and is_mps_server(process.pid))
+    return "mps" if served else "compute"
+
+
+def _slices_on(device: Device, held: Sequence[Held]) -> list[tuple[int, Slice]]:
+    """Leased slices of this GPU, with their leases' ids."""
+    return [
+        (lease.lease_id, one)
+        for lease in held
+        for one in lease.slices
+        if one.gpu == device.gpu.uuid
+    ]

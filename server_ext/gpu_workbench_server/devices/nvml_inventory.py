@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from ctypes import c_void_p, cast
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -14,7 +15,7 @@ import pynvml
 from ..domain.fleet import Gpu
 from ..domain.mig import Geometry, MigInstance, first_layout, geometry_for
 from ..domain.units import GIB
-from .nvml_library import GpuLost, ask
+from .nvml_library import GpuLost, Handle, ask
 from .nvml_mig import PROFILE, read_geometry
 
 _LABEL = re.compile(r"(\d+)\s?GB")
@@ -29,8 +30,8 @@ class Device:
     """A GPU with its handle, and its MIG instances' handles by GPU instance id."""
 
     gpu: Gpu
-    handle: Any
-    instances: dict[int, tuple[MigInstance, Any]]
+    handle: Handle
+    instances: dict[int, tuple[MigInstance, Handle]]
 
 
 def read_devices(last: Sequence[Device]) -> list[Device]:
@@ -46,8 +47,32 @@ def read_devices(last: Sequence[Device]) -> list[Device]:
         if device is None and index in known:
             device = lost(known[index])
         if device is not None:
-            found.append(device)
+            found.append(_remembering(device, known.get(index)))
     return _with_islands(found)
+
+
+def _remembering(now: Device, last: Device | None) -> Device:
+    """With the handles of the last look where nothing changed: they know what is not told."""
+    if last is None or (last.gpu.uuid, last.gpu.mig) != (now.gpu.uuid, now.gpu.mig):
+        return now
+    old = {one.uuid: handle for one, handle in last.instances.values()}
+    instances = {gi: (one, old.get(one.uuid, new)) for gi, (one, new) in now.instances.items()}
+    for gi, (_, handle) in instances.items():
+        handle.raw = now.instances[gi][1].raw
+    last.handle.raw = now.handle.raw
+    return Device(now.gpu, last.handle, instances)
+
+
+def mig_layout(handle: Handle) -> tuple[int, ...]:
+    """What changes when MIG is switched or cut anew: the mode and the instances' handles."""
+    mode = handle.ask(pynvml.nvmlDeviceGetMigMode)
+    if mode is None or mode[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
+        return (0,)
+    found = [1]
+    for index in range(handle.ask(pynvml.nvmlDeviceGetMaxMigDeviceCount) or 0):
+        one = ask(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, handle.raw, index)
+        found.append(0 if one is None else cast(one, c_void_p).value or 0)
+    return tuple(found)
 
 
 def lost(device: Device) -> Device:
@@ -79,7 +104,8 @@ def _read_device(index: int) -> Device | None:
         instances=tuple(one for one, _ in instances.values()),
         told=told,
     )
-    return Device(gpu, handle, instances)
+    wrapped = {gi: (one, Handle(raw)) for gi, (one, raw) in instances.items()}
+    return Device(gpu, Handle(handle), wrapped)
 
 
 def label_gb(model: str, memory_bytes: int) -> float:
@@ -185,8 +211,8 @@ def _nvlinked(one: Device, other: Device) -> bool:
     try:
         status = ask(
             pynvml.nvmlDeviceGetP2PStatus,
-            one.handle,
-            other.handle,
+            one.handle.raw,
+            other.handle.raw,
             pynvml.NVML_P2P_CAPS_INDEX_NVLINK,
         )
     except GpuLost:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,30 @@ _TROUBLE = {
     ),
 }
 LOST_CODES = frozenset({pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED})
+GONE_CODES = frozenset(
+    {
+        pynvml.NVML_ERROR_UNINITIALIZED,
+        pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
+        pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH,
+    }
+)
+NEVER_CODES = frozenset(
+    {
+        pynvml.NVML_ERROR_NOT_SUPPORTED,
+        pynvml.NVML_ERROR_NO_PERMISSION,
+        pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
+        pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
+    }
+)
+"""Answers that stay the same for as long as the driver runs and MIG is as it is."""
 
 
 class GpuLost(Exception):
     """The GPU has fallen off the bus, or answers nothing until it is reset."""
+
+
+class DriverGone(NoDevices):
+    """The driver went away, or was loaded anew, under our connection to it."""
 
 
 class NvmlLibrary:
@@ -73,7 +94,8 @@ class NvmlLibrary:
         if not self._started:
             return
         self._started = False
-        ask(pynvml.nvmlShutdown)
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
         self._unload()
 
     def _load(self, path: Path) -> None:
@@ -94,25 +116,71 @@ def ask(function: Callable[..., Any], *arguments: Any) -> Any:
     """The answer, or None where the device does not tell; `GpuLost` where it is gone.
 
     Every metric is optional: not supported, not permitted and not known to this driver are alike.
+    Raises `DriverGone` where nobody answers any more.
     """
     try:
         return function(*arguments)
     except pynvml.NVMLError as error:
-        if getattr(error, "value", None) in LOST_CODES:
-            raise GpuLost(str(error)) from error
+        code_of(error)
         return None
 
 
-def ask_list(function: Callable[..., Any], *arguments: Any) -> list[Any] | None:
-    """As `ask`, for a list: "not found" is an empty one, None is "the device does not tell"."""
-    try:
-        return list(function(*arguments))
-    except pynvml.NVMLError as error:
-        code = getattr(error, "value", None)
-        if code in LOST_CODES:
-            raise GpuLost(str(error)) from error
-        # pynvml raises "success" where the driver answers a process list with nothing in it.
-        return [] if code in (pynvml.NVML_SUCCESS, pynvml.NVML_ERROR_NOT_FOUND) else None
+def code_of(error: pynvml.NVMLError) -> int:
+    """NVML's code; raises `GpuLost` or `DriverGone` where it means one of these."""
+    code = getattr(error, "value", pynvml.NVML_ERROR_UNKNOWN)
+    if code in LOST_CODES:
+        raise GpuLost(str(error)) from error
+    if code in GONE_CODES:
+        known = _no_devices(error)
+        raise DriverGone(known.message, known.hint) from error
+    return int(code)
+
+
+class Handle:
+    """A GPU or MIG instance as NVML knows it; remembers what it does not tell.
+
+    Asked twice a second, so a function that it does not support is not called again. `failed` is
+    the last error of another kind (the driver stumbled); whoever looks clears it before.
+    """
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self.failed = ""
+        self._never: set[tuple[object, ...]] = set()
+
+    def forget(self) -> None:
+        """Another driver may tell more."""
+        self._never.clear()
+
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """As `ask`, with this handle as the first argument."""
+        key = (function.__name__, *(one for one in arguments if isinstance(one, int)))
+        if key in self._never:
+            return None
+        try:
+            return function(self.raw, *arguments)
+        except pynvml.NVMLError as error:
+            if code_of(error) in NEVER_CODES:
+                self._never.add(key)
+            else:
+                self.failed = str(error)
+            return None
+
+    def ask_list(self, function: Callable[..., Any], *arguments: Any) -> list[Any] | None:
+        """As `ask`, for a list: "not found" is an empty one, None is "the device does not tell"."""
+        key = (function.__name__,)
+        if key in self._never:
+            return None
+        try:
+            return list(function(self.raw, *arguments))
+        except pynvml.NVMLError as error:
+            code = code_of(error)
+            # pynvml raises "success" where the driver answers a list with nothing in it.
+            if code in (pynvml.NVML_SUCCESS, pynvml.NVML_ERROR_NOT_FOUND):
+                return []
+            if code in NEVER_CODES:
+                self._never.add(key)
+            return None
 
 
 def _no_devices(error: Exception) -> NoDevices:

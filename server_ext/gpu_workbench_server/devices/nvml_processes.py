@@ -8,18 +8,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import psutil
 import pynvml
 
 from ..domain.leases import Slice
 from .nvml_inventory import Device
-from .nvml_library import ask_list
+from .nvml_library import Handle
 from .processes import Owner
 
 _MPS_SERVER = "nvidia-cuda-mps-server"
 """Stays on the GPU as long as MPS runs, whoever uses it."""
+_COMPUTE = pynvml.nvmlDeviceGetComputeRunningProcesses
+_MPS = pynvml.nvmlDeviceGetMPSComputeRunningProcesses
+_GRAPHICS = pynvml.nvmlDeviceGetGraphicsRunningProcesses
 _UTILISATION_WINDOW_US = 1_000_000
 
 
@@ -31,6 +33,7 @@ class OnDevice:
     memory_bytes: int | None
     gi: int | None
     graphics: bool
+    mps: bool
 
 
 def list_processes(device: Device) -> Iterator[OnDevice]:
@@ -41,23 +44,25 @@ def list_processes(device: Device) -> Iterator[OnDevice]:
     seen: set[tuple[int, int | None]] = set()
     places = [(one, gi) for gi, (_, one) in device.instances.items()]
     for handle, gi in [*places, (device.handle, None)]:
-        for function, graphics in (
-            (pynvml.nvmlDeviceGetComputeRunningProcesses, False),
-            (pynvml.nvmlDeviceGetMPSComputeRunningProcesses, False),
-            (pynvml.nvmlDeviceGetGraphicsRunningProcesses, True),
-        ):
-            for process in ask_list(function, handle) or ():
+        for function in (_COMPUTE, _MPS, _GRAPHICS):
+            for process in handle.ask_list(function) or ():
                 told = process.gpuInstanceId
                 at = gi if gi is not None else told if told in device.instances else None
                 if (process.pid, at) not in seen:
                     seen.add((process.pid, at))
-                    yield OnDevice(process.pid, process.usedGpuMemory, at, graphics)
+                    yield OnDevice(
+                        process.pid,
+                        process.usedGpuMemory,
+                        at,
+                        graphics=function is _GRAPHICS,
+                        mps=function is _MPS,
+                    )
 
 
-def process_activity(handle: Any) -> dict[int, float] | None:
+def process_activity(handle: Handle) -> dict[int, float] | None:
     """Share of the GPU that each pid used in the last second; None where it is not told."""
     since = max(0, int(time.time() * 1e6) - _UTILISATION_WINDOW_US)
-    samples = ask_list(pynvml.nvmlDeviceGetProcessUtilization, handle, since)
+    samples = handle.ask_list(pynvml.nvmlDeviceGetProcessUtilization, since)
     if samples is None:
         return None
     return {one.pid: min(100, one.smUtil) / 100 for one in samples}

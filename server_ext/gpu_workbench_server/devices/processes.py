@@ -20,6 +20,7 @@ from ..ports import Held
 from ..procscan import EnvironScanner, Tagged
 
 YOUNG_SECONDS = 3.0
+COMMAND_LENGTH = 200
 RECHECK_SECONDS = 10.0
 """How often known pids are checked for having been given to another process."""
 
@@ -34,11 +35,17 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`cpu_seconds` since the process began at `created` (seconds since the epoch)."""
+    """`cpu_seconds` since the process began at `created` (seconds since the epoch).
+
+    Read at `at` (monotonic): a look at many processes takes a while, and each has its own moment.
+    First seen at `met` (monotonic); `created` may be a second off, as the system's start time is.
+    """
 
     cpu_seconds: float
     memory_bytes: int
     created: float
+    at: float
+    met: float
 
 
 @dataclass(slots=True)
@@ -46,9 +53,11 @@ class _Known:
     process: psutil.Process
     created: float
     parent: int
+    met: float
     tag: Owner | None = None
     settled: bool = False
     """Its environment will not change any more."""
+    command: str | None = None
 
 
 @dataclass(slots=True)
@@ -89,11 +98,11 @@ class ProcessTable:
             with known.process.oneshot():
                 if known.process.status() == psutil.STATUS_ZOMBIE:
                     return None
-                cpu = known.process.cpu_times()
+                cpu, at = known.process.cpu_times(), time.monotonic()
                 memory = known.process.memory_info().rss
         except psutil.Error:
             return None
-        return Load(cpu.user + cpu.system, memory, known.created)
+        return Load(cpu.user + cpu.system, memory, known.created, at, known.met)
 
     def alive(self, pid: int) -> bool:
         """True unless the process is gone or only waits for its parent to take its exit code."""
@@ -104,6 +113,13 @@ class ProcessTable:
             return bool(known.process.status() != psutil.STATUS_ZOMBIE)
         except psutil.Error:
             return False
+
+    def command(self, pid: int) -> str | None:
+        """What a process that belongs to nobody runs, and as whom; None where it can't be seen."""
+        known = self._known.get(pid)
+        if known is not None and known.command is None:
+            known.command = _command(known.process)
+        return None if known is None else known.command
 
     def _look(self) -> None:
         now = time.time()
@@ -148,10 +164,19 @@ def _owner_of(tagged: Tagged) -> Owner:
     return Owner(tagged.lease_id, None)
 
 
+def _command(process: psutil.Process) -> str | None:
+    try:
+        with process.oneshot():
+            words = " ".join(process.cmdline()) or process.name()
+            return f"{words[:COMMAND_LENGTH]} (user {process.username()})"
+    except psutil.Error:
+        return None
+
+
 def _meet(pid: int) -> _Known | None:
     try:
         process = psutil.Process(pid)
         with process.oneshot():
-            return _Known(process, process.create_time(), process.ppid())
+            return _Known(process, process.create_time(), process.ppid(), time.monotonic())
     except psutil.Error:
         return None

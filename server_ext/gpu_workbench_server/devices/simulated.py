@@ -1,14 +1,24 @@
 """Simulated GPUs under real load: `ports.DeviceBackend` for a machine without an NVIDIA driver.
 
-The fleet is made up; the load is not. A slice's activity is the CPU use of the processes that hold
-it (one busy core is 1.0), its memory their resident memory. Knows no lease but those it is given.
+The fleet is made up; the load is not, it is what the processes that hold the slices really do:
+
+- activity of a process: its CPU time since the last look over the time between the two, measured
+  for each process by itself and not divided by the number of cores: one busy core is 1.0. Of a
+  slice: the sum over its processes, at most 1.0. As `psutil.Process.cpu_percent() / 100`.
+- memory of a slice: the resident memory of its processes, at most what the slice has.
+- SM activity: the same cores as a share of those that the slice stands for, which is its share of
+  the machine's. So one busy core of eight is activity 1.0 and SM activity 0.125 of a whole GPU.
+- a GPU does what its slices do, by their share of it; power, temperature and energy follow.
+
+Nothing else is told: there is no tensor core and no PCIe here. Knows no lease but those given.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +34,10 @@ from .fleet_file import cut_anew, default_fleet, read_fleet
 from .layouts import Layouts
 from .processes import Load, Owner, ProcessTable
 
-SHORTEST_LOOK = 0.1
+SHORTEST_LOOK = 0.2
 """Seconds. CPU time comes in steps of 10 ms: a rate over less than this would be noise."""
 
+CORES = os.cpu_count() or 1
 _IDLE_WATTS, _IDLE_CELSIUS, _BUSY_CELSIUS = 70.0, 32.0, 74.0
 _FULL_WATTS = {"H100": 700.0, "H200": 700.0, "A100": 400.0, "L40": 300.0, "L4": 72.0, "T4": 70.0}
 
@@ -51,21 +62,18 @@ class SimulatedBackend:
     simulated = True
 
     def __init__(
-        self,
-        fleet: Path | None = None,
-        broker: str = "",
-        monotonic: Callable[[], float] = time.monotonic,
-        layouts: Path | None = None,
+        self, fleet: Path | None = None, broker: str = "", layouts: Path | None = None
     ) -> None:
         given = default_fleet() if fleet is None else read_fleet(fleet)
         self._layouts = Layouts(layouts)
         self._gpus = tuple(map(self._layouts.on, given))
-        self._monotonic = monotonic
         self._table = ProcessTable(EnvironScanner(broker))
         self._lock = threading.Lock()
         self._looked_at: float | None = None
-        self._cpu: dict[tuple[int, float], float] = {}
+        self._cpu: dict[tuple[int, float], tuple[float, float]] = {}
         self._rates: dict[tuple[int, float], float] = {}
+        self._joules: dict[str, float] = {}
+        self._counted_at = time.monotonic()
 
     def inventory(self) -> Sequence[Gpu]:
         return self._gpus
@@ -85,8 +93,14 @@ class SimulatedBackend:
         for one in slices:
             reading = _slice_reading(one, on_slice.get(one.id, ()))
             on_gpu.setdefault(one.gpu, []).append((one, reading))
+        gpus = tuple(
+            _gpu_reading(gpu, on_gpu.get(gpu.uuid, ()), self._joules.get(gpu.uuid, 0.0))
+            for gpu in self._gpus
+        )
+        with self._lock:
+            self._count_energy(gpus)
         return Reading(
-            gpus=tuple(_gpu_reading(gpu, on_gpu.get(gpu.uuid, ())) for gpu in self._gpus),
+            gpus=gpus,
             slices=tuple(reading for pairs in on_gpu.values() for _, reading in pairs),
             processes=tuple(_process(pid, use, shares[pid]) for pid, use in uses.items()),
         )
@@ -115,35 +129,42 @@ class SimulatedBackend:
     def close(self) -> None:
         """Nothing to give back."""
 
+    def _count_energy(self, gpus: Sequence[GpuReading]) -> None:
+        """What was drawn since the last look, at the power of this one."""
+        now = time.monotonic()
+        seconds = now - self._counted_at
+        self._counted_at = now
+        for one in gpus:
+            joules = self._joules.get(one.uuid, 0.0)
+            self._joules[one.uuid] = joules + (one.power_watts or 0.0) * seconds
+
     def _uses(self, held: Sequence[Held]) -> dict[int, _Use]:
-        now = self._monotonic()
-        elapsed = None if self._looked_at is None else now - self._looked_at
         loads: dict[int, tuple[Owner, Load]] = {}
         for pid, owner in self._table.owners(held).items():
             load = self._table.load(pid)
             if load is not None:
                 loads[pid] = (owner, load)
-        if elapsed is None or elapsed >= SHORTEST_LOOK:
-            self._measure(loads, elapsed)
-            self._looked_at = now
+        self._measure([(pid, load) for pid, (_, load) in loads.items()])
         return {
             pid: _Use(owner, self._rates.get((pid, load.created)), load.memory_bytes)
             for pid, (owner, load) in loads.items()
         }
 
-    def _measure(self, loads: Mapping[int, tuple[Owner, Load]], elapsed: float | None) -> None:
+    def _measure(self, loads: Sequence[tuple[int, Load]]) -> None:
         """CPU use since the last look; a process that began since then counts from its start."""
-        cpu: dict[tuple[int, float], float] = {}
+        now = time.monotonic()
+        looked_at = self._looked_at
+        if looked_at is not None and now - looked_at < SHORTEST_LOOK:
+            return
+        self._looked_at = now
+        cpu: dict[tuple[int, float], tuple[float, float]] = {}
         rates: dict[tuple[int, float], float] = {}
-        began = time.time() - (elapsed or 0.0)
-        for pid, (_, load) in loads.items():
+        for pid, load in loads:
             key = (pid, load.created)
-            cpu[key] = load.cpu_seconds
-            before = self._cpu.get(key)
-            if before is None and load.created >= began:
-                before = 0.0
-            if before is not None and elapsed:
-                rates[key] = max(0.0, (load.cpu_seconds - before) / elapsed)
+            cpu[key] = (load.cpu_seconds, load.at)
+            seconds, since = self._cpu.get(key, (0.0, looked_at))
+            if since is not None and (key in self._cpu or load.met > since):
+                rates[key] = max(0.0, (load.cpu_seconds - seconds) / (load.at - since))
         self._cpu, self._rates = cpu, rates
 
 
@@ -159,34 +180,48 @@ def _slice_reading(one: Slice, uses: Sequence[tuple[_Use, int]]) -> SliceReading
     Activity is unknown while every process was only just found: a rate takes two looks.
     """
     known = [use.activity / over for use, over in uses if use.activity is not None]
+    told = bool(known) or not uses
     memory = round(sum(use.memory_bytes / over for use, over in uses))
+    cores = sum(known, 0.0)
     return SliceReading(
         slice_id=one.id,
-        activity=min(1.0, sum(known, 0.0)) if known or not uses else None,
+        activity=min(1.0, cores) if told else None,
         memory_bytes=min(one.memory_bytes, memory),
+        sm_activity=min(1.0, cores / (CORES * one.parts / PARTS)) if told else None,
     )
 
 
-def _gpu_reading(gpu: Gpu, slices: Sequence[tuple[Slice, SliceReading]]) -> GpuReading:
-    """A GPU does what its slices do, weighted by their share of it; sensors follow from that."""
-    full = next((watts for name, watts in _FULL_WATTS.items() if name in gpu.model), 300.0)
-    idle = min(_IDLE_WATTS, full / 5)
+def _gpu_reading(
+    gpu: Gpu, slices: Sequence[tuple[Slice, SliceReading]], joules: float
+) -> GpuReading:
     memory = sum(reading.memory_bytes or 0 for _, reading in slices)
-    known = [
-        reading.activity * one.parts / PARTS
-        for one, reading in slices
-        if reading.activity is not None
-    ]
-    if slices and not known:
+    busy = _of_gpu((one, reading.activity) for one, reading in slices)
+    sm_busy = _of_gpu((one, reading.sm_activity) for one, reading in slices)
+    if busy is None or sm_busy is None:
         return GpuReading(gpu.uuid, memory_bytes=memory)
-    busy = min(1.0, sum(known, 0.0))
     return GpuReading(
         uuid=gpu.uuid,
         activity=round(busy, 4),
         memory_bytes=memory,
-        power_watts=round(idle + (full - idle) * busy, 1),
+        power_watts=round(_watts(gpu, busy), 1),
         temperature_c=round(_IDLE_CELSIUS + (_BUSY_CELSIUS - _IDLE_CELSIUS) * busy, 1),
+        throttle=(),
+        energy_joules=joules,
+        sm_activity=round(sm_busy, 4),
     )
+
+
+def _of_gpu(shares: Iterable[tuple[Slice, float | None]]) -> float | None:
+    """What slices do, weighted by their part of the GPU; None where none of them tells."""
+    shares = list(shares)
+    known = [share * one.parts / PARTS for one, share in shares if share is not None]
+    return None if shares and not known else min(1.0, sum(known, 0.0))
+
+
+def _watts(gpu: Gpu, busy: float) -> float:
+    full = next((watts for name, watts in _FULL_WATTS.items() if name in gpu.model), 300.0)
+    idle = min(_IDLE_WATTS, full / 5)
+    return idle + (full - idle) * busy
 
 
 def _process(pid: int, use: _Use, shares: Sequence[Slice]) -> DeviceProcess:

@@ -20,6 +20,9 @@ any of the hardware's own reasons, `power_brake` the power supply's."""
 GpuState = Literal["ok", "lost", "unknown"]
 """`lost`: off the bus, or silent until it is reset. `unknown`: the driver does not answer."""
 
+ProcessKind = Literal["compute", "graphics", "mps"]
+"""`graphics` only draws; `mps` is a client or the server of MPS."""
+
 
 @dataclass(frozen=True, slots=True)
 class GpuReading:
@@ -76,6 +79,8 @@ class SliceReading:
     sm_occupancy: float | None = None
     tensor_activity: float | None = None
     dram_activity: float | None = None
+    gpu_instance: int | None = None
+    """The driver's number of a MIG instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,9 @@ class DeviceProcess:
     """MIG instance's UUID."""
     slice_id: str | None = None
     lease_id: int | None = None
+    kind: ProcessKind = "compute"
+    command: str | None = None
+    """What runs there, of a process without a lease; None where it can't be seen from here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
-"""Watching all GPUs: one sampler thread, however many watch.
+"""Watching all GPUs: one sampler, however many watch.
 
+Two lanes, a thread each: the fast one takes a sample and hands it on, the slow one has the backend
+look at what takes time, which the next sample then carries. A slow driver call delays no sample.
 Knows neither who watches nor what a kernel is: a sample goes to the history and to `on_sample`.
 Nothing that a backend does stops the sampler: what it can't tell is unknown (None).
 """
@@ -13,15 +15,20 @@ from typing import Any
 
 from gpu_workbench import protocol as wire
 
-from ..domain.readings import GpuReading, Reading, SliceReading
-from ..domain.units import PARTS
+from ..domain.readings import DeviceProcess, GpuReading, Reading, SliceReading
 from ..errors import WorkbenchError
-from ..ports import Clock, DeviceBackend, Held
+from ..ports import FOR_ADMINS, Clock, DeviceBackend, EventSink, Held, News
+from .attribution import Strangers, notice, shown
 from .history import Histories
+from .lane import Lane
+from .meter import Meter
 
 log = logging.getLogger(__name__)
 
 WATCHED_SECONDS = 0.5
+SLOW_WATCHED_SECONDS = 1.0
+"""What a MIG instance does is told by the slow lane only: it must not be too slow."""
+SLOW_FIRST_SECONDS = 0.2
 UNWATCHED_SECONDS = 5.0
 LONGEST_GAP = 2 * UNWATCHED_SECONDS
 """Of a longer time between two looks (a laptop slept) only this much counts as used."""
@@ -30,8 +37,8 @@ LONGEST_GAP = 2 * UNWATCHED_SECONDS
 class Telemetry:
     """`held` are the leases to attribute load to; `on_sample` gets each sample.
 
-    `used` are GPU-seconds of leases that were measured before a restart. `on_sample` is called
-    from the sampler's thread and must not block.
+    `used` are GPU-seconds of leases that were measured before a restart; `sink` is told of
+    strangers on leased GPUs. Both are called from the sampler's thread and must not block.
     """
 
     def __init__(
@@ -42,49 +49,44 @@ class Telemetry:
         on_sample: Callable[[wire.Sample], object],
         used: Mapping[int, float] | None = None,
         histories: Histories | None = None,
+        sink: EventSink | None = None,
     ) -> None:
         self._devices = devices
         self._held = held
         self._clock = clock
         self._on_sample = on_sample
+        self._sink = sink
         self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
+        self._fast = Lane("telemetry", self.tick, lambda: self.period)
+        self._slow = Lane("telemetry-slow", self.tick_slow, self._slow_period)
+        self._slow_rounds = 0
         self._watchers = 0
         self._glanced = float("-inf")
         self._histories = histories or Histories()
         self._reading = Reading()
         self._sample = wire.Sample(time=0.0, simulated=devices.simulated, gpus=[], slices=[])
-        self._used: dict[int, float] = dict(used or {})
-        self._fresh: set[int] = set()
-        self._alive: frozenset[int] | None = None
-        """Leases of the last look that knew them; None before the first."""
-        self._counted_at: dict[str, float] = {}
+        self._meter = Meter(LONGEST_GAP, used)
+        self._strangers = Strangers()
         self._complained: set[str] = set()
 
     # --- life ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="gpu-workbench-telemetry")
-        self._thread.daemon = True
-        self._thread.start()
+        self._slow_rounds = 0
+        self._slow.start()
+        self._fast.start(self._histories.load)
 
     def stop(self) -> None:
-        """Idempotent; returns when the thread has ended."""
-        self._stopping = True
-        self._wake.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=10)
-        self._thread = None
+        """Idempotent; returns when both threads have ended."""
+        self._fast.stop()
+        self._slow.stop()
         self._histories.close()
 
     def watch(self) -> None:
         """Somebody looks: sample twice a second, the first time at once."""
         with self._lock:
             self._watchers += 1
-        self._wake.set()
+        self._wake()
 
     def unwatch(self) -> None:
         with self._lock:
@@ -107,7 +109,7 @@ class Telemetry:
         Counts as watching for as long as an unwatched sampler would sleep.
         """
         if self.period == UNWATCHED_SECONDS:
-            self._wake.set()
+            self._wake()
         self._glanced = self._clock.now()
         return self._sample
 
@@ -126,88 +128,69 @@ class Telemetry:
         """The past of subjects as `Histories.range` tells it."""
         return self._histories.range(subjects, start, end, points, metrics, extremes)
 
-    def processes(self, leases: Sequence[wire.Lease]) -> list[wire.ProcessSample]:
-        """What runs on these leases of one user, under the names of their holders."""
-        names = {one.id: _name(one) for one in leases}
-        holders = {part.id: one.id for one in leases for part in one.slices}
-        found: list[wire.ProcessSample] = []
-        for process in self._reading.processes:
-            proven = process.lease_id in names
-            # On a slice of theirs, but whose it is can't be told: shown, and not named.
-            lease_id = process.lease_id or holders.get(process.slice_id or "")
-            if lease_id not in names:
-                continue
-            found.append(
-                wire.ProcessSample(
-                    slice_id=process.slice_id,
-                    lease_id=lease_id,
-                    name=names[lease_id] if proven else "unknown process",
-                    pid=process.pid if proven else None,
-                    activity=process.activity,
-                    memory_bytes=process.memory_bytes,
-                )
-            )
-        return found
+    def processes(self, leases: Sequence[wire.Lease], admin: bool) -> list[wire.ProcessSample]:
+        """What runs on the GPUs, as somebody sees it who may see these leases."""
+        return shown(self._reading.processes, leases, admin)
+
+    def strangers(self) -> Mapping[str, int]:
+        """How many processes without a lease each leased GPU (UUID) has."""
+        return self._strangers.count
 
     def take_used(self) -> dict[int, float]:
-        """GPU-seconds used so far, of each lease that was measured since the last call.
-
-        A total, not a difference, so that a lost answer costs nothing. A lease that is over is
-        handed out one last time and then forgotten.
-        """
-        with self._lock:
-            taken = {lease_id: self._used[lease_id] for lease_id in self._fresh}
-            self._fresh.clear()
-            if self._alive is not None:
-                for lease_id in self._used.keys() - self._alive:
-                    del self._used[lease_id]
-            return taken
+        """As `Meter.take`."""
+        return self._meter.take()
 
     # --- the sampler ------------------------------------------------------------------------------
 
     def tick(self) -> wire.Sample:
-        """One look at everything: what the thread does each period."""
+        """One look at everything: what the fast lane does each period."""
         now = self._clock.now()
-        held: Sequence[Held] = ()
+        held: Sequence[Held] | None = None
         try:
             held = self._held()
-            self._alive = frozenset(one.lease_id for one in held)
         except Exception as error:
             self._complain("the leases can't be told", error)
+        known = held or ()
         try:
-            reading = self._devices.read(held)
+            reading = self._devices.read(known)
         except Exception as error:
             self._complain("the devices can't be read", error)
-            reading = _unknown(self._sample, held, error)
-        sample = _sample(now, self._devices.simulated, reading, held)
-        with self._lock:
-            self._reading, self._sample = reading, sample
-            self._count(sample, held)
+            reading = _unknown(self._sample, known, error)
+        sample = _sample(now, self._devices.simulated, reading, known)
+        self._reading, self._sample = reading, sample
+        self._meter.count(sample, held)
         for take in (self._histories.put, self._on_sample):
             try:
                 take(sample)
             except Exception as error:
                 self._complain("a sample can't be handed on", error)
+        self._report(self._strangers.look(now, reading, known))
         return sample
 
-    def _run(self) -> None:
-        self._histories.load()
-        while not self._stopping:
-            self._wake.clear()
-            self.tick()
-            self._wake.wait(self.period)
+    def tick_slow(self) -> None:
+        """One round of what takes time: what the slow lane does each period."""
+        try:
+            self._devices.read_slow()
+        except Exception as error:
+            self._complain("the devices can't be read in the slow lane", error)
+        self._slow_rounds += 1
 
-    def _count(self, sample: wire.Sample, held: Sequence[Held]) -> None:
-        """Add up what was used since the last look, of slices that were held then already."""
-        parts = {one.id: one.parts for lease in held for one in lease.slices}
-        before, self._counted_at = self._counted_at, dict.fromkeys(parts, sample.time)
-        for one in sample.slices:
-            if one.activity is None or one.slice_id not in before:
-                continue
-            seconds = min(LONGEST_GAP, max(0.0, sample.time - before[one.slice_id]))
-            used = one.activity * parts[one.slice_id] / PARTS * seconds
-            self._used[one.lease_id] = self._used.get(one.lease_id, 0.0) + used
-            self._fresh.add(one.lease_id)
+    def _slow_period(self) -> float:
+        """The first two rounds follow each other: a rate takes two looks."""
+        if self._slow_rounds < 2:
+            return SLOW_FIRST_SECONDS
+        return SLOW_WATCHED_SECONDS if self.period == WATCHED_SECONDS else UNWATCHED_SECONDS
+
+    def _wake(self) -> None:
+        self._fast.wake()
+        self._slow.wake()
+
+    def _report(self, strangers: Sequence[DeviceProcess]) -> None:
+        for one in strangers:
+            log.warning("a process without a lease on a leased GPU: pid %s, %s", one.pid, one.gpu)
+            if self._sink is not None:
+                subject = f"stranger:{one.gpu}:{one.pid}"
+                self._sink.tell(News("notice", subject, FOR_ADMINS, notice(one)))
 
     def _complain(self, what: str, error: Exception) -> None:
         """Log once per kind: twice a second would bury everything else."""
@@ -246,9 +229,3 @@ def _unknown(last: wire.Sample, held: Sequence[Held], error: Exception) -> Readi
         gpus=tuple(GpuReading(one.uuid, state="unknown", trouble=why) for one in last.gpus),
         slices=tuple(SliceReading(one.id) for lease in held for one in lease.slices),
     )
-
-
-def _name(lease: wire.Lease) -> str:
-    """What people call it: the notebook's path, the cluster's or the job's name."""
-    holder = lease.holder
-    return (holder.name if holder else "") or lease.name or f"lease {lease.id}"

@@ -62,8 +62,8 @@ class TelemetryApi(Protocol):
         metrics: Sequence[str],
         extremes: bool,
     ) -> wire.History: ...
-    def processes(self, leases: Sequence[wire.Lease]) -> list[wire.ProcessSample]:
-        """What runs on these leases."""
+    def processes(self, leases: Sequence[wire.Lease], admin: bool) -> list[wire.ProcessSample]:
+        """What runs on the GPUs, as somebody sees it who may see these leases."""
 
 
 @dataclass(frozen=True, slots=True)

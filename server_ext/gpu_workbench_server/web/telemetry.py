@@ -64,6 +64,6 @@ def _listed(text: str) -> list[str]:
 
 
 async def processes(call: Call[None, None]) -> wire.Processes:
-    mine = await call.workbench.on_broker(call.services.broker.leases, call.who)
-    found = await call.workbench.on_holders(call.services.telemetry.processes, mine)
+    seen = await call.workbench.on_broker(call.services.broker.leases, call.who)
+    found = await call.workbench.on_holders(call.services.telemetry.processes, seen, call.who.admin)
     return wire.Processes(processes=found)

@@ -1,0 +1,145 @@
+"""The fast lane of a real GPU: about ten calls that answer at once, and the slow lane's last round.
+
+Turns NVML's answers into readings. No metric is required: what is not told is None. Remembers
+nothing, holds no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pynvml
+
+from ..domain.leases import Slice
+from ..domain.readings import DeviceProcess, GpuReading, SliceReading, Throttle
+from ..domain.units import PARTS
+from .gpm import Profile
+from .nvml_inventory import Device
+from .nvml_library import GpuLost, Handle
+from .nvml_slow import SlowLane
+
+_THROTTLES: dict[int, Throttle] = {
+    pynvml.nvmlClocksEventReasonSwPowerCap: "power_cap",
+    pynvml.nvmlClocksEventReasonSwThermalSlowdown: "thermal",
+    pynvml.nvmlClocksEventReasonHwThermalSlowdown: "thermal",
+    pynvml.nvmlClocksEventReasonHwSlowdown: "hw_slowdown",
+    pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown: "power_brake",
+    pynvml.nvmlClocksEventReasonSyncBoost: "sync_boost",
+    pynvml.nvmlClocksEventReasonApplicationsClocksSetting: "app_clocks",
+    pynvml.nvmlClocksEventReasonDisplayClockSetting: "display",
+}
+_PROFILED = ("sm_activity", "sm_occupancy", "tensor_activity", "dram_activity")
+
+
+def read_gpu(device: Device, slow: SlowLane) -> GpuReading:
+    """One look at a GPU; raises `GpuLost` where it is gone."""
+    gpu, handle = device.gpu, device.handle
+    if gpu.health == "lost":
+        raise GpuLost(gpu.uuid)
+    handle.failed = ""
+    profile = _profile(device, slow)
+    rates = handle.ask(pynvml.nvmlDeviceGetUtilizationRates)
+    power = handle.ask(pynvml.nvmlDeviceGetPowerUsage)
+    celsius = handle.ask(pynvml.nvmlDeviceGetTemperature, pynvml.NVML_TEMPERATURE_GPU)
+    memory = used_bytes(handle)
+    silent = (rates, power, celsius, memory) == (None,) * 4 and handle.failed
+    return GpuReading(
+        uuid=gpu.uuid,
+        activity=profile.activity if rates is None else rates.gpu / 100,
+        memory_bytes=memory,
+        power_watts=None if power is None else power / 1000,
+        temperature_c=None if celsius is None else float(celsius),
+        sm_clock_mhz=handle.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_SM),
+        memory_clock_mhz=handle.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_MEM),
+        throttle=_throttle(handle),
+        xid=slow.xid(gpu.uuid),
+        **asdict(slow.of(gpu.uuid)),
+        **{name: getattr(profile, name) for name in _PROFILED},
+        state="unknown" if silent else "ok",
+        trouble=f"The driver answers with an error: {handle.failed}." if silent else "",
+    )
+
+
+def lost_gpu(device: Device, slow: SlowLane) -> GpuReading:
+    return GpuReading(
+        uuid=device.gpu.uuid,
+        xid=slow.xid(device.gpu.uuid),
+        state="lost",
+        trouble="The GPU does not answer any more: it fell off the bus, or must be reset.",
+    )
+
+
+def read_slice(
+    device: Device,
+    gpu: GpuReading,
+    one: Slice,
+    processes: Sequence[DeviceProcess],
+    slow: SlowLane,
+) -> SliceReading:
+    """One look at a leased slice, given what was read of its GPU and of what runs there."""
+    if one.kind == "whole":
+        told = {name: getattr(gpu, name) for name in _PROFILED}
+        return SliceReading(one.id, gpu.activity, gpu.memory_bytes, **told)
+    if one.kind == "mig":
+        for gi, (instance, handle) in device.instances.items():
+            if instance.uuid == one.instance:
+                profile = slow.profile(instance.uuid)
+                told = {name: getattr(profile, name) for name in _PROFILED}
+                used = used_bytes(handle)
+                return SliceReading(one.id, profile.activity, used, **told, gpu_instance=gi)
+        return SliceReading(one.id)
+    mine = [process for process in processes if process.slice_id == one.id]
+    if not mine and any(process.lease_id is None for process in processes):
+        return SliceReading(one.id)  # it may be one of those that nobody is known to own
+    busy = [p.activity for p in mine if p.activity is not None]
+    memory = [p.memory_bytes for p in mine if p.memory_bytes is not None]
+    return SliceReading(
+        slice_id=one.id,
+        activity=min(1.0, sum(busy) * PARTS / one.parts) if len(busy) == len(mine) else None,
+        memory_bytes=sum(memory) if len(memory) == len(mine) else None,
+    )
+
+
+def used_bytes(handle: Handle) -> int | None:
+    """What is in use, without what the driver reserves where it tells the two apart."""
+    memory = handle.ask(pynvml.nvmlDeviceGetMemoryInfo, pynvml.nvmlMemory_v2)
+    if memory is None:
+        memory = handle.ask(pynvml.nvmlDeviceGetMemoryInfo)
+    return None if memory is None else int(memory.used)
+
+
+def _profile(device: Device, slow: SlowLane) -> Profile:
+    """Of the GPU; where only its MIG instances tell, theirs by their share of its SMs."""
+    whole = slow.profile(device.gpu.uuid)
+    if whole.activity is not None or not device.instances:
+        return whole
+    parts = [(slow.profile(one.uuid), one.compute) for one, _ in device.instances.values()]
+    slices = device.gpu.geometry.compute
+    return Profile(
+        activity=_weighted(((one.activity, compute) for one, compute in parts), slices),
+        sm_activity=_weighted(((one.sm_activity, compute) for one, compute in parts), slices),
+    )
+
+
+def _weighted(parts: Iterable[tuple[float | None, int]], slices: int) -> float | None:
+    total = 0.0
+    for share, compute in parts:
+        if share is None:
+            return None
+        total += share * compute / slices
+    return min(1.0, total)
+
+
+def _throttle(handle: Handle) -> tuple[Throttle, ...] | None:
+    mask = handle.ask(pynvml.nvmlDeviceGetCurrentClocksEventReasons)
+    if mask is None:  # a driver from before the reasons were called events
+        mask = handle.ask(_old_throttle_reasons)
+    if mask is None:
+        return None
+    return tuple(dict.fromkeys(code for bit, code in _THROTTLES.items() if mask & bit))
+
+
+def _old_throttle_reasons(raw: Any) -> int:
+    return int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(raw))

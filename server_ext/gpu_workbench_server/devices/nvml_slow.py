@@ -1,0 +1,185 @@
+"""The slow lane of a real GPU: what takes time to tell, or changes seldom.
+
+Runs in a thread of its own beside the fast lane and shares nothing with it but `figures` and
+`profiles`, which are replaced as a whole. Knows no lease.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pynvml
+
+from .gpm import Gpm, Profile
+from .nvml_events import XidEvents
+from .nvml_inventory import Device, mig_layout
+from .nvml_library import GpuLost, Handle
+
+STALE_SECONDS = 15.0
+"""Figures that are older are told no more: the slow lane hangs in a call."""
+
+_ALL_LINKS = 0xFFFFFFFF
+_ECC_CORRECTED, _ECC_UNCORRECTED = (
+    pynvml.NVML_FI_DEV_ECC_SBE_VOL_TOTAL,
+    pynvml.NVML_FI_DEV_ECC_DBE_VOL_TOTAL,
+)
+_ENERGY = pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION
+_NVLINK = {
+    "tx": pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX,
+    "rx": pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX,
+}
+_PCIE = {"tx": pynvml.NVML_FI_DEV_PCIE_COUNT_TX_BYTES, "rx": pynvml.NVML_FI_DEV_PCIE_COUNT_RX_BYTES}
+_PCIE_WINDOW = {"tx": pynvml.NVML_PCIE_UTIL_TX_BYTES, "rx": pynvml.NVML_PCIE_UTIL_RX_BYTES}
+_FIELDS = [
+    *(_ECC_CORRECTED, _ECC_UNCORRECTED, _ENERGY),
+    *_PCIE.values(),
+    *((one, _ALL_LINKS) for one in _NVLINK.values()),
+]
+_LONGS = (pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG, pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG)
+
+
+@dataclass(frozen=True, slots=True)
+class SlowFigures:
+    """Of one GPU, with the names of `domain.readings.GpuReading`."""
+
+    pcie_tx_bytes_s: float | None = None
+    pcie_rx_bytes_s: float | None = None
+    nvlink_tx_bytes_s: float | None = None
+    nvlink_rx_bytes_s: float | None = None
+    encoder: float | None = None
+    decoder: float | None = None
+    ecc_corrected: int | None = None
+    ecc_uncorrected: int | None = None
+    energy_joules: float | None = None
+
+
+class SlowLane:
+    """One round is `look`. Used by one thread, but for `of`, `profile` and `xid`."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._gpm = Gpm(monotonic)
+        self._events = XidEvents()
+        self._counters: dict[tuple[str, str], tuple[int, float]] = {}
+        self._figures: dict[str, SlowFigures] = {}
+        self._profiles: dict[str, Profile] = {}
+        self._layouts: dict[str, tuple[int, ...]] = {}
+        self._looked = float("-inf")
+        self.moved = False
+        """MIG was switched or cut anew since the flag was taken down."""
+
+    def of(self, uuid: str) -> SlowFigures:
+        """A GPU's figures of the last round."""
+        return self._figures.get(uuid, SlowFigures()) if self._fresh() else SlowFigures()
+
+    def profile(self, uuid: str) -> Profile:
+        """What a GPU or MIG instance did during the last round."""
+        return self._profiles.get(uuid, Profile()) if self._fresh() else Profile()
+
+    def xid(self, uuid: str) -> int | None:
+        return self._events.last.get(uuid)
+
+    def look(self, devices: Sequence[Device]) -> None:
+        """One round; a lost GPU is left out. May block for as long as the driver does."""
+        figures: dict[str, SlowFigures] = {}
+        profiles: dict[str, Profile] = {}
+        self._events.look(devices)
+        for device in devices:
+            uuid = device.gpu.uuid
+            if device.gpu.health == "lost":
+                continue
+            try:
+                self._check_layout(device)
+                profiles |= self._look_at_profiles(device)
+                figures[uuid] = self._look_at(device, profiles.get(uuid, Profile()))
+            except GpuLost:
+                continue
+        self._gpm.keep(profiles)
+        self._figures, self._profiles, self._looked = figures, profiles, self._monotonic()
+
+    def close(self) -> None:
+        """Give everything back, while the library still runs."""
+        self._gpm.close()
+        self._events.close()
+        self._counters.clear()
+        self._layouts.clear()
+        self._figures, self._profiles = {}, {}
+
+    def _fresh(self) -> bool:
+        return self._monotonic() - self._looked < STALE_SECONDS
+
+    def _check_layout(self, device: Device) -> None:
+        layout = mig_layout(device.handle)
+        if self._layouts.setdefault(device.gpu.uuid, layout) != layout:
+            self._layouts[device.gpu.uuid] = layout
+            self.moved = True
+
+    def _look_at_profiles(self, device: Device) -> dict[str, Profile]:
+        found = {device.gpu.uuid: self._gpm.look(device.gpu.uuid, device.handle)}
+        for gi, (instance, _) in device.instances.items():
+            found[instance.uuid] = self._gpm.look(instance.uuid, device.handle, gi)
+        return found
+
+    def _look_at(self, device: Device, profile: Profile) -> SlowFigures:
+        handle, uuid = device.handle, device.gpu.uuid
+        told = {
+            int(one.fieldId): _value(one)
+            for one in handle.ask(pynvml.nvmlDeviceGetFieldValues, _FIELDS) or ()
+            if one.nvmlReturn == pynvml.NVML_SUCCESS
+        }
+        energy = told.get(_ENERGY)
+
+        def pcie(way: str, profiled: float | None) -> float | None:
+            if profiled is not None:
+                return profiled
+            counter = told.get(_PCIE[way])
+            if counter is not None:
+                return self._rate(uuid, f"pcie {way}", counter)
+            # Older GPUs: the call looks over a window of time and blocks for as long.
+            kilobytes = handle.ask(pynvml.nvmlDeviceGetPcieThroughput, _PCIE_WINDOW[way])
+            return None if kilobytes is None else kilobytes * 1024.0
+
+        def nvlink(way: str, profiled: float | None) -> float | None:
+            kibibytes = told.get(_NVLINK[way])
+            if profiled is not None or kibibytes is None:
+                return profiled
+            return self._rate(uuid, f"nvlink {way}", kibibytes * 1024)
+
+        return SlowFigures(
+            pcie_tx_bytes_s=pcie("tx", profile.pcie_tx_bytes_s),
+            pcie_rx_bytes_s=pcie("rx", profile.pcie_rx_bytes_s),
+            nvlink_tx_bytes_s=nvlink("tx", profile.nvlink_tx_bytes_s),
+            nvlink_rx_bytes_s=nvlink("rx", profile.nvlink_rx_bytes_s),
+            encoder=_share(handle, pynvml.nvmlDeviceGetEncoderUtilization),
+            decoder=_share(handle, pynvml.nvmlDeviceGetDecoderUtilization),
+            ecc_corrected=told.get(_ECC_CORRECTED),
+            ecc_uncorrected=told.get(_ECC_UNCORRECTED),
+            energy_joules=None if energy is None else energy / 1000,
+        )
+
+    def _rate(self, uuid: str, name: str, value: int) -> float | None:
+        """Of a counter since the last round; None at the first, and where it began anew."""
+        now = self._monotonic()
+        before = self._counters.get((uuid, name))
+        self._counters[uuid, name] = (value, now)
+        if before is None or value < before[0] or now <= before[1]:
+            return None
+        return (value - before[0]) / (now - before[1])
+
+
+def _value(field: Any) -> int | None:
+    """A 32-bit byte counter wraps several times a second on today's links: it tells nothing."""
+    kind = field.valueType
+    if kind in _LONGS:
+        return int(field.value.ullVal)
+    if kind == pynvml.NVML_VALUE_TYPE_UNSIGNED_INT and field.fieldId not in _PCIE.values():
+        return int(field.value.uiVal)
+    return None
+
+
+def _share(handle: Handle, function: Callable[..., Any]) -> float | None:
+    told = handle.ask(function)
+    return None if told is None else min(100, int(told[0])) / 100
