@@ -12,7 +12,18 @@ export function status(about: Partial<Status> = {}): Status {
     groups: [],
     admin: false,
     simulated: true,
-    quotas: [{ name: 'ada', scope: 'user', held: 0, limit: 2 }],
+    quotas: [
+      {
+        name: 'ada',
+        scope: 'user',
+        held: 0,
+        limit: 2,
+        deserved: null,
+        weight: 1,
+        average: 0,
+        share: 0
+      }
+    ],
     lease_ttl: 90,
     units_total: 2,
     units_free: 2,
