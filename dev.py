@@ -265,6 +265,8 @@ def find_programs() -> None:
         apt("chromium", "Chromium for the browser tests, about 300 MB")
     if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         apt("postgresql", "PostgreSQL for the store's tests, about 60 MB")
+    step = Step("prometheus", "Prometheus for the tests, unpacked in .venv: 20 MB")
+    step.ensure([PY, "-m", "tests.support.prometheus"])
 
 
 def prepare(*extras: str, browser: bool = False) -> None:
@@ -376,10 +378,8 @@ def clean(args: list[str]) -> int:
     return 0
 
 
-COMMANDS = {
-    f.__name__.replace("_", "-"): f
-    for f in (run, test, test_slow, lint, check, generate, quickstart, bench, clean)
-}
+ALL = (run, test, test_slow, lint, check, generate, quickstart, bench, clean)
+COMMANDS = {f.__name__.replace("_", "-"): f for f in ALL}
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import commands
 import errors
+import grafana
 import metrics
 import rest
 import settings
@@ -24,6 +25,7 @@ REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 PAGES = {
     "commands.md": commands.page,
     "errors.md": errors.page,
+    "grafana.json": grafana.page,
     "metrics.md": metrics.page,
     "openapi.json": rest.openapi,
     "rest.md": rest.page,

@@ -169,6 +169,7 @@ def test_leases_units_and_the_queue_are_told_per_pool(watched: Watched) -> None:
     assert exported["gpu_workbench_units"] == {("default",): 2.0}
     assert exported["gpu_workbench_units_free"] == {("default",): 1.75}
     assert exported["gpu_workbench_leases"] == {("default", "fraction-0.25", "active"): 1.0}
+    assert exported["gpu_workbench_units_held"] == {("default", "ada"): 0.25}
     assert exported["gpu_workbench_requests_queued"] == {("default",): 1.0}
     assert 0 <= exported["gpu_workbench_queue_oldest_seconds"][("default",)] < 60
     assert exported["gpu_workbench_gpus"] == {("default", "ok"): 2.0}
@@ -186,6 +187,19 @@ def test_the_load_of_a_slice_is_told_with_its_lease(watched: Watched) -> None:
     labels = (str(request.id), one.id, one.gpu, "mig-1g.10gb", "true")
     assert watched.exported()["gpu_workbench_slice_activity"] == {labels: 0.5}
     assert watched.exported()["gpu_workbench_slice_memory_bytes"] == {labels: 7.0}
+
+
+def test_what_somebody_holds_and_uses_is_told_in_gpu_units(watched: Watched) -> None:
+    for what in ("0.25", "0.25", "1g.10gb"):
+        watched.ask(what)
+    watched.look(0.5, 7)
+    held = 2 * 0.25 + 1 / 7
+    assert watched.exported()["gpu_workbench_units_held"] == {("default", "ada"): round(held, 3)}
+    assert watched.exported()["gpu_workbench_units_used"] == {
+        ("default", "ada"): round(held / 2, 3)
+    }
+    watched.look(None, 7)
+    assert "gpu_workbench_units_used" not in watched.exported()
 
 
 def test_changes_are_counted_once_on_their_way_to_the_next_sink(watched: Watched) -> None:

@@ -62,6 +62,15 @@ METRICS = (
     Declared(
         "gpu_workbench_leases", "gauge", ("pool", "profile", "state"), "Leases that are not over."
     ),
+    Declared(
+        "gpu_workbench_units_held", "gauge", ("pool", "user"), "GPU units that somebody holds."
+    ),
+    Declared(
+        "gpu_workbench_units_used",
+        "gauge",
+        ("pool", "user"),
+        "GPU units held, each slice's counted by its activity; without those of unknown activity.",
+    ),
     Declared("gpu_workbench_requests_queued", "gauge", ("pool",), "Requests that wait."),
     Declared(
         "gpu_workbench_queue_oldest_seconds",
@@ -248,20 +257,30 @@ def _gpus(gauges: _Gauges, fleet: wire.Fleet, sample: wire.Sample) -> None:
 def _leases(gauges: _Gauges, leases: Sequence[wire.Lease]) -> None:
     for labels, number in Count((one.pool, one.profile, one.state) for one in leases).items():
         gauges["gpu_workbench_leases"].add_metric(labels, number)
+    held: dict[tuple[str, str], float] = {}
+    for one in leases:
+        held[one.pool, one.user] = held.get((one.pool, one.user), 0.0) + one.units
+    for whose, units in held.items():
+        gauges["gpu_workbench_units_held"].add_metric(whose, round(units, 3))
 
 
 def _slices(gauges: _Gauges, leases: Sequence[wire.Lease], sample: wire.Sample) -> None:
-    known = {one.id: one for lease in leases for one in lease.slices}
+    known = {one.id: (one, lease) for lease in leases for one in lease.slices}
+    used: dict[tuple[str, str], float] = {}
     for seen in sample.slices:
-        one = known.get(seen.slice_id)
-        if one is None:
+        if seen.slice_id not in known:
             continue
+        one, lease = known[seen.slice_id]
         simulated = _word(one.tier == "simulated")
         labels = (str(seen.lease_id), one.id, one.gpu, one.profile, simulated)
         if seen.activity is not None:
             gauges["gpu_workbench_slice_activity"].add_metric(labels, seen.activity)
+            owner = (lease.pool, lease.user)
+            used[owner] = used.get(owner, 0.0) + seen.activity * one.units
         if seen.memory_bytes is not None:
             gauges["gpu_workbench_slice_memory_bytes"].add_metric(labels, seen.memory_bytes)
+    for owner, units in used.items():
+        gauges["gpu_workbench_units_used"].add_metric(owner, round(units, 3))
 
 
 def _queue(
