@@ -331,7 +331,8 @@ def test(args: list[str]) -> int:
 
 
 def test_slow(_args: list[str]) -> int:
-    prepare("test", "lint", browser=True)
+    prepare("test", "lint", "slow", browser=True)
+    shutil.which("mpirun") or apt("openmpi-bin", "Open MPI for the slow tests, about 60 MB")
     return suites("slow and not gpu")
 
 

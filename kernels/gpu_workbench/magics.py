@@ -1,4 +1,4 @@
-"""`%load_ext gpu_workbench`: the cell magics `%%gpu` and `%%gpu_profile`, and memory caps.
+"""`%load_ext gpu_workbench`: the cell magics `%%gpu`, `%%gpu_profile`, `%%ranks`, and memory caps.
 
 A kernel that was started on a slice loads this at its start (see `kernelspecs`), so loading it must
 stay quick and must not fail.
@@ -16,6 +16,7 @@ def load_ipython_extension(shell: Any) -> None:
     apply_memory_caps()
     shell.register_magic_function(gpu, magic_kind="cell", magic_name="gpu")
     shell.register_magic_function(gpu_profile, magic_kind="cell", magic_name="gpu_profile")
+    shell.register_magic_function(ranks, magic_kind="cell", magic_name="ranks")
 
 
 def gpu(line: str, cell: str) -> None:
@@ -48,6 +49,16 @@ def gpu_profile(line: str, cell: str) -> None:
     display(profiler.result)  # type: ignore[no-untyped-call]
     if not succeeded:
         raise CellFailed
+
+
+def ranks(line: str, cell: str) -> Any:
+    """Run a cell on every rank of a job: `%%ranks 2 --per-rank 0.5`; its value is rank 0's."""
+    from IPython.core.getipython import get_ipython
+
+    from .ranks import ranks as run
+
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call]
+    return run(line, cell, shell.user_ns)
 
 
 def _run(cell: str) -> bool:

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from . import job_display
 from . import protocol as wire
 from .client import Client, get_client
+from .commands import read_command
 from .display import Live, Rich
 from .errors import GpuWorkbenchError
 from .holders import metrics
@@ -61,10 +62,11 @@ def launch(
     max_restarts: int = 0,
     hang_seconds: float | None = None,
 ) -> JobHandle:
-    """Run a function (with `args`, `kwargs`) or a script on `ranks` ranks, each on its own slice.
+    """Run a function, a script, a notebook or a launcher's line on ranks, each on its own slice.
 
-    `per_rank` is a slice as in `gw.request`: "0.5", "20GB", "1g.10gb", "gpu". Returns at once;
-    where nothing is free the job waits in the queue. Ranks find each other as under torchrun: call
+    A function gets `args` and `kwargs`. `per_rank` is a slice as in `gw.request`: "0.5", "20GB",
+    "1g.10gb", "gpu". Returns at once; where nothing is free the job waits in the queue. Ranks find
+    each other as under torchrun: call
     `torch.distributed.init_process_group()`. A rank that is lost or stopped by a signal ends the
     attempt at once; one that hangs is told within seconds, and ended where no rank has made a step
     for `hang_seconds`. Up to `max_restarts` times all ranks start again. Raises `GpuWorkbenchError`
@@ -73,8 +75,11 @@ def launch(
         job = gw.launch(train, ranks=2, per_rank="0.5", args=(config,))
         job.watch(); job.result()
         gw.launch("train.py", "--epochs", "3", ranks=2)
+        gw.launch("accelerate launch --mixed_precision bf16 train.py", ranks=2)
+        gw.launch("mpirun python prepare.py", ranks=4)
+        gw.launch("report.ipynb", ranks=1)
     """
-    script, function = None, None
+    command, function = None, None
     if callable(what):
         if script_args:
             raise TypeError("launch: a function takes its arguments as args=(…), kwargs={…}")
@@ -82,12 +87,15 @@ def launch(
     else:
         if args or kwargs:
             raise TypeError("launch: a script takes its arguments after it: launch('a.py', '-x')")
-        script = os.fspath(what)
+        try:
+            command = read_command(os.fspath(what), [str(one) for one in script_args])
+        except ValueError as error:
+            raise ValueError(f"launch: {error}") from None
     new = wire.NewJob(
         ranks=ranks,
         per_rank=per_rank,
-        script=script,
-        args=[str(one) for one in script_args],
+        script=command.script if command else None,
+        args=command.args if command else [],
         function_b64=function,
         function_name=function_name(what) if callable(what) else None,
         name=name,
@@ -97,6 +105,8 @@ def launch(
         python=sys.executable,
         max_restarts=max_restarts,
         hang_seconds=hang_seconds,
+        launcher=command.launcher if command else "torch",
+        launcher_args=command.flags if command else [],
     )
     client = get_client()
     return JobHandle(client.call("POST", "jobs", new, returns=wire.Job), client)

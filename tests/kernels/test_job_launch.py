@@ -247,3 +247,20 @@ def test_what_cannot_be_run_is_refused_at_once(call: dict[str, Any], words: str)
 def test_log_outside_of_a_job_says_so_and_goes_on() -> None:
     with pytest.warns(UserWarning, match="not a rank of a job"):
         training.log(1, loss=0.5)
+
+
+def test_a_cell_runs_on_every_rank_with_what_it_uses_of_the_notebook(here: LabServer) -> None:
+    kernel = here.start_kernel("python3", path="a.ipynb")["id"]
+    code = """
+%load_ext gpu_workbench
+scale, unused = 3.0, open("/dev/null")
+told = get_ipython().run_cell_magic("ranks", "2 --per-rank 0.25", '''
+import torch, torch.distributed as dist
+dist.init_process_group("gloo")
+total = torch.ones(1) * scale
+dist.all_reduce(total)
+float(total)
+''')
+print("value", told)
+"""
+    assert "value 6.0" in run_in_kernel(here, kernel, code, 120)

@@ -44,15 +44,22 @@ class Run:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(
-        self, ranks: int = 2, function: Any = None, wrap: Sequence[str] = (), **spec: Any
+        self,
+        ranks: int = 2,
+        function: Any = None,
+        wrap: Sequence[str] = (),
+        suffix: str = ".py",
+        **spec: Any,
     ) -> Run:
-        """`wrap` goes before the supervisor's command line; `spec` into `spec.json`."""
+        """`wrap` goes before the supervisor's command line; `spec` into `spec.json`. `suffix` is
+        that of the file whose text is `spec["script"]`."""
         self.directory.mkdir(exist_ok=True)
         work = self.directory.parent / "work"
         work.mkdir(exist_ok=True)
         if "script" in spec:
-            (work / "train.py").write_text(spec["script"])
-            spec["script"] = str(work / "train.py")
+            script = work / f"train{suffix}"
+            script.write_text(spec["script"])
+            spec["script"] = str(script)
         if function is not None:
             if function[0].__module__ in sys.modules and function[0].__module__ != "builtins":
                 cloudpickle.register_pickle_by_value(sys.modules[function[0].__module__])

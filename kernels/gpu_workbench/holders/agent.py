@@ -7,12 +7,13 @@ here the same facts go to `agent.json`, so that nobody has to parse a log.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from .files import write_json
+from .files import SPEC, read_json, write_json
 from .processes import die_with_parent
 
 AGENT = "agent.json"
@@ -28,6 +29,11 @@ def main(directory: Path) -> int:
         _tell(directory, error=f"torch can't be imported: {error}")
         return 1
     try:
+        os.environ.update(_extra(read_json(directory / SPEC) or {}))
+    except (Exception, SystemExit) as error:  # its parser exits for a flag that it doesn't know
+        _tell(directory, error=f"accelerate: {type(error).__name__}: {error}")
+        return 1
+    try:
         launcher: Any = torchrun  # it has no types
         launcher.run(launcher.parse_args(["-m", "gpu_workbench.holders.rank", str(directory)]))
     except ChildFailedError as error:
@@ -38,6 +44,16 @@ def main(directory: Path) -> int:
         raise
     _tell(directory)
     return 0
+
+
+def _extra(spec: dict[str, Any]) -> dict[str, str]:
+    """Of a job for another launcher that is torchrun and some variables."""
+    if spec.get("launcher") != "accelerate":
+        return {}
+    from .launchers import accelerate_environment
+
+    simulated = all(one["tier"] == "simulated" for one in spec["lease"]["slices"])
+    return accelerate_environment(spec.get("launcher_args") or [], int(spec["ranks"]), simulated)
 
 
 def _failure(rank: int, failure: Any) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """A training job's supervisor: `python -m gpu_workbench.holders.job DIR`.
 
-Starts torch's elastic agent with N ranks, watches what they leave on disk, and writes what it saw
-to `DIR/status.json`. It outlives kernel, browser and server; it knows none of them, only its
-directory (`spec.json`, `target.json`) and SIGTERM. It imports no torch, and it draws no
+Starts torch's elastic agent (or mpirun) with N ranks, watches what they leave on disk, and writes
+what it saw to `DIR/status.json`. It outlives kernel, browser and server; it knows none of them,
+only its directory (`spec.json`, `target.json`) and SIGTERM. It imports no torch, and it draws no
 conclusions: who failed first, and what to say of it, is `domain.diagnosis` on the server. A rank
 that is stopped by a signal, or hangs longer than the spec allows, it kills: from there on it is a
 lost rank like any other, which torch's agent restarts or gives up on.
@@ -27,6 +27,7 @@ from typing import Any
 
 from .agent import AGENT
 from .files import SPEC, STATUS, TARGET, append_json_line, read_json, tail, write_json
+from .launchers import mpi_command, rank_program
 from .memory import oom_kills
 from .metrics import read_beat
 from .points import Points
@@ -76,6 +77,7 @@ class Supervisor:
         self._spec = read_json(directory / SPEC) or {}
         self._ranks = int(self._spec["ranks"])
         self._grace = float(self._spec.get("grace_seconds") or 10.0)
+        self._launcher = self._spec.get("launcher") or "torch"
         self._hang_seconds: float | None = self._spec.get("hang_seconds")
         script = self._spec.get("script")
         self._root = os.path.dirname(os.path.abspath(script)) if script else self._spec.get("cwd")
@@ -100,10 +102,14 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._want_stop("stopped"))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        if importlib.util.find_spec("torch") is None:
+        if self._launcher != "mpi" and importlib.util.find_spec("torch") is None:
             self._finish("failed", missing_torch=True)
             return
-        agent = self._start()
+        try:
+            agent = self._start()
+        except OSError as error:
+            self._finish("failed", start_error=str(error))
+            return
         while agent.poll() is None:
             self._look(agent)
             self._write("running", self._seen())
@@ -121,10 +127,14 @@ class Supervisor:
     def _start(self) -> subprocess.Popen[bytes]:
         self._event("start", ranks=self._ranks)
         environment = os.environ | agent_environment(self._directory, self._spec)
+        command = [sys.executable, "-m", "gpu_workbench.holders.agent", str(self._directory)]
+        if self._launcher == "mpi":
+            program = rank_program(str(self._directory))
+            command = mpi_command(self._ranks, self._spec.get("launcher_args") or [], program)
         log = os.open(self._directory / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             return subprocess.Popen(
-                [sys.executable, "-m", "gpu_workbench.holders.agent", str(self._directory)],
+                command,
                 cwd=self._directory,  # not the user's: a random.py there is not for the agent
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -167,6 +177,11 @@ class Supervisor:
             if now - self._all_done_at > self._grace:
                 self._event("hung_after_done")
                 kill_family()
+        elif self._launcher == "mpi" and any(one["state"] == "failed" for one in seen):
+            # torch's agent ends the others; under mpirun they wait for the one that raised, and
+            # that one, in MPI's own clean-up, for them.
+            self._event("rank_failed")
+            kill_family()
         else:
             self._end_what_stands(seen)
 
@@ -252,7 +267,9 @@ class Supervisor:
 
     # --- what is written ----------------------------------------------------------------------
 
-    def _finish(self, state: str, missing_torch: bool = False) -> None:
+    def _finish(
+        self, state: str, missing_torch: bool = False, start_error: str | None = None
+    ) -> None:
         agent = read_json(self._directory / AGENT) or {}
         started = any(rank["pid"] for rank in self._seen())
         self._event("end", state=state)
@@ -261,7 +278,7 @@ class Supervisor:
             self._seen(),
             ended_at=time.time(),
             missing_torch=missing_torch,
-            agent_error=agent.get("error"),
+            agent_error=start_error or agent.get("error"),
             # Where no rank came up, the agent's own last words are all there is.
             agent_log=None if started else tail(self._directory / "agent.log", lines=12),
         )

@@ -1,10 +1,11 @@
 """One rank of a training job: put it on its slice, run the user's code, leave the truth on disk.
 
-Started by torch's elastic agent as `python -m gpu_workbench.holders.rank DIR`. Two stages in one
-process: the first chooses the rank's slice by LOCAL_RANK, points stdout and stderr at the rank's
-own files and then *executes itself again*, so that `/proc/<pid>/environ` says which slice the rank
-uses (load is attributed by it) and nothing could have read the environment before it was right.
-The second runs the script as `python script.py args` would, or the pickled function.
+Started by torch's elastic agent, or by mpirun, as `python -m gpu_workbench.holders.rank DIR`. Two
+stages in one process: the first chooses the rank's slice by LOCAL_RANK, points stdout and stderr at
+the rank's own files and then *executes itself again*, so that `/proc/<pid>/environ` says which
+slice the rank uses (load is attributed by it) and nothing could have read the environment before it
+was right. The second runs the script as `python script.py args` would, the notebook, or the pickled
+function.
 
 Leaves in `DIR/attempt-K/rank-N/`: `rank.json` (pid), `out.log`, `err.log`, then either `done.json`
 (and `result.pkl` of a function) or `error.json`. Imports no torch; knows nothing of servers.
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from ..protocol import RUN_ENV
 from .failures import error_record
 from .files import SPEC, read_json, write_json
+from .launchers import torch_names
 from .processes import die_with_parent
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def enter_slice(directory: Path) -> None:
     from ..protocol import Lease
 
     die_with_parent()
+    os.environ.update(torch_names(os.environ))
     spec = read_json(directory / SPEC) or {}
     rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
     run = run_directory(directory, int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")), rank)
@@ -111,7 +114,12 @@ def run_rank(directory: Path) -> int:
         hooks.install(run, log)
     try:
         os.chdir(spec["cwd"])
-        if spec.get("script"):
+        if str(spec.get("script")).endswith(".ipynb"):
+            from .notebook import run_notebook
+
+            stage = "run"
+            run_notebook(Path(spec["script"]), output_notebook(spec))
+        elif spec.get("script"):
             stage = "run"
             run_script(spec["script"], spec.get("args") or [])
         else:
@@ -138,6 +146,13 @@ def run_script(script: str, args: list[str]) -> None:
         code = compile(file.read(), script, "exec", dont_inherit=True)
     sys.modules["__main__"] = main
     exec(code, main.__dict__)
+
+
+def output_notebook(spec: Mapping[str, Any]) -> Path:
+    """Where this rank leaves its executed notebook: beside the job's directory of work."""
+    rank = os.environ["RANK"]
+    suffix = "" if rank == "0" else f"-rank-{rank}"
+    return Path(spec["cwd"]) / f"{Path(spec['script']).stem}-{spec['id']}{suffix}.ipynb"
 
 
 def load_function(path: Path, cwd: str) -> tuple[Callable[..., Any], Sequence[Any], dict[str, Any]]:
@@ -180,7 +195,7 @@ def _failed(run: Path, error: BaseException, spec: dict[str, Any], stage: str) -
 
     beat = read_beat(run)
     root = os.path.dirname(os.path.abspath(spec["script"])) if spec.get("script") else spec["cwd"]
-    record = error_record(error, root)
+    record = getattr(error, "record", None) or error_record(error, root)
     record |= {"rank": int(os.environ["RANK"]), "step": beat[0] if beat else None, "stage": stage}
     print(record["traceback"], file=sys.stderr, flush=True)
     write_json(run / ERROR, record)

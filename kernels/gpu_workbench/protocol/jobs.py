@@ -13,6 +13,9 @@ JobState = Literal[
 ]
 
 
+Launcher = Literal["torch", "accelerate", "mpi"]
+
+
 class NewJob(Wire, frozen=True, kw_only=True):
     """Body of `POST /jobs`: a script or a pickled function on N ranks."""
 
@@ -32,6 +35,10 @@ class NewJob(Wire, frozen=True, kw_only=True):
     max_restarts: int = 0
     hang_seconds: float | None = None
     """A run whose ranks make no step for so long is ended; None: it is only told."""
+    launcher: Launcher = "torch"
+    """What starts the ranks: torch's agent, that with Accelerate's variables, or mpirun."""
+    launcher_args: list[str] = field(default_factory=list)
+    """Flags of `accelerate launch` or `mpirun`, without those that place the ranks."""
 
 
 class RankView(Wire, frozen=True, kw_only=True):

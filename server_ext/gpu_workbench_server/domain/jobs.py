@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,3 +63,15 @@ _OURS = re.compile(
 def refused_variables(env: Mapping[str, str]) -> list[str]:
     """Names that a job may not set: the loader's, the hub's, and those that place its ranks."""
     return sorted(name for name in env if "=" in name or not name or _OURS.fullmatch(name))
+
+
+_PLACES = re.compile(
+    r"--?(nproc|n|np|c|nnodes|node|num[-_]?(processes|machines|nodes)|machine[-_]rank|rdzv|master"
+    r"|main[-_]process|standalone|gpu[-_]ids|host(file)?|H|multi[-_]gpu|max[-_]restarts)"
+    r"([-_][a-z_-]+)?(=.*)?"
+)
+
+
+def placing_flags(words: Sequence[str]) -> list[str]:
+    """Flags of a launcher that say how many ranks there are and where: the lease says that."""
+    return [word for word in words if _PLACES.fullmatch(word)]

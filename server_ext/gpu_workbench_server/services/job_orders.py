@@ -11,7 +11,7 @@ from typing import Any
 
 from gpu_workbench import protocol as wire
 
-from ..domain.jobs import MAX_RANKS, refused_variables
+from ..domain.jobs import MAX_RANKS, placing_flags, refused_variables
 from ..errors import BadRequest
 
 MAX_FUNCTION = 64 * 1024 * 1024
@@ -33,13 +33,16 @@ class Order:
     function_name: str
     max_restarts: int
     hang_seconds: float | None
+    launcher: wire.Launcher
+    launcher_args: list[str]
     env: dict[str, str] = field(repr=False)
 
     @property
     def command(self) -> list[str]:
-        """For people: what each rank runs."""
+        """For people: what is run."""
+        words = {"torch": ["python"], "accelerate": ["accelerate", "launch"], "mpi": ["mpirun"]}
         if self.script is not None:
-            return ["python", self.script, *self.args]
+            return [*words[self.launcher], *self.launcher_args, self.script, *self.args]
         return [f"{self.function_name}()"]
 
     def spec(self, job_id: str) -> dict[str, Any]:
@@ -54,6 +57,8 @@ class Order:
             "env": self.env,
             "max_restarts": self.max_restarts,
             "hang_seconds": self.hang_seconds,
+            "launcher": self.launcher,
+            "launcher_args": self.launcher_args,
         }
 
 
@@ -78,6 +83,12 @@ def read_order(new: wire.NewJob, default_python: str) -> Order:
             f"A job may not set {', '.join(refused)}.",
             "These place its ranks or steer the interpreter; set others, or use `python`.",
         )
+    placing = placing_flags(new.launcher_args)
+    if placing:
+        raise BadRequest(
+            f"{', '.join(placing)} would place the ranks.",
+            "Leave it out: `ranks` and `per_rank` say how many there are and on what.",
+        )
     cwd = _directory(new.cwd)
     script = None if new.script is None else _script(new.script, cwd)
     function_name = new.function_name or "function"
@@ -92,6 +103,8 @@ def read_order(new: wire.NewJob, default_python: str) -> Order:
         function_name=function_name,
         max_restarts=new.max_restarts,
         hang_seconds=new.hang_seconds,
+        launcher=new.launcher,
+        launcher_args=list(new.launcher_args),
         env=dict(new.env),
     )
 
