@@ -69,6 +69,7 @@ def serving(
     options: Sequence[str] = (),
     pcie_ms: int = 0,
     python_path: Path | None = None,
+    module: str = "jupyter_server",
 ) -> Iterator[Server]:
     """A server with that extension alone, its state under `place`; ended afterwards."""
     place.mkdir(parents=True, exist_ok=True)
@@ -85,7 +86,7 @@ def serving(
     if fake is not None:
         environment["LD_LIBRARY_PATH"] = str(fake.directory)
     command = [
-        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--ServerApp.ip=127.0.0.1"),
+        *(sys.executable, "-m", module, "--no-browser", "--ServerApp.ip=127.0.0.1"),
         *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--allow-root"),
         f"--ServerApp.jpserver_extensions={{'{extension}': True}}",
         *("--ServerApp.log_level=WARN", f"--ServerApp.root_dir={place}", *options),

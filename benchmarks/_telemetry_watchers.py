@@ -1,11 +1,11 @@
 """Watchers of a telemetry benchmark: many real WebSocket connections in one cheap process.
 
-    python -m benchmarks._telemetry_watchers URL TOKEN COUNT SECONDS [MESSAGE]
+    python -m benchmarks._telemetry_watchers URL TOKEN COUNT [MESSAGE] [stalled]
 
-Connects all, sends MESSAGE on each, prints "ready N", waits for a line on its standard input,
-counts for so many seconds and prints JSON: messages, bytes, ages in ms (of those that carry a time)
-and this process's CPU seconds. Reads frames by hand: a library would need more CPU than the server.
-SECONDS 0: read nothing at all until standard input ends (a stalled reader).
+Connects all, sends MESSAGE on each, prints "ready N" and obeys the lines of its standard input:
+`count SECONDS` prints JSON of what came (messages, bytes, and ages in ms of those that carry a
+time), `send MESSAGE` sends that on each and prints "sent". Reads frames by hand: a library would
+need more CPU than the server. `stalled`: reads nothing, for as long as it lives.
 """
 
 from __future__ import annotations
@@ -81,6 +81,9 @@ class Client(asyncio.Protocol):
                 return
         self._frames()
 
+    def say(self, message: str) -> None:
+        self._transport.write(framed(message.encode()))
+
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ready.done():
             self.ready.set_exception(exc or ConnectionError("closed"))
@@ -107,7 +110,7 @@ def framed(text: bytes) -> bytes:
     return b"" if not text else bytes((0x81, 0x80 | len(text))) + bytes(4) + text
 
 
-async def main(url: str, token: str, count: int, seconds: float, message: str) -> None:
+async def main(url: str, token: str, count: int, message: str, stalled: bool) -> None:
     parts = urlsplit(url)
     key = base64.b64encode(os.urandom(16)).decode()
     request = (
@@ -117,40 +120,44 @@ async def main(url: str, token: str, count: int, seconds: float, message: str) -
     ).encode()
     loop, counted = asyncio.get_running_loop(), Count()
 
-    async def connect() -> None:
+    async def connect() -> Client:
         _, client = await loop.create_connection(
-            lambda: Client(request, framed(message.encode()), counted, seconds == 0),
+            lambda: Client(request, framed(message.encode()), counted, stalled),
             parts.hostname,
             parts.port,
         )
         await client.ready
+        return client
 
     tasks = [asyncio.create_task(connect()) for _ in range(count)]
     done, _ = await asyncio.wait(tasks, timeout=PATIENCE)
-    for task in done:
-        task.result()
+    clients = [task.result() for task in done]
     print(f"ready {len(done)}", flush=True)
-    await loop.run_in_executor(None, sys.stdin.readline)
-    began, cpu, counted.on = time.monotonic(), time.process_time(), True
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        verb, _, rest = line.strip().partition(" ")
+        if verb == "send":
+            for client in clients:
+                client.say(rest)
+            print("sent", flush=True)
+        elif verb == "count":
+            print(json.dumps(await figures(counted, float(rest))), flush=True)
+
+
+async def figures(counted: Count, seconds: float) -> dict[str, float]:
+    counted.messages, counted.size, counted.ages = 0, 0, []
+    began, counted.on = time.monotonic(), True
     await asyncio.sleep(seconds)
     counted.on = False
-    took = time.monotonic() - began
     ages = counted.ages or [0.0, 0.0]
-    print(
-        json.dumps(
-            {
-                "seconds": took,
-                "messages": counted.messages,
-                "bytes": counted.size,
-                "age_p50_ms": median(ages),
-                "age_p99_ms": quantiles(ages, n=100)[98] if len(ages) > 1 else ages[0],
-                "cpu": time.process_time() - cpu,
-            }
-        ),
-        flush=True,
-    )
+    return {
+        "seconds": time.monotonic() - began,
+        "messages": counted.messages,
+        "bytes": counted.size,
+        "age_p50_ms": median(ages),
+        "age_p99_ms": quantiles(ages, n=100)[98] if len(ages) > 1 else ages[0],
+    }
 
 
 if __name__ == "__main__":
-    url_, token_, count_, seconds_, *rest_ = sys.argv[1:]
-    asyncio.run(main(url_, token_, int(count_), float(seconds_), rest_[0] if rest_ else ""))
+    url_, token_, count_, *rest_ = sys.argv[1:]
+    asyncio.run(main(url_, token_, int(count_), rest_[0] if rest_ else "", "stalled" in rest_[1:]))

@@ -1,22 +1,21 @@
 """Telemetry fan-out beside jupyterlab-nvdashboard 0.15 (BENCHMARKS §6).
 
     dev.py bench telemetry [--watchers 1,16,64,256] [--gpus 1,8] [--pcie-ms 0,20] [--mig]
-                           [--seconds 5] [--requests 300] [--stall 60] [--json FILE]
+                           [--seconds 5] [--phases 10] [--stall 60] [--json FILE]
 
 Each extension has a Jupyter server of its own on the same fake NVML library; both run all the time,
 one is measured at a time. Watchers are real WebSocket connections in processes of their own. Ours
 get ticks at the server's 2 Hz; theirs choose their rate themselves: 100 ms is their default, and
-500 ms is ours. "Unrelated" is `GET /api/status`, in rounds that alternate with nobody watching, so
-that a busy neighbour on the machine meets both. CPU is the server process's, all threads, sampling
-included; "added" is without what it needs with nobody watching.
+500 ms is ours. "Unrelated" is `GET /api/status`. All watchers are connected all the time; in phases
+of two seconds they are shown, and hidden (ours) or paused (theirs), which is as if nobody watched,
+so that whatever else the machine does meets both alike. CPU is the server process's, all threads,
+sampling included; "added" is without what it needs with nobody watching.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,21 +29,23 @@ from gpu_workbench.protocol import BASE_PATH
 from tests.fakes.nvml.build import install
 from tests.fakes.nvml.driver import FakeDriver, FakeGpu, h100_layout
 
+from ._telemetry_helper import Helper
 from ._telemetry_server import Server, install_peer, serving
 
-ROUNDS = 4
+PHASE = 2.0
 SETTLE = 3.0
 """Seconds after the watchers have come: what they are told at first is not the rhythm."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """What is watched: a server, the address of its stream, and what a watcher says first."""
+    """What is watched: a server, the address of its stream, and what a watcher says."""
 
     name: str
     server: Server
     path: str
-    message: str
+    show: str
+    hide: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Row:
     pcie_ms: int
     mig: bool
     watchers: int
+    requests: int
     alone_p50_ms: float
     alone_p99_ms: float
     watched_p50_ms: float
@@ -69,50 +71,15 @@ class Row:
     added_cpu_ms_message: float
 
 
-def module(name: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
 @contextmanager
-def watching(side: Side, count: int, seconds: float) -> Iterator[subprocess.Popen[str]]:
-    """So many watchers are connected; they count once they are told to."""
+def watching(side: Side, count: int, *how: str) -> Iterator[Helper]:
+    """So many watchers are connected."""
     url = side.server.url + side.path
-    process = module("_telemetry_watchers", url, side.server.token, count, seconds, side.message)
-    try:
-        assert process.stdout is not None
-        ready = process.stdout.readline().split()
-        if ready[:1] != ["ready"]:
-            raise RuntimeError(f"the watchers of {side.name} could not connect")
-        if int(ready[1]) < count:
-            print(f"  only {ready[1]} of {count} could connect to {side.name} in a minute")
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def counted(side: Side, count: int, seconds: float) -> tuple[dict[str, float], float, float]:
-    """What watchers got in so many seconds, the server's CPU seconds and NVML calls meanwhile."""
-    with watching(side, count, seconds) as process:
-        time.sleep(SETTLE)
-        cpu, calls = side.server.cpu(), side.server.nvml_calls()
-        told, _ = process.communicate("go\n", timeout=seconds + 120)
-        took = json.loads(told)
-        return took, side.server.cpu() - cpu, side.server.nvml_calls() - calls
-
-
-def requests(side: Side, many: int) -> list[float]:
-    probe = module(
-        "_telemetry_probe", f"{side.server.url}/api/status", side.server.token, many, 0.007
-    )
-    told, _ = probe.communicate(timeout=600)
-    found: list[float] = json.loads(told)
-    return found
+    with Helper("_telemetry_watchers", url, side.server.token, count, side.show, *how) as helper:
+        connected = int(helper.told().removeprefix("ready "))
+        if connected < count:
+            print(f"  only {connected} of {count} could connect to {side.name} in a minute")
+        yield helper
 
 
 def p99(values: list[float]) -> float:
@@ -120,25 +87,32 @@ def p99(values: list[float]) -> float:
 
 
 def measure(side: Side, count: int, asked: argparse.Namespace, case: dict[str, Any]) -> Row:
-    idle = side.server.cpu()
+    server, took = side.server, {"show": list[float](), "hide": list[float]()}
+    idle = server.cpu()
     time.sleep(asked.seconds)
-    idle = (side.server.cpu() - idle) / asked.seconds
-    got, cpu, calls = counted(side, count, asked.seconds)
-    alone: list[float] = []
-    watched: list[float] = []
-    for _ in range(ROUNDS):
-        alone += requests(side, asked.requests // ROUNDS)
-        with watching(side, count, 3600):
-            time.sleep(SETTLE)
-            watched += requests(side, asked.requests // ROUNDS)
+    idle = (server.cpu() - idle) / asked.seconds
+    with (
+        watching(side, count) as watchers,
+        Helper("_telemetry_probe", f"{server.url}/api/status", server.token, 0.005) as probe,
+    ):
+        time.sleep(SETTLE)
+        cpu, calls = server.cpu(), server.nvml_calls()
+        got = json.loads(watchers.ask(f"count {asked.seconds}"))
+        cpu, calls = server.cpu() - cpu, server.nvml_calls() - calls
+        for number in range(2 * asked.phases):
+            phase = ("hide", "show")[number % 2]
+            watchers.ask(f"send {getattr(side, phase)}")
+            time.sleep(0.5)
+            took[phase] += json.loads(probe.ask(str(PHASE)))
     messages = max(1.0, got["messages"])
     return Row(
         who=side.name,
         watchers=count,
-        alone_p50_ms=median(alone),
-        alone_p99_ms=p99(alone),
-        watched_p50_ms=median(watched),
-        watched_p99_ms=p99(watched),
+        requests=len(took["show"]),
+        alone_p50_ms=median(took["hide"]),
+        alone_p99_ms=p99(took["hide"]),
+        watched_p50_ms=median(took["show"]),
+        watched_p99_ms=p99(took["show"]),
         nvml_calls_s=calls / got["seconds"],
         rate_each_s=got["messages"] / got["seconds"] / count,
         bytes_each=got["bytes"] / messages,
@@ -154,7 +128,7 @@ def stalled(side: Side, seconds: float) -> float:
     """Megabytes that the server has grown by while four watchers read nothing."""
     time.sleep(2.0)
     before = side.server.rss()
-    with watching(side, 4, 0):
+    with watching(side, 4, "stalled"):
         time.sleep(seconds)
         return (side.server.rss() - before) / 1e6
 
@@ -163,8 +137,15 @@ LIVE = f"{BASE_PATH}/live"
 THEIRS = "/nvdashboard/gpu_resource"
 
 
-def at(milliseconds: float) -> str:
-    return json.dumps({"updateFrequency": milliseconds, "isPaused": False})
+def peer(name: str, server: Server, milliseconds: float) -> Side:
+    def says(paused: bool) -> str:
+        return json.dumps({"updateFrequency": milliseconds, "isPaused": paused})
+
+    return Side(name, server, THEIRS, says(False), says(True))
+
+
+def own(name: str, server: Server) -> Side:
+    return Side(name, server, LIVE, '{"hidden": false}', '{"hidden": true}')
 
 
 def sides(stack: ExitStack, place: Path, gpus: int, pcie_ms: int, mig: bool) -> list[Side]:
@@ -192,9 +173,9 @@ def sides(stack: ExitStack, place: Path, gpus: int, pcie_ms: int, mig: bool) -> 
         )
     )
     return [
-        Side("ours, 2 Hz", ours, LIVE, ""),
-        Side("theirs, 100 ms", theirs, THEIRS, at(100)),
-        Side("theirs, 500 ms", theirs, THEIRS, at(500)),
+        own("ours, 2 Hz", ours),
+        peer("theirs, 100 ms", theirs, 100),
+        peer("theirs, 500 ms", theirs, 500),
     ]
 
 
@@ -247,7 +228,7 @@ def stall_table(stack: ExitStack, place: Path, seconds: float) -> dict[str, floa
     """Growth in MB with four stalled readers: 8 GPUs, and ours with 1,000 simulated ones."""
     found = {}
     both = sides(stack, place / "stalled", 8, 0, False)
-    for side in (both[0], both[1], Side("theirs, 1 ms", both[1].server, THEIRS, at(1))):
+    for side in (both[0], both[1], peer("theirs, 1 ms", both[1].server, 1)):
         found[side.name] = stalled(side, seconds)
     fleet = (f'[[gpu]]\nmodel = "H100-80GB"\ncount = 8\nnode = "n{n}"\n' for n in range(125))
     (place / "fleet.toml").write_text("".join(fleet))
@@ -262,9 +243,10 @@ def stall_table(stack: ExitStack, place: Path, seconds: float) -> dict[str, floa
             ),
         )
     )
-    with watching(Side("", many, LIVE, ""), 1, 3600):
+    fleet_view = own("ours, 1,000 simulated GPUs", many)
+    with watching(fleet_view, 1):
         time.sleep(20)  # its rings have grown to what they are after a while
-        found["ours, 1,000 simulated GPUs"] = stalled(Side("", many, LIVE, ""), seconds)
+        found[fleet_view.name] = stalled(fleet_view, seconds)
     return found
 
 
@@ -274,7 +256,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--mig", action="store_true", help="every GPU cut into four instances")
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--phases", type=int, default=10, help="watched, and as many unwatched")
     parser.add_argument("--stall", type=float, default=60.0, help="seconds; 0 leaves it out")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()

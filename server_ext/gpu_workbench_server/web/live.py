@@ -14,13 +14,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from gpu_workbench import protocol as wire
 
 from ..ports import News, Principal
-from .live_ticks import Ready, Ticks
+from .live_ticks import Ready, Ticks, View
 from .live_watcher import Watcher
 from .views import Key, Message, left, over
 
@@ -65,6 +66,8 @@ class Hub:
         self._pending: dict[Key, News] = {}
         self._ready: list[Ready] | None = None
         self._ticks = Ticks()
+        self._shown: Counter[View] = Counter()
+        """How many windows show each view."""
         self._closed = False
         self._flush: asyncio.Task[None] | None = None
 
@@ -126,7 +129,8 @@ class Hub:
         self._watchers[watcher] = None
         for message in messages:
             watcher.event(message)
-        self._look_at()
+        self._shown.update(watcher.shown)
+        self._ticks.views = frozenset(self._shown)
         if not watcher.hidden:
             self._watch()
 
@@ -140,7 +144,7 @@ class Hub:
             return
         del self._watchers[watcher]
         watcher.end()
-        self._look_at()
+        self._unshow(watcher)
         if not watcher.hidden:
             self._unwatch()
         if all(other.who != watcher.who for other in self._watchers):
@@ -148,12 +152,16 @@ class Hub:
 
     def look(self, watcher: Watcher, looking: wire.Looking) -> None:
         """A window shows something else; a hidden one needs no fast rhythm of the sampler."""
+        if watcher not in self._watchers:
+            watcher.show(looking)
+            return
         hidden = watcher.hidden
+        self._unshow(watcher)
         watcher.show(looking)
-        if watcher in self._watchers:
-            self._look_at()
-            if hidden != looking.hidden:
-                (self._unwatch if looking.hidden else self._watch)()
+        self._shown.update(watcher.shown)
+        self._ticks.views = frozenset(self._shown)
+        if hidden != looking.hidden:
+            (self._unwatch if looking.hidden else self._watch)()
 
     async def close(self) -> None:
         """No news any more; every watcher ends."""
@@ -166,10 +174,12 @@ class Hub:
         for _ in range(3):
             await asyncio.sleep(0)  # for those that wait to see it
 
-    def _look_at(self) -> None:
-        self._ticks.views = frozenset(
-            view for watcher in self._watchers if not watcher.hidden for view in watcher.views
-        )
+    def _unshow(self, watcher: Watcher) -> None:
+        for view in watcher.shown:
+            self._shown[view] -= 1
+            if not self._shown[view]:
+                del self._shown[view]
+        self._ticks.views = frozenset(self._shown)
 
     def _spread(self) -> None:
         with self._lock:

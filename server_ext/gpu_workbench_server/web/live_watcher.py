@@ -53,13 +53,16 @@ class Watcher:
         return self.looking.hidden
 
     @property
-    def views(self) -> tuple[View, ...]:
+    def shown(self) -> tuple[View, ...]:
+        """The views that it is to get ticks of."""
+        if self.looking.hidden:
+            return ()
         return (None,) if self.looking.gpu is None else (None, self.looking.gpu)
 
     def show(self, looking: wire.Looking) -> None:
         """The window shows something else now."""
         self.looking = looking
-        shown = () if looking.hidden else self.views
+        shown = self.shown
         self._ticks = {view: frame for view, frame in self._ticks.items() if view in shown}
         self._told = {view: told for view, told in self._told.items() if view in shown}
 
@@ -74,7 +77,7 @@ class Watcher:
 
     def tick(self, ready: Ready) -> None:
         """Send it or queue it, in place of an unsent one; nothing that the window does not show."""
-        if self.hidden or self._ended or ready.view not in self.views:
+        if self._ended or ready.view not in self.shown:
             return
         told = self._told.get(ready.view, ())
         for layout in ready.layouts:
