@@ -18,7 +18,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from gpu_workbench_server.domain.decisions import Change
-from gpu_workbench_server.domain.units import PARTS
 from gpu_workbench_server.errors import StoreTrouble
 from gpu_workbench_server.ports import AuditEntry
 from gpu_workbench_server.store import migrate, tables
@@ -27,6 +26,7 @@ from gpu_workbench_server.store.sql import SqlStore
 from tests.support.lab import free_port
 from tests.support.leasing import a_lease, a_request, a_slice, ended, granted
 from tests.support.postgres import Postgres
+from tests.support.sqlstores import NO_SUCH_STATES, REWRITES, open_at_once, race_for_gpus
 
 Server = Postgres
 
@@ -237,19 +237,8 @@ def test_a_migration_that_fails_leaves_an_empty_database(
     SqlStore.open(url).close()
 
 
-def test_two_that_open_a_new_database_at_once_both_get_it(postgres: Server) -> None:
-    url = postgres.database(migrated=False)
-    opened: list[SqlStore] = []
-    threads = [threading.Thread(target=lambda: opened.append(SqlStore.open(url))) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(opened) == 3
-    opened[0].commit([Change("queued", a_request(1))])
-    assert [len(store.load().requests) for store in opened] == [1, 1, 1]
-    for store in opened:
-        store.close()
+def test_all_that_open_a_new_database_at_once_get_it(postgres: Server) -> None:
+    open_at_once(postgres.database(migrated=False), times=3)
 
 
 def test_a_store_opened_for_reading_changes_nothing(postgres: Server, store: SqlStore) -> None:
@@ -272,31 +261,8 @@ def test_a_store_opened_for_reading_changes_nothing(postgres: Server, store: Sql
 
 
 def test_two_brokers_on_one_database_never_grant_twice(store: SqlStore) -> None:
-    url = store.url.render_as_string(hide_password=False)
-    two = SqlStore.open(url)
-    done: list[int] = []
-
-    def race(mine: SqlStore, number: int) -> None:
-        parts = PARTS // 2 + 1  # two of them are more than one GPU
-        with suppress(StoreTrouble):
-            one = a_slice(f"{number}.0", gpu=f"GPU-{number // 2}", parts=parts)
-            mine.commit(granted(a_lease(number, one)))
-            done.append(number)
-
-    threads = [
-        threading.Thread(target=race, args=(mine, 2 * gpu + half))
-        for gpu in range(1, 13)
-        for half, mine in enumerate((store, two))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    held = [lease.slices[0].gpu for lease in store.load().leases]
-    assert sorted(held) == sorted({f"GPU-{gpu}" for gpu in range(1, 13)})
-    assert len(done) == 12
-    assert two.load() == store.load()
-    two.close()
+    with closing(SqlStore.open(store.url.render_as_string(hide_password=False))) as two:
+        race_for_gpus(store, two)
 
 
 def test_a_broker_that_stopped_in_a_commit_is_said_to_hold_the_store(
@@ -340,14 +306,7 @@ def test_history_can_not_be_rewritten_in_the_database_either(
     lease = a_lease(1, a_slice("1.0"))
     entry = AuditEntry(1.0, "ada", "ended", "lease 1")
     store.commit([*granted(lease), ended(lease, at=5.0)], [entry])
-    for statement in (
-        "UPDATE ledger SET parts = 0",
-        "DELETE FROM ledger",
-        "TRUNCATE ledger",
-        "UPDATE audit SET actor = 'eve'",
-        "DELETE FROM audit",
-        "TRUNCATE audit",
-    ):
+    for statement in (*REWRITES, "TRUNCATE ledger", "TRUNCATE audit"):
         with pytest.raises(AssertionError, match="append-only"):
             postgres.sql(statement, str(store.url.database))
     assert store.audit() == [entry]
@@ -358,14 +317,7 @@ def test_states_that_do_not_exist_are_refused_by_the_database(
     postgres: Server, store: SqlStore
 ) -> None:
     store.commit(granted(a_lease(1, a_slice("1.0"))))
-    for statement in (
-        "UPDATE requests SET state = 'lost'",
-        "UPDATE leases SET state = 'sleeping'",
-        "UPDATE leases SET cleared = true",
-        "UPDATE leases SET end_reason = 'bored'",
-        "UPDATE slices SET kind = 'slice'",
-        f"UPDATE occupancy SET parts = {PARTS + 1}",
-    ):
+    for statement in NO_SUCH_STATES:
         with pytest.raises(AssertionError, match="violates check constraint"):
             postgres.sql(statement, str(store.url.database))
 

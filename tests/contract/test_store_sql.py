@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +27,7 @@ from gpu_workbench_server.ports import AuditEntry, Record
 from gpu_workbench_server.store import FILE_NAME, migrate, rows, tables
 from gpu_workbench_server.store.sql import SqlStore
 from tests.support.leasing import a_lease, a_request, a_slice, ended, granted
+from tests.support.sqlstores import NO_SUCH_STATES, REWRITES, open_at_once, race_for_gpus
 
 
 @pytest.fixture
@@ -126,48 +126,12 @@ def test_every_commit_waits_for_the_disk(store: SqlStore) -> None:
 
 
 def test_two_stores_on_one_file_see_each_other_and_never_grant_twice(tmp_path: Path) -> None:
-    one, two = SqlStore.open(tmp_path), SqlStore.open(tmp_path)
-    granted_by: list[SqlStore] = []
-
-    def race(store: SqlStore, number: int) -> None:
-        lease = a_lease(number, a_slice(f"{number}.0", gpu=f"GPU-{number // 2}", kind="whole"))
-        try:
-            store.commit(granted(lease))
-            granted_by.append(store)
-        except StoreTrouble:
-            pass
-
-    threads = [
-        threading.Thread(target=race, args=(store, 2 * gpu + half))
-        for gpu in range(1, 21)
-        for half, store in enumerate((one, two))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    held = [lease.slices[0].gpu for lease in one.load().leases]
-    assert sorted(held) == sorted({f"GPU-{gpu}" for gpu in range(1, 21)})
-    assert len(granted_by) == 20
-    assert two.load() == one.load()
-    one.close()
-    two.close()
+    with closing(SqlStore.open(tmp_path)) as one, closing(SqlStore.open(tmp_path)) as two:
+        race_for_gpus(one, two)
 
 
-def test_two_that_open_a_new_store_at_once_both_get_it(tmp_path: Path) -> None:
-    opened: list[SqlStore] = []
-    threads = [
-        threading.Thread(target=lambda: opened.append(SqlStore.open(tmp_path))) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(opened) == 4
-    opened[0].commit([Change("queued", a_request(1))])
-    assert [len(store.load().requests) for store in opened] == [1, 1, 1, 1]
-    for store in opened:
-        store.close()
+def test_all_that_open_a_new_store_at_once_get_it(tmp_path: Path) -> None:
+    open_at_once(tmp_path)
 
 
 def test_a_store_that_somebody_holds_is_said_to_be_locked(store: SqlStore, tmp_path: Path) -> None:
@@ -278,12 +242,7 @@ def test_history_can_not_be_rewritten_in_the_database_either(
     lease = a_lease(1, a_slice("1.0"))
     entry = AuditEntry(1.0, "ada", "ended", "lease 1")
     store.commit([*granted(lease), ended(lease, at=5.0)], [entry])
-    for statement in (
-        "UPDATE ledger SET parts = 0",
-        "DELETE FROM ledger",
-        "UPDATE audit SET actor = 'eve'",
-        "DELETE FROM audit",
-    ):
+    for statement in REWRITES:
         with pytest.raises(sqlite3.DatabaseError, match="append-only"):
             run_sql(tmp_path / FILE_NAME, statement)
     assert store.audit() == [entry]
@@ -293,14 +252,7 @@ def test_states_that_do_not_exist_are_refused_by_the_database(
     store: SqlStore, tmp_path: Path
 ) -> None:
     store.commit(granted(a_lease(1, a_slice("1.0"))))
-    for statement in (
-        "UPDATE requests SET state = 'lost'",
-        "UPDATE leases SET state = 'sleeping'",
-        "UPDATE leases SET cleared = 1",
-        "UPDATE leases SET end_reason = 'bored'",
-        "UPDATE slices SET kind = 'slice'",
-        "UPDATE occupancy SET parts = 42001",
-    ):
+    for statement in NO_SUCH_STATES:
         with pytest.raises(sqlite3.IntegrityError):
             run_sql(tmp_path / FILE_NAME, statement)
 

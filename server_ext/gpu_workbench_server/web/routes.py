@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from gpu_workbench import protocol as wire
@@ -56,12 +57,15 @@ class Route:
         return f"{self.noun}_{self.handler.__name__}"
 
 
-def _read(path: str, summary: str, noun: str, handler: Any, returns: Any, **more: Any) -> Route:
+def _route(
+    method: Method, path: str, summary: str, noun: str, handler: Any, returns: Any, **more: Any
+) -> Route:
+    action: Action = "read" if method == "GET" else "write"
     return Route(
-        method="GET",
+        method=method,
         path=path,
         summary=summary,
-        action="read",
+        action=action,
         noun=noun,
         handler=handler,
         returns=returns,
@@ -69,30 +73,9 @@ def _read(path: str, summary: str, noun: str, handler: Any, returns: Any, **more
     )
 
 
-def _post(path: str, summary: str, noun: str, handler: Any, returns: Any, **more: Any) -> Route:
-    return Route(
-        method="POST",
-        path=path,
-        summary=summary,
-        action="write",
-        noun=noun,
-        handler=handler,
-        returns=returns,
-        **more,
-    )
-
-
-def _delete(path: str, summary: str, noun: str, handler: Any, returns: Any, **more: Any) -> Route:
-    return Route(
-        method="DELETE",
-        path=path,
-        summary=summary,
-        action="write",
-        noun=noun,
-        handler=handler,
-        returns=returns,
-        **more,
-    )
+_read = partial(_route, "GET")
+_post = partial(_route, "POST")
+_delete = partial(_route, "DELETE")
 
 
 ROUTES: tuple[Route, ...] = (
