@@ -41,9 +41,9 @@ class Rig(Protocol):
 
 
 class SimulatedRig:
-    def __init__(self, broker: str) -> None:
+    def __init__(self, broker: str, fleet: Path | None = None) -> None:
         self.broker = broker
-        self.backend: DeviceBackend = SimulatedBackend(broker=broker)
+        self.backend: DeviceBackend = SimulatedBackend(fleet, broker)
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, lease_id: int, one: Slice, code: str = IDLE) -> int:
@@ -65,9 +65,9 @@ class SimulatedRig:
 class NvmlRig(SimulatedRig):
     """The real backend on the fake driver, which shows our real processes on its GPUs."""
 
-    def __init__(self, broker: str, directory: Path) -> None:
+    def __init__(self, broker: str, directory: Path, gpus: list[FakeGpu] | None = None) -> None:
         super().__init__(broker)
-        self.driver = FakeDriver(gpus=[FakeGpu(), FakeGpu(instances=h100_layout())])
+        self.driver = FakeDriver(gpus=gpus or [FakeGpu(), FakeGpu(instances=h100_layout())])
         self.fake = install(self.driver, directory)
         self.backend = NvmlBackend(self.fake.library, broker)
 
@@ -79,11 +79,14 @@ class NvmlRig(SimulatedRig):
     def show(self, pid: int, one: Slice, activity: int = 0) -> None:
         """The driver shows this process on the slice."""
         index = [self.driver.gpu_uuid(i) for i in range(len(self.driver.gpus))].index(one.gpu)
-        gi = -1
-        for slot, instance in enumerate(self.driver.gpus[index].instances or ()):
+        gpu, gi = self.driver.gpus[index], -1
+        gpu.used += GIB
+        for slot, instance in enumerate(gpu.instances or ()):
             if self.driver.instance_uuid(index, slot) == one.instance:
                 gi = instance.gi
-                instance.activity, instance.used = activity, GIB
+                instance.activity = instance.sm = activity
+                instance.used = GIB
+                gpu.activity += activity * instance.slices // 7
         self.driver.processes.append(FakeProcess(index, pid, GIB, gi=gi, activity=activity))
         self.write()
 

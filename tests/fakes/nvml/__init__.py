@@ -14,6 +14,7 @@ from .driver import (
     ProcessType,
     h100_layout,
     profiles_of,
+    seven_small,
 )
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "h100_layout",
     "install",
     "profiles_of",
+    "seven_small",
 ]

@@ -157,6 +157,14 @@ def h100_layout() -> list[FakeInstance]:
     ]
 
 
+def seven_small() -> list[FakeInstance]:
+    """1g.10gb seven times: as fine as an H100 can be cut."""
+    return [
+        FakeInstance("1g.10gb", gi=7 + at, start=at, size=1, slices=1, memory=9984 << 20)
+        for at in range(7)
+    ]
+
+
 def profiles_of(per_slice: tuple[str, ...], memory_slices: int = 8) -> list[FakeProfile]:
     """The MIG profiles of a GPU by name, as `nvidia-smi mig -lgipp` lists them."""
     wide: dict[str, tuple[int, int, tuple[int, ...]]] = {
