@@ -66,7 +66,7 @@ PANELS = (
         "Held and used",
         "GPU units: what there is, what is held, and what of that was active.",
         (
-            (f"sum(gpu_workbench_units_total{{{POOL}}})", "there"),
+            (f"sum(gpu_workbench_units{{{POOL}}})", "there"),
             (f"sum(gpu_workbench_units_held{{{POOL}}})", "held"),
             (f"sum(gpu_workbench_units_used{{{POOL}}})", "used"),
         ),
@@ -139,6 +139,28 @@ PANELS = (
     row("Devices"),
     Panel("Temperature", "Of each GPU.", (("DCGM_FI_DEV_GPU_TEMP", DEVICE),), "celsius"),
     Panel("Power", "That each GPU draws.", (("DCGM_FI_DEV_POWER_USAGE", DEVICE),), "watt"),
+    Panel(
+        "SM activity",
+        "Share of a GPU's processors that had work. Only Hopper and newer tell.",
+        (("DCGM_FI_PROF_SM_ACTIVE", DEVICE),),
+        "percentunit",
+        most=1,
+    ),
+    Panel(
+        "PCIe",
+        "What each GPU receives and sends.",
+        (
+            ("DCGM_FI_PROF_PCIE_RX_BYTES", f"{DEVICE} in"),
+            ("DCGM_FI_PROF_PCIE_TX_BYTES", f"{DEVICE} out"),
+        ),
+        "Bps",
+    ),
+    Panel("XID errors", "Number of each GPU's last.", (("DCGM_FI_DEV_XID_ERRORS", DEVICE),)),
+    Panel(
+        "Strangers",
+        "Processes on leased GPUs that belong to no lease.",
+        (("gpu_workbench_strangers", DEVICE),),
+    ),
 )
 
 
@@ -173,7 +195,7 @@ def _source() -> dict[str, Any]:
 
 
 def _pool() -> dict[str, Any]:
-    query = "label_values(gpu_workbench_units_total, pool)"
+    query = "label_values(gpu_workbench_units, pool)"
     return {
         "name": "pool",
         "label": "Pool",

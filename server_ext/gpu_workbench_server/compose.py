@@ -117,6 +117,7 @@ def compose(
             leases=lambda: broker.leases(SYSTEM),
             requests=lambda: broker.requests(SYSTEM),
             sample=lambda: telemetry.latest(),
+            strangers=lambda: telemetry.strangers(),
             now=clock.now,
         )
         metrics = Metrics(sources)

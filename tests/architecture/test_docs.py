@@ -103,6 +103,7 @@ def nothing() -> Sources:
         leases=lambda: [],
         requests=lambda: [],
         sample=lambda: None,
+        strangers=dict,
         now=lambda: 0.0,
     )
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from jupyter_events import EventLogger
 from prometheus_client.parser import text_string_to_metric_families
@@ -62,12 +63,14 @@ class Watched:
         self.broker = Broker(MemoryStore(), self.devices, clock, sink, Policy())
         self.broker.start()
         self.sample: wire.Sample | None = None
+        self.strangers: dict[str, int] = {}
         self.metrics = Metrics(
             Sources(
                 fleet=lambda: self.broker.fleet(SYSTEM),
                 leases=lambda: self.broker.leases(SYSTEM),
                 requests=lambda: self.broker.requests(SYSTEM),
                 sample=lambda: self.sample,
+                strangers=lambda: self.strangers,
                 now=clock.now,
             )
         )
@@ -145,6 +148,36 @@ def test_gpus_are_told_under_the_names_and_units_of_the_dcgm_exporter(watched: W
     assert exported["DCGM_FI_DEV_GPU_UTIL"][labels] == 25.0
     assert exported["DCGM_FI_DEV_FB_USED"][labels] == 3072.0
     assert exported["DCGM_FI_DEV_GPU_TEMP"][labels] == 41.0
+
+
+def test_what_a_gpu_tells_seldom_has_dcgms_names_and_units_too(watched: Watched) -> None:
+    watched.look(None, None)
+    assert watched.sample is not None
+    first, *others = watched.sample.gpus
+    told = msgspec.structs.replace(
+        first,
+        energy_joules=2.5,
+        xid=79,
+        sm_activity=0.03,
+        encoder=0.5,
+        pcie_tx_bytes_s=1e6,
+        throttle=("thermal", "power_cap"),
+    )
+    watched.sample = msgspec.structs.replace(watched.sample, gpus=[told, *others])
+    watched.strangers = {first.uuid: 2}
+    exported = watched.exported()
+    expected = {
+        "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": 2500.0,  # mJ
+        "DCGM_FI_DEV_XID_ERRORS": 79.0,
+        "DCGM_FI_PROF_SM_ACTIVE": 0.03,
+        "DCGM_FI_DEV_ENC_UTIL": 50.0,
+        "DCGM_FI_PROF_PCIE_TX_BYTES": 1e6,
+        "gpu_workbench_strangers": 2.0,
+    }
+    for name, value in expected.items():
+        assert list(exported[name].values()) == [value], f"{name}, of the one GPU that tells it"
+    reasons = {labels[-1] for labels in exported["gpu_workbench_gpu_throttled"]}
+    assert reasons == {"thermal", "power_cap"}
 
 
 def test_what_is_unknown_has_no_sample_and_is_never_0(watched: Watched) -> None:
@@ -234,6 +267,7 @@ def test_a_source_in_trouble_costs_its_own_metrics_only_and_is_said(watched: Wat
         leases=broken,
         requests=lambda: [],
         sample=lambda: None,
+        strangers=dict,
         now=time.time,
     )
     watched.metrics = Metrics(sources)
