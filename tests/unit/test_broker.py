@@ -276,3 +276,17 @@ def test_a_quota_says_what_is_deserved_and_where_that_puts_one() -> None:
     assert (group.name, group.deserved, group.limit, group.weight) == ("vision", 2.0, 3.0, 2.0)
     assert (group.held, group.average) == (1.0, 0.5)
     assert group.share == 0.375, "held and average, over deserved and weight"
+
+
+def test_a_policy_without_the_pool_ends_no_lease_and_who_waits_there_is_told() -> None:
+    desk = Desk()
+    held, waiting = desk.ask(ANA, "gpu"), desk.ask(BEN, "gpu")
+    desk.broker.adopt(Policy((Pool("other"),)))
+    desk.clock.time += 10
+    desk.broker.tick()
+    assert [one.id for one in desk.broker.leases(ADMIN)] == [held.id]
+    told = desk.broker.request(BEN, waiting.id)
+    assert told.reason is not None
+    assert told.reason.code == "gpus_unavailable"
+    assert [one.name for one in desk.broker.fleet(ADMIN).pools] == ["other"]
+    assert desk.ask(BEN, "0.25").state == "queued", "the GPU is Ana's until her lease ends"
