@@ -15,9 +15,9 @@ from .fairshare import Standing, names
 if TYPE_CHECKING:
     from .lanes import Lane, Shape
 
-Rank = tuple[int, bool, int, int, float, int]
+RankTuple = tuple[int, bool, int, int, float, int]
 """Smaller goes first; the last two are virtual arrival and id of the request."""
-Head = tuple[Rank, "Lane"]
+Head = tuple[RankTuple, "Lane"]
 
 
 class Judge(Protocol):
@@ -27,8 +27,8 @@ class Judge(Protocol):
 
     def standing(self, payer: str) -> Standing: ...
 
-    def head(self, lane: Lane) -> tuple[Rank, int]:
-        """Rank and parts of the first of a lane."""
+    def head(self, lane: Lane) -> tuple[RankTuple, int]:
+        """RankTuple and parts of the first of a lane."""
 
 
 class Heads:
@@ -41,7 +41,7 @@ class Heads:
         self.changed: set[Lane] = set()
         """Lanes that somebody joined or left since."""
         self._stirred: set[str] = set()
-        self._ranks: dict[Lane, Rank] = {}
+        self._ranks: dict[Lane, RankTuple] = {}
         self._parts: dict[Lane, int] = {}
         self._lanes: dict[str, set[Lane]] = {}
         self._standings: dict[str, Standing] = {}

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from math import inf
 from typing import NamedTuple
 
-from .fairshare import Standing
-from .heads import Head
+from .fairshare import Standing, names
+from .heads import Head, RankTuple
 from .lanes import Lane, Shape, virtual_arrival
 from .leases import Request
 from .quota import account
@@ -97,6 +97,9 @@ class Contest:
         self._state, self._order = state, order
         self._entries: dict[Lane, Iterator[tuple[float, int]]] = {}
         self._closed: set[Shape] = set()
+        self._served: set[str] = set()
+        """Payers that got something since it began: nobody else can have fallen back."""
+        self._ranks: dict[Lane, RankTuple] = {}
         self._heap: list[tuple[Head, Iterator[Head] | None]] = []
         """The best of each shape, with those behind it, and lanes that went on or fell back."""
         heads = state.lanes.heads
@@ -120,20 +123,26 @@ class Contest:
             else:
                 heapq.heapreplace(self._heap, (following, behind))
             request = self._state.queue[rank[-1]]
-            now = self._order.rank(request, rank[-2])
-            if now <= rank:
-                return lane, request
-            heapq.heappush(self._heap, ((now, lane), None))
+            if self._served and not self._served.isdisjoint(names(lane.user, lane.group)):
+                now = self._order.rank(request, rank[-2])
+                if now > rank:
+                    heapq.heappush(self._heap, ((now, lane), None))
+                    continue
+            self._ranks[lane] = rank
+            return lane, request
         return None
+
+    def served(self, request: Request) -> None:
+        """It was granted: its payers have a larger share from now on."""
+        self._served.update(names(request.user, request.group))
 
     def go_on(self, lane: Lane) -> None:
         """The next of this lane takes part."""
         if lane not in self._entries:  # lanes change while requests are granted
             self._entries[lane] = iter(tuple(self._state.lanes.shapes[lane.shape][lane])[1:])
         entry = next(self._entries[lane], None)
-        if entry is not None:
-            rank = self._order.rank(self._state.queue[entry[1]], entry[0])
-            heapq.heappush(self._heap, ((rank, lane), None))
+        if entry is not None:  # in a lane only age and size differ
+            heapq.heappush(self._heap, (((*self._ranks[lane][:4], *entry), lane), None))
 
     def close(self, shape: Shape) -> None:
         """Nobody of this shape has a chance any more."""

@@ -110,13 +110,16 @@ class Round:
         state, order = self._state, Order(self._state, self._now)
         contest = Contest(state, order, self._takes_part)
         shortest: dict[Shape, float] = {}  # what found no room; anything longer won't either
+        full: dict[Shape, bool] = {}  # until something is granted
         everybody = state.rules.backfill == "conservative"
         tries = 0
         while tries < state.rules.depth and (head := contest.next()):
             lane, request = head
             if binding(state, request):
                 continue  # whoever is behind it in its lane is over the same limit
-            if not _fits(state, lane.shape):
+            if lane.shape not in full:
+                full[lane.shape] = not _fits(state, lane.shape)
+            if full[lane.shape]:
                 if self._protect(request):
                     contest.go_on(lane)
                 elif not everybody:
@@ -131,6 +134,8 @@ class Round:
             if slices is not None:
                 change = granted(request, slices, self._now)
                 state.put(change)
+                contest.served(request)
+                full.clear()
                 yield change
             else:
                 shortest[lane.shape] = request.seconds

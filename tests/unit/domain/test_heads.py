@@ -16,7 +16,7 @@ from gpu_workbench_server.domain.decide import decide
 from gpu_workbench_server.domain.decisions import Cancelled, Change, Cleared, Ended, Event, Ticked
 from gpu_workbench_server.domain.fairshare import Meter
 from gpu_workbench_server.domain.fleet import Limits
-from gpu_workbench_server.domain.heads import Rank
+from gpu_workbench_server.domain.heads import RankTuple
 from gpu_workbench_server.domain.lanes import Lane, Shape, virtual_arrival
 from gpu_workbench_server.domain.leases import Request
 from gpu_workbench_server.domain.order import Order
@@ -32,7 +32,7 @@ ASKS = [("gpu", 1), ("gpu", 2), ("0.25", 1), ("0.5", 2), ("0.25", 3), ("1g.10gb"
 Step = tuple[str, int, int]
 
 
-def plain_rank(state: State, now: float, request: Request) -> Rank:
+def plain_rank(state: State, now: float, request: Request) -> RankTuple:
     """From the definition, with nothing remembered."""
     paying = accounts(state, request.user, request.group, now // 60 * 60)
     left = min(inf if one.deserved is None else one.deserved - one.held for one in paying)
@@ -64,6 +64,9 @@ class PlainContest:
     def go_on(self, lane: Lane) -> None:
         if self._waiting[lane]:
             self._in.add(lane)
+
+    def served(self, request: Request) -> None:
+        """It looks at everybody each time."""
 
     def close(self, shape: Shape) -> None:
         self._in = {lane for lane in self._in if lane.shape != shape}
