@@ -95,7 +95,8 @@ def plot(found: dict[str, Any], path: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(7, 3), dpi=80)
     hours, sizes = zip(*found["points"], strict=True)
     axes.plot(hours, sizes)
-    axes.set(xlabel="hours of the server's clock", ylabel="resident memory, MB", ylim=(0, None))
+    axes.set(xlabel="hours of the server's clock", ylabel="resident memory, MB")
+    axes.set_ylim(0, 1.3 * max(sizes))
     axes.set_title(
         f"{found['leases']} leases, {sum(found['ticks'])} ticks to two windows; a third is stalled",
         fontsize=9,

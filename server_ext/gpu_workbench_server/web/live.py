@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.05
 """News of one burst are looked at together."""
 
-AT_ONCE = 8
+AT_ONCE = 16
 """Watchers that get a tick before the event loop does something else: some tenths of a ms."""
 
 Looker = Callable[[Principal, list[News] | None], Awaitable[list[Message]]]
