@@ -13,6 +13,8 @@ WorkbenchError                      500  internal
 │   ├── TooLong                     409  too_long
 │   ├── CanNotCut                   409  can_not_cut
 │   ├── NotNow                      409  not_now
+│   ├── Promised                    409  promised
+│   ├── Reserved                    409  reserved
 │   └── WrongState                  409  wrong_state
 └── Unavailable                     503  unavailable       try again later
     ├── NoDevices                   503  no_devices
@@ -121,6 +123,12 @@ class Promised(Refused):
     """Somebody who waits has been promised these GPUs."""
 
     code = "promised"
+
+
+class Reserved(Refused):
+    """Others have reserved what this would need."""
+
+    code = "reserved"
 
 
 class WrongState(Refused):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gpu_workbench_server.domain.asks import Wanted
+from gpu_workbench_server.domain.booking import Booking, book
 from gpu_workbench_server.domain.decide import admit, decide
-from gpu_workbench_server.domain.decisions import Change, Event, Submitted
+from gpu_workbench_server.domain.decisions import Booked, Change, Event, Submitted
 from gpu_workbench_server.domain.fleet import Gpu, Limits, Pool
 from gpu_workbench_server.domain.leases import Request
 from gpu_workbench_server.domain.mig import MigInstance, first_layout, rule_for
@@ -86,6 +87,14 @@ class Script:
         self.next_id += 1
         self.run(Submitted(request))
         return request.id
+
+    def book(self, what: str, start: float, end: float, owner: str = "ana", **more: object) -> int:
+        """Books a reservation, `start` and `end` in seconds from now; returns its id."""
+        wanted = Booking(owner, what, end=self.now + end, start=self.now + start, **more)  # type: ignore[arg-type]
+        one = book(self.state, wanted, self.next_id, self.now)
+        self.next_id += 1
+        self.run(Booked(one))
+        return one.id
 
     def holds(self, request_id: int) -> bool:
         lease = self.state.leases.get(request_id)

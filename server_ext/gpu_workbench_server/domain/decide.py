@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from ..errors import NotFound, Promised, TooLong, WrongState
+from ..errors import NotFound, Promised, Reserved, TooLong, WrongState
 from .asks import Wanted, check_count, check_limits, check_seconds, choose, read
+from .booking import overdue, unbooked
 from .decisions import (
+    Booked,
     Bound,
     Cancelled,
     Change,
@@ -24,14 +26,18 @@ from .decisions import (
     Metered,
     Submitted,
     Ticked,
+    Unbooked,
 )
 from .fleet import Pool, Profile
 from .leases import EndReason, Lease, LedgerEntry, Request
 from .placement import capacity
 from .planning import grants, grants_to, promises
-from .preemption import claims, withdrawn
+from .preemption import claimant, claims, room_for_reservations, withdrawn
+from .reservations import Reservation, open_count
+from .seating import hindered
 from .state import State
 from .transitions import moved
+from .units import span_of
 
 
 def admit(state: State, wanted: Wanted, request_id: int, now: float) -> Request:
@@ -96,6 +102,7 @@ def decide(state: State, event: Event, now: float) -> tuple[Change, ...]:
             changes.extend(grants(state, now, _stirred(state, event, changes)))
         if isinstance(event, Ticked):
             changes.extend(claims(state, now))
+            changes.extend(room_for_reservations(state, now))
     return tuple(changes)
 
 
@@ -109,7 +116,8 @@ def _stirred(state: State, event: Event, changes: list[Change]) -> set[str] | No
     found: set[str] = set()
     for one in changes:
         if one.lease is None or one.kind != "ended":
-            found |= {thing.pool for thing in (one.lease, one.request) if thing is not None}
+            things = (one.lease, one.request, one.reservation)
+            found |= {thing.pool for thing in things if thing is not None}
             continue
         user, group = one.lease.user, one.lease.group
         by_user = state.limits.user(user) is not None
@@ -127,6 +135,11 @@ def _first(state: State, event: Event, now: float) -> Iterator[Change]:
             yield Change("queued", request, why=f"asked for {request.what}")
         case Cancelled(request_id):
             yield Change("cancelled", moved(_queued(state, request_id), "cancelled"))
+        case Booked(reservation):
+            why = f"{reservation.count} × {reservation.what} for {reservation.user or reservation.group}"
+            yield Change("booked", reservation=reservation, why=why)
+        case Unbooked(reservation_id):
+            yield unbooked(state, reservation_id)
         case Bound(lease_id, holder):
             lease = _held(state, lease_id)
             if lease.holder and lease.holder.id != holder.id:
@@ -162,6 +175,7 @@ def _first(state: State, event: Event, now: float) -> Iterator[Change]:
                     yield Change(
                         "notice", lease=replace(lease, noticed=True), why=f"ends in {left}"
                     )
+            yield from overdue(state, now)
             yield from withdrawn(state)
         case _:
             assert_never(event)
@@ -175,7 +189,7 @@ def _over(
         return None
     if now >= lease.ends_at:
         if lease.gives_way_to is not None:
-            return "preempted", f"it was borrowed and request {lease.gives_way_to} needs its GPUs"
+            return "preempted", f"it was borrowed and {claimant(state, lease)} needs its GPUs"
         return "expired", "its time is over"
     if lease.holder is None:
         claim = state.pools[lease.pool].claim_seconds if lease.pool in state.pools else 600
@@ -212,7 +226,7 @@ def _extended(state: State, lease: Lease, seconds: int, now: float) -> Change:
         raise WrongState(f"A lease can't be extended by {seconds} s.", "Give a positive time.")
     if lease.gives_way_to is not None:
         raise Promised(
-            f"Lease {lease.id} is borrowed, and request {lease.gives_way_to} is to have its GPUs.",
+            f"Lease {lease.id} is borrowed, and {claimant(state, lease)} is to have its GPUs.",
             "Save your work now, and ask for a new slice.",
         )
     until = lease.ends_at + seconds
@@ -232,8 +246,31 @@ def _extended(state: State, lease: Lease, seconds: int, now: float) -> Change:
                 if free
                 else "Ask for a new slice: then you stand in the queue too.",
             )
-    return Change(
-        "extended", lease=replace(lease, ends_at=until, noticed=False), why=f"by {seconds} s"
+    longer = replace(lease, ends_at=until, noticed=False)
+    booked = hindered(state, lease.pool, now, longer)
+    if booked is not None and _goes_over(state, longer, booked):
+        longer = replace(longer, reservation=booked.id)
+        booked = hindered(state, lease.pool, now, longer)
+    if booked is not None:
+        free = int(max(0.0, booked.start - lease.ends_at))
+        raise Reserved(
+            f"These GPUs are reserved in {span_of(max(0.0, booked.start - now))} "
+            f"(reservation {booked.id}).",
+            f"Extend by at most {free} s, or ask for a new slice."
+            if free
+            else "Save your work, and ask for a new slice.",
+        )
+    return Change("extended", lease=longer, why=f"by {seconds} s")
+
+
+def _goes_over(state: State, lease: Lease, one: Reservation) -> bool:
+    """Whether a lease that runs into a reservation may go on as part of it."""
+    return (
+        one.serves(lease.user, lease.group)
+        and lease.profile == one.profile
+        and lease.reservation is None
+        and len(lease.slices) <= open_count(state, one)
+        and lease.ends_at <= one.end
     )
 
 

@@ -12,11 +12,13 @@ from typing import Literal
 
 from .fleet import Gpu
 from .leases import EndReason, Holder, Lease, LedgerEntry, Request
+from .reservations import Reservation
 
 Kind = Literal[
     "queued", "granted", "denied", "cancelled", "expired",
     "extended", "bound", "ended", "cleared", "metered",
     "notice", "kept",
+    "booked", "claimed", "over", "lapsed",
 ]  # fmt: skip
 
 
@@ -32,6 +34,7 @@ class Change:
     lease: Lease | None = None
     ledger: LedgerEntry | None = None
     why: str = ""
+    reservation: Reservation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,18 @@ class Submitted:
 @dataclass(frozen=True, slots=True)
 class Cancelled:
     request_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A reservation that passed `booking.book`."""
+
+    reservation: Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Unbooked:
+    reservation_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +114,16 @@ class Ticked:
     beats: Mapping[int, float]
 
 
-Event = Submitted | Cancelled | Bound | Extended | Ended | Cleared | Metered | FleetSeen | Ticked
+Event = (
+    Submitted
+    | Cancelled
+    | Booked
+    | Unbooked
+    | Bound
+    | Extended
+    | Ended
+    | Cleared
+    | Metered
+    | FleetSeen
+    | Ticked
+)

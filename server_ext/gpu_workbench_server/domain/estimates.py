@@ -22,6 +22,7 @@ from .leases import Lease
 from .order import Order
 from .planning import grants, promises
 from .reasons import Reason
+from .reservations import moments
 from .state import State
 from .waits import SLACK
 
@@ -50,6 +51,8 @@ class Start:
     at: float
     lease: Lease | None
     """The one whose end lets it start; None where it is extrapolated."""
+    reservation: int | None = None
+    """The one whose start or end lets it start."""
 
 
 def forecast(
@@ -73,7 +76,8 @@ def forecast(
             continue
         start, stretch = at.get(request.id), stretches.get(request.pool)
         ends = start.lease if start else None
-        why = explain(state, request, now, order, everybody, made, ends)
+        booked = start.reservation if start else None
+        why = explain(state, request, now, order, everybody, made, ends, booked)
         late = None
         if start and stretch is not None:
             late = now + stretch * (start.at - now + SLACK) - SLACK
@@ -93,24 +97,31 @@ def look_ahead(
     missing = set(asked)
     with state.trial():
         ends = [(_end(le, now, habits, chance), i) for i, le in state.leases.items()]
+        ends += [(at, -i) for i, at in moments(state, now)]
         heapq.heapify(ends)
         at = now
         for _ in range(STEPS):
             if not ends or not missing:
                 break
             at = ends[0][0]
+            lease, booked = None, None
             while ends and ends[0][0] == at:
-                lease = state.leases[heapq.heappop(ends)[1]]
+                number = heapq.heappop(ends)[1]
+                if number < 0:  # a reservation begins or ends
+                    booked = -number
+                    continue
+                lease = state.leases[number]
                 state.put(Change("cleared", lease=replace(lease, state="ended", cleared=True)))
             for change in grants(state, at):
-                assert change.request and change.lease
-                starts[change.request.id] = Start(at, lease)
+                if change.request is None or change.lease is None:
+                    continue
+                starts[change.request.id] = Start(at, lease, None if lease else booked)
                 missing.discard(change.request.id)
                 heapq.heappush(ends, (_end(change.lease, at, habits, chance), change.lease.id))
         if ends and missing:
             held, ahead = Counter[str](), Counter[str]()  # parts, and parts × seconds
-            for lease in state.leases.values():
-                held[lease.pool] += lease.parts
+            for one in state.leases.values():
+                held[one.pool] += one.parts
             for request in Order(state, at).everybody():
                 pool = request.pool
                 if request.id in missing:

@@ -11,6 +11,8 @@ from .order import Order
 from .placement import place
 from .quota import accounts, binding
 from .reasons import Reason
+from .reservations import Reservation
+from .seating import Seat, kept_free, seating
 from .state import State
 
 
@@ -22,8 +24,10 @@ def explain(
     everybody: Sequence[Request],
     promises: Sequence[Promise],
     ends: Lease | None,
+    booked: int | None = None,
 ) -> Reason:
-    """`ends` is the lease whose end is expected to let it start; it may not be granted yet."""
+    """`ends` is the lease whose end is expected to let it start; it may not be granted yet.
+    `booked` is the reservation whose start or end does, where it is one."""
     over = binding(state, request)
     if over:
         return _limited(state, request, *over)
@@ -32,8 +36,16 @@ def explain(
     if slots.soonest(request.count, request.same_node) is None:
         left = slots.total(request.same_node)
         return reasons.unavailable(label, request.pool, left, request.count)
+    waits_for = state.reservations.get(booked) if booked is not None else None
+    if waits_for and now < waits_for.start and waits_for.serves(request.user, request.group):
+        return reasons.begins(waits_for.id, waits_for.start - now)
     if slots.fits(request.count, request.same_node):
+        kept = _kept_for_a_reservation(state, request, now, order, promises)
+        if kept is not None:
+            return kept
         return _passed_over(state, request, now, order, everybody, promises)
+    if waits_for is not None:
+        return reasons.reserved(waits_for.id, waits_for.start - now, shorter=False)
     known = state.leases.get(ends.id) if ends else None
     ahead = _ahead(state, request, everybody)
     if ahead and (ends is not None and known is None):
@@ -58,6 +70,42 @@ def _limited(state: State, request: Request, scope: str, held: int, limit: int) 
         if (le.user == request.user if scope == "user" else le.group == request.group)
     )
     return reasons.over_limit(scope, held, limit, own)
+
+
+def _kept_for_a_reservation(
+    state: State, request: Request, now: float, order: Order, promises: Sequence[Promise]
+) -> Reason | None:
+    """There is room, and a reservation needs it before the request would be through."""
+    seats = seating(state, request.pool, now).seats if state.reservations else []
+    one = _in_the_way(state, request, seats, now)
+    if one is None:
+        return None
+    shorter = False
+    if one.start >= now + 60:
+        rank = order.rank(request)
+        earlier = [
+            p
+            for p in promises
+            if p.request_id in state.queue and order.rank(state.queue[p.request_id]) < rank
+        ]
+        with kept_free(state, seats, one.start, now):
+            shorter = place(state, request, barred(earlier, one.start)) is not None
+    return reasons.reserved(one.id, one.start - now, shorter)
+
+
+def _in_the_way(
+    state: State, request: Request, seats: Sequence[Seat], now: float
+) -> Reservation | None:
+    """The reservation that, with those before it, leaves no room for a request."""
+    until = now + request.seconds
+    reservations = {seat.reservation.id: seat.reservation for seat in seats}
+    first: list[Seat] = []
+    for one in sorted(reservations.values(), key=lambda r: (r.start, r.id)):
+        first += [seat for seat in seats if seat.reservation.id == one.id]
+        with kept_free(state, first, until, now) as any_kept:
+            if any_kept and place(state, request) is None:
+                return one
+    return None
 
 
 def _passed_over(

@@ -56,6 +56,32 @@ def broken(state: State) -> list[str]:
         limit = state.limits.group(name)
         if limit is not None and held > limit:
             faults.append(f"group {name} holds {held} parts, over the limit of {limit}")
+    faults += _reservations(state)
     if dict(users) != {u: p for u, p in state.user_parts.items() if p}:
         faults.append("the users' sums differ from their leases")
+    return faults
+
+
+def _reservations(state: State) -> list[str]:
+    """A reservation gives no more than was booked, and only to those it is for."""
+    faults: list[str] = []
+    held: Counter[int] = Counter()
+    for lease in state.leases.values():
+        if lease.reservation is None or lease.state == "ended":
+            continue
+        held[lease.reservation] += len(lease.slices)
+        one = state.reservations.get(lease.reservation)
+        if one is None:
+            continue
+        if not one.serves(lease.user, lease.group):
+            faults.append(f"lease {lease.id} is inside reservation {one.id}, which is not for it")
+        if (lease.pool, lease.profile) != (one.pool, one.profile):
+            faults.append(f"lease {lease.id} is not what reservation {one.id} is of")
+    for one in state.reservations.values():
+        if held[one.id] > one.count:
+            faults.append(f"reservation {one.id} gives {held[one.id]} slices of {one.count} booked")
+        if not one.start < one.end:
+            faults.append(f"reservation {one.id} ends before it begins")
+    if dict(held) != {i: n for i, n in state.claimed.items() if n}:
+        faults.append("the slices held of reservations differ from their leases")
     return faults

@@ -88,9 +88,11 @@ class Lease:
     noticed: bool = False
     """Its holder was told that it ends soon."""
     gives_way_to: int | None = None
-    """It is borrowed and ends early for this request."""
+    """It is borrowed and ends early for this request or reservation."""
     declared_end: float | None = None
     """For a lease that gives way: when it would have ended."""
+    reservation: int | None = None
+    """It holds slices of this one."""
 
     @property
     def declared_seconds(self) -> float:

@@ -7,17 +7,20 @@ A request that is over a limit of its own holds nobody up; one that finds no roo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import inf
 
 from .backfill import Promise, barred, promise
+from .claims import claims_inside
 from .decisions import Change
+from .granting import granted
 from .lanes import SetKey, Shape
-from .leases import Lease, Request, Slice
+from .leases import Request, Slice
 from .order import Contest, Order
 from .placement import place
 from .quota import binding
+from .seating import Seat, kept_free, seating
 from .state import State
-from .transitions import moved
 
 
 def grants(state: State, now: float, pools: Collection[str] | None = None) -> Iterator[Change]:
@@ -28,6 +31,8 @@ def grants(state: State, now: float, pools: Collection[str] | None = None) -> It
     open_sets: dict[str, set[SetKey]] = {}
     for pool in state.pools if pools is None else pools:
         state.settled.pop(pool, None)
+    for pool in reserved_pools(state, pools):
+        yield from claims_inside(state, pool, now)
     for shape in state.lanes.shapes:
         pool = shape.gpus[0]
         if (pools is None or pool in pools) and _fits(state, shape):
@@ -38,11 +43,20 @@ def grants(state: State, now: float, pools: Collection[str] | None = None) -> It
         state.settled[pool] = state.marks[pool], sets, one.promises
 
 
+def reserved_pools(state: State, pools: Collection[str] | None = None) -> list[str]:
+    """Pools with reservations: all of them, or those among some."""
+    found = {one.pool for one in state.reservations.values()}
+    return sorted(found if pools is None else found & set(pools))
+
+
 def grants_to(state: State, newcomer: Request, now: float) -> Iterator[Change]:
     """The same after somebody joined the queue: where nothing else has changed since the last
     round, nobody else can be served, so that only the newcomer is looked at."""
     shape = state.shape(newcomer)
     if binding(state, newcomer):
+        return
+    if reserved_pools(state, (newcomer.pool,)):  # what it may use depends on how long it asks for
+        yield from grants(state, now, (newcomer.pool,))
         return
     mark, sets, made = state.settled.get(newcomer.pool, (None, set(), ()))
     if not _fits(state, shape):
@@ -104,6 +118,10 @@ class Round:
 
     def __init__(self, state: State, now: float, sets: set[tuple[str, str, float]]) -> None:
         self._state, self._now, self._sets = state, now, sets
+        self._seats: dict[str, list[Seat]] = {
+            pool: seating(state, pool, now).seats
+            for pool in reserved_pools(state, {key[0] for key in sets})
+        }
         self.promises: list[Promise] = []
 
     def grants(self) -> Iterator[Change]:
@@ -129,7 +147,8 @@ class Round:
             if request.seconds >= shortest.get(lane.shape, inf):
                 contest.go_on(lane)
                 continue
-            slices = place_beside(state, request, self.promises, self._now)
+            with self._beside_reservations(request):
+                slices = place_beside(state, request, self.promises, self._now)
             contest.go_on(lane)
             if slices is not None:
                 change = granted(request, slices, self._now)
@@ -143,31 +162,24 @@ class Round:
                 if not everybody and state.lanes.shortest(lane.shape) >= request.seconds:
                     contest.close(lane.shape)
 
+    def _beside_reservations(self, request: Request) -> AbstractContextManager[object]:
+        """Inside, what is reserved while the request would run counts as taken.
+
+        The seats are looked for once: what is granted in this round keeps off them.
+        """
+        seats = self._seats.get(request.pool)
+        if not seats:
+            return nullcontext()
+        return kept_free(self._state, seats, self._now + request.seconds, self._now)
+
     def _takes_part(self, shape: Shape) -> bool:
         return any(self._state.meet(shape.gpus, key) for key in self._sets)
 
     def _protect(self, request: Request) -> bool:
         """Promise it what it waits for; whether the next of its lane might get a promise too."""
-        made = promise(self._state, request, self.promises, self._now)
+        with self._beside_reservations(request):
+            made = promise(self._state, request, self.promises, self._now)
         if made is not None:
             self.promises.append(made)
         everybody = self._state.rules.backfill == "conservative"
         return everybody and made is not None and len(self.promises) < self._state.rules.depth
-
-
-def granted(request: Request, slices: tuple[Slice, ...], now: float) -> Change:
-    lease = Lease(
-        id=request.id,
-        user=request.user,
-        group=request.group,
-        pool=request.pool,
-        profile=request.profile,
-        slices=slices,
-        parts=sum(one.parts for one in slices),
-        purpose=request.purpose,
-        name=request.name,
-        granted_at=now,
-        ends_at=now + request.seconds,
-    )
-    waited = now - request.created_at
-    return Change("granted", moved(request, "granted"), lease, why=f"waited {waited:.1f} s")

@@ -119,11 +119,25 @@ def would_delay(seconds: float) -> Reason:
     )
 
 
-def reserved(reservation: int, seconds: float) -> Reason:
-    when = f"from in {_minutes(seconds)} on" if seconds > 0 else "now"
+def reserved(reservation: int, seconds: float, shorter: bool) -> Reason:
+    """`seconds` to its start; `shorter`: until then a lease could run now."""
+    if seconds <= 0:
+        sentence = f"The GPUs it could use are reserved now (reservation {reservation})."
+    else:
+        sentence = f"The GPUs it could use are reserved in {_minutes(seconds)} " + (
+            f"(reservation {reservation}); a lease no longer than that could start now."
+            if shorter
+            else f"(reservation {reservation})."
+        )
+    return Reason("reserved", sentence, reservation=reservation)
+
+
+def begins(reservation: int, seconds: float) -> Reason:
+    """It waits for a reservation that is for it."""
     return Reason(
         "reserved",
-        f"The GPUs it could use are reserved {when} (reservation {reservation}).",
+        f"It starts when reservation {reservation}, which is for it, begins: "
+        f"in {_minutes(seconds)}.",
         reservation=reservation,
     )
 

@@ -38,13 +38,20 @@ class Rules:
     """Nobody gives way where waiting would take only so much longer than the grace."""
     notice: float = 300.0
     """How long before a lease's end its holder is told."""
+    book_ahead: float = 90 * 86400.0
+    """A reservation begins at most so far from now."""
+    book_seconds: float = 7 * 86400.0
+    """A reservation lasts at most so long."""
+    unclaimed: float = 900.0
+    """A reservation that nobody uses for so long after its start is given up."""
 
     def __post_init__(self) -> None:
         """ValueError, naming the setting, where one makes no sense."""
         for name in ("half_life", "band", "depth"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be more than 0")
-        for name in ("size_weight", "size_cap", "min_run", "grace", "worth", "notice"):
+        for name in ("size_weight", "size_cap", "min_run", "grace", "worth", "notice",
+                     "book_ahead", "book_seconds", "unclaimed"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be 0 or more")
         for who, weight in self.weights.items():

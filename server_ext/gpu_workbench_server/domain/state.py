@@ -18,6 +18,7 @@ from .fairshare import Meter, Standing, payers, remembered
 from .fleet import Gpu, Limits, Pool, Profile, offered_by, profiles_of
 from .lanes import Lanes, SetKey, Shape
 from .leases import Lease, LedgerEntry, Request, Slice
+from .reservations import Reservation
 from .rules import Rules
 from .slots import Slots, mig_times, release, share_times
 from .units import PARTS
@@ -53,6 +54,10 @@ class State:
         self.queue: dict[int, Request] = {}
         self.leases: dict[int, Lease] = {}
         """Those whose slices are not free yet: active, asleep, or ended and not cleared."""
+        self.reservations: dict[int, Reservation] = {}
+        """Those that are not over."""
+        self.claimed: dict[int, int] = defaultdict(int)
+        """Slices held of each reservation."""
         self.use: dict[str, Use] = defaultdict(Use)
         self.user_parts: dict[str, int] = defaultdict(int)
         self.group_parts: dict[str, int] = defaultdict(int)
@@ -195,6 +200,8 @@ class State:
             self._put_request(change.request)
         if change.lease is not None:
             self._put_lease(change.lease)
+        if change.reservation is not None:
+            self._put_reservation(change.reservation)
 
     def _put_request(self, request: Request) -> None:
         old = self.queue.get(request.id)
@@ -244,6 +251,19 @@ class State:
         for payer in meters:
             self.standings.pop(payer, None)
 
+    def _put_reservation(self, one: Reservation) -> None:
+        old = self.reservations.get(one.id)
+        if self._undo is not None:
+            self._undo.append(partial(self.marks.__setitem__, one.pool, self.marks[one.pool]))
+            self._undo.append(partial(self._rebook, one.id, old))
+        self.marks[one.pool] = hash((self.marks[one.pool], one.id, one.state))
+        self._rebook(one.id, one if one.state == "booked" else None)
+
+    def _rebook(self, reservation_id: int, new: Reservation | None) -> None:
+        self.reservations.pop(reservation_id, None)
+        if new is not None:
+            self.reservations[reservation_id] = new
+
     def _replace(self, old: Lease | None, new: Lease | None) -> None:
         """The one place where occupancy and held units change."""
         for lease, sign in ((old, -1), (new, 1)):
@@ -264,6 +284,8 @@ class State:
                 for slots in self._slots.values():
                     slots.touch(one.gpu)
             if lease.state != "ended":
+                if lease.reservation is not None:
+                    self.claimed[lease.reservation] += sign * len(lease.slices)
                 self.user_parts[lease.user] += sign * lease.parts
                 if lease.group:
                     self.group_parts[lease.group] += sign * lease.parts
@@ -289,6 +311,17 @@ class State:
             for take_back in reversed(undo):
                 take_back()
             self._undo = outer
+
+    @contextmanager
+    def holding(self, stand_ins: Sequence[Lease]) -> Iterator[None]:
+        """Inside, these count as leases. Unlike in a trial, what is put meanwhile stays."""
+        for one in stand_ins:
+            self._replace(None, one)
+        try:
+            yield
+        finally:
+            for one in stand_ins:
+                self._replace(one, None)
 
     # --- questions ----------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from ..errors import WrongState
 from .leases import Lease, Request
+from .reservations import Reservation
 
 REQUEST: dict[str, frozenset[str]] = {
     "queued": frozenset({"granted", "denied", "cancelled", "expired"}),
@@ -20,6 +21,13 @@ LEASE: dict[str, frozenset[str]] = {
     "active": frozenset({"asleep", "ended"}),
     "asleep": frozenset({"active", "ended"}),
     "ended": frozenset(),
+}
+
+RESERVATION: dict[str, frozenset[str]] = {
+    "booked": frozenset({"over", "cancelled", "lapsed"}),
+    "over": frozenset(),
+    "cancelled": frozenset(),
+    "lapsed": frozenset(),
 }
 
 CLUSTER: dict[str, frozenset[str]] = {
@@ -42,9 +50,16 @@ JOB: dict[str, frozenset[str]] = {
     "lost": frozenset(),
 }
 
-TABLES = {"request": REQUEST, "lease": LEASE, "cluster": CLUSTER, "job": JOB}
+TABLES = {
+    "request": REQUEST,
+    "lease": LEASE,
+    "reservation": RESERVATION,
+    "cluster": CLUSTER,
+    "job": JOB,
+}
 
-_T = TypeVar("_T", Request, Lease)
+_T = TypeVar("_T", Request, Lease, Reservation)
+_NOUNS: dict[type, str] = {Request: "request", Lease: "lease", Reservation: "reservation"}
 
 
 def check(table: dict[str, frozenset[str]], noun: str, was: str, will: str) -> None:
@@ -57,7 +72,7 @@ def check(table: dict[str, frozenset[str]], noun: str, was: str, will: str) -> N
 
 
 def moved(thing: _T, state: str, **changes: object) -> _T:
-    """The same request or lease in its next state."""
-    table, noun = (REQUEST, "request") if isinstance(thing, Request) else (LEASE, "lease")
-    check(table, noun, thing.state, state)
+    """The same request, lease or reservation in its next state."""
+    noun = _NOUNS[type(thing)]
+    check(TABLES[noun], noun, thing.state, state)
     return replace(thing, state=state, **changes)  # type: ignore[arg-type]

@@ -46,3 +46,11 @@ def show_gb(gb: float) -> str:
 def show_units(parts: int) -> str:
     """GPU units for people: "1", "0.25", "0.29"."""
     return f"{parts / PARTS:.2f}".rstrip("0").rstrip(".")
+
+
+def span_of(seconds: float) -> str:
+    """A duration for people: "45 s", "30 min", "2.5 h", "3 d"."""
+    for size, word in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size * (2 if word == "d" else 1):
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {word}"
+    return f"{seconds:.0f} s"
