@@ -18,6 +18,7 @@ from .domain.fleet import Gpu
 from .domain.leases import Lease, LedgerEntry, Request, Slice
 from .domain.readings import Reading
 from .domain.repartition import Layout
+from .domain.reservations import Reservation
 
 
 class Clock(Protocol):
@@ -49,6 +50,8 @@ class Snapshot:
     leases: tuple[Lease, ...]
     """Those not cleared."""
     next_id: int
+    reservations: tuple[Reservation, ...] = ()
+    """Booked ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,13 @@ class Store(Protocol):
     def load(self) -> Snapshot: ...
 
     def commit(self, changes: Sequence[Change], audit: Sequence[AuditEntry] = ()) -> None:
-        """Write the new versions of requests and leases, ledger entries and audit, or nothing."""
+        """Write the new versions of all that changed, ledger entries and audit, or nothing."""
 
     def find_request(self, user: str, key: str) -> Request | None:
         """The user's request of that idempotency key, whatever its state."""
+
+    def find_reservation(self, owner: str, key: str) -> Reservation | None:
+        """The owner's reservation of that idempotency key, whatever its state."""
 
     def request(self, request_id: int) -> Request | None: ...
 
@@ -275,6 +281,19 @@ class BrokerApi(Protocol):
         """Good for the lease time-to-live; returns the ids that are still alive."""
 
     def usage(self, who: Principal, since: float = 0.0) -> wire.Usage: ...
+
+    def book(self, who: Principal, new: wire.NewReservation) -> wire.Reservation:
+        """Booked; raises `Forbidden`, `BadAsk` or a `Refused` where it can't be."""
+
+    def reservations(self, who: Principal) -> list[wire.Reservation]:
+        """Everybody's, by start; names of others' are blank unless admin."""
+
+    def unbook(self, who: Principal, reservation_id: int) -> wire.Reservation: ...
+
+    def calendar(
+        self, who: Principal, since: float | None = None, until: float | None = None
+    ) -> list[wire.Occasion]:
+        """Reservations, and leases until their declared ends, that touch [since, until)."""
 
 
 NewsType = Literal["fleet", "request", "lease", "cluster", "job", "notice"]

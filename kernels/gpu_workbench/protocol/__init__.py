@@ -86,6 +86,14 @@ from .leases import (
     RequestState,
 )
 from .live import Column, ColumnType, ConnectionFile, Event, Layout, Looking, Notice
+from .reservations import (
+    Calendar,
+    NewReservation,
+    Occasion,
+    Reservation,
+    Reservations,
+    ReservationState,
+)
 from .telemetry import (
     GpuSample,
     GpuState,
@@ -112,6 +120,7 @@ __all__ = [
     "SIMULATED_ENV",
     "SLICES_ENV",
     "Ask",
+    "Calendar",
     "Card",
     "CardWhen",
     "Cards",
@@ -155,7 +164,9 @@ __all__ = [
     "MigPlace",
     "NewCluster",
     "NewJob",
+    "NewReservation",
     "Notice",
+    "Occasion",
     "Pool",
     "Problem",
     "ProcessOwner",
@@ -171,6 +182,9 @@ __all__ = [
     "Request",
     "RequestState",
     "Requests",
+    "Reservation",
+    "ReservationState",
+    "Reservations",
     "Sample",
     "Scale",
     "Series",

@@ -108,6 +108,8 @@ class Lease(Wire, frozen=True, kw_only=True):
     end_reason: EndReason | None = None
     cleared: bool = False
     """True once no process is left on its slices; only then are they free again."""
+    reservation: int | None = None
+    """The reservation whose slices it holds."""
 
 
 class Extend(Wire, frozen=True, kw_only=True):

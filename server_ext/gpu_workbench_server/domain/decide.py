@@ -136,7 +136,8 @@ def _first(state: State, event: Event, now: float) -> Iterator[Change]:
         case Cancelled(request_id):
             yield Change("cancelled", moved(_queued(state, request_id), "cancelled"))
         case Booked(reservation):
-            why = f"{reservation.count} × {reservation.what} for {reservation.user or reservation.group}"
+            whom = reservation.user or reservation.group
+            why = f"{reservation.count} × {reservation.what} for {whom}"
             yield Change("booked", reservation=reservation, why=why)
         case Unbooked(reservation_id):
             yield unbooked(state, reservation_id)

@@ -27,7 +27,7 @@ from ..domain.state import State
 from ..domain.units import PARTS, gpu_units
 from ..errors import NoDevices, NotFound, NotNow, WorkbenchError
 from ..ports import Clock, DeviceBackend, EventSink, News, Principal, Store
-from . import repartition, views
+from . import bookings, repartition, views
 from .cards import cards, wanted
 from .keeper import SYSTEM, Keeper
 from .policy import Policy
@@ -268,6 +268,24 @@ class Broker:
                 held_gpu_seconds=round(sum(row.held_gpu_seconds for row in rows), 3),
                 used_gpu_seconds=round(sum(used), 3) if used else None,
             )
+
+    # --- reservations -------------------------------------------------------------------------
+
+    def book(self, who: Principal, new: wire.NewReservation) -> wire.Reservation:
+        made = bookings.make(self.keeper, self.policy, who, new)
+        return bookings.shown(self.keeper, who, made)
+
+    def reservations(self, who: Principal) -> list[wire.Reservation]:
+        return bookings.listed(self.keeper, who)
+
+    def unbook(self, who: Principal, reservation_id: int) -> wire.Reservation:
+        gone = bookings.cancel(self.keeper, who, reservation_id)
+        return bookings.shown(self.keeper, who, gone)
+
+    def calendar(
+        self, who: Principal, since: float | None = None, until: float | None = None
+    ) -> list[wire.Occasion]:
+        return bookings.occasions(self.keeper, who, since, until)
 
     # --- for the server that acts ---------------------------------------------------------------
 

@@ -83,6 +83,8 @@ class Keeper:
                 if lease.id not in self._beats:
                     self.beat(lease.id)
             state.remember(past, now)
+            for booked in snapshot.reservations:
+                state.put(Change("booked", reservation=booked))
             for request in snapshot.requests:
                 state.put(Change("queued", request))
             if old.asked:

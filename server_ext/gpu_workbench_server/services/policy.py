@@ -20,3 +20,5 @@ class Policy:
     """Seconds after which a lease is lost whose holder's process is gone (a restart fits in)."""
     stop_grace: float = 10.0
     """Seconds that what runs on an ended lease gets to end by itself."""
+    bookers: tuple[str, ...] = ()
+    """Users and groups who may book reservations; admins always may."""

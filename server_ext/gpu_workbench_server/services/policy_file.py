@@ -20,6 +20,10 @@
     min_run = "10min"
     grace = "2min"
 
+    [reservations]
+    by = ["ana", "vision"]          # users and groups who may book ahead; admins always may
+    longest = "7d"
+
 Every fault is named with its line and key, all of them at once, and an unknown key with the nearest
 that there is. Knows the domain's values, not how they are used; see `policy_text` for the lines.
 """
@@ -52,7 +56,7 @@ from .policy_text import (
 )
 
 EVERYBODY = "*"
-SECTIONS = ("pools", "users", "groups", "order", "preemption", "leases")
+SECTIONS = ("pools", "users", "groups", "order", "preemption", "leases", "reservations")
 
 
 _WHOLE_SECONDS = duration(least=1, whole=True)
@@ -83,6 +87,12 @@ _PREEMPTION: dict[str, tuple[str, Check]] = {
     "min_run": ("min_run", duration(least=0)),
     "grace": ("grace", duration(least=0)),
     "worth": ("worth", duration(least=0)),
+}
+_RESERVATIONS: dict[str, tuple[str, Check]] = {
+    "by": ("bookers", words),
+    "longest": ("book_seconds", duration(least=60)),
+    "ahead": ("book_ahead", duration(least=0)),
+    "unclaimed": ("unclaimed", duration(least=0)),
 }
 _PAYER: dict[str, tuple[str, Check]] = {
     "limit": ("limit", units),
@@ -115,6 +125,8 @@ def parse_policy(text: str, source: str = "policy.toml") -> Policy:
     users = _payers(faults, data, "users")
     groups = _payers(faults, data, "groups")
     order = _section(faults, data, "order", _ORDER)
+    booking = _section(faults, data, "reservations", _RESERVATIONS)
+    bookers = booking.pop("bookers", ())
     preemption = _section(faults, data, "preemption", _PREEMPTION)
     if preemption.pop("on", True) is False:
         preemption["min_run"] = math.inf  # so long that nobody is ever asked to give way
@@ -136,7 +148,9 @@ def parse_policy(text: str, source: str = "policy.toml") -> Policy:
             **order,
             **preemption,
             **notice,
+            **booking,
         ),
+        bookers=bookers,
     )
 
 

@@ -16,6 +16,9 @@ from . import views
 RETOLD = 50
 """Of so many, from the head of the queue, a change of who holds what may move the estimate."""
 
+_MOVING = {"granted", "ended", "cleared", "cancelled", "extended", "booked", "over", "lapsed"}
+"""Changes after which somebody who waits may be told something else."""
+
 
 def news_of(changes: Sequence[Change], state: State, now: float) -> Iterator[News]:
     """The news of changes that the state has taken in."""
@@ -30,7 +33,7 @@ def news_of(changes: Sequence[Change], state: State, now: float) -> Iterator[New
             yield News("lease", subject, owner, change.kind)
     if kinds - {"metered"}:
         yield News("fleet", "fleet")
-    if kinds & {"granted", "ended", "cleared", "cancelled", "extended"}:
+    if kinds & _MOVING:
         for waiting in Order(state, now).everybody()[:RETOLD]:
             yield News("request", str(waiting.id), waiting.user, "waiting")
 
@@ -39,4 +42,6 @@ def subject_of(change: Change) -> str:
     """What a change is about, as the audit names it."""
     if change.lease is not None:
         return f"lease {change.lease.id}"
+    if change.reservation is not None:
+        return f"reservation {change.reservation.id}"
     return f"request {change.request.id}" if change.request else ""

@@ -93,6 +93,7 @@ def lease(who: Principal, one: Lease) -> wire.Lease:
         ended_at=one.ended_at,
         end_reason=one.end_reason,
         cleared=one.cleared,
+        reservation=one.reservation,
     )
 
 
@@ -105,8 +106,8 @@ def notice(one: Lease, now: float) -> wire.Notice:
         return wire.Notice(
             lease_id=one.id,
             code="preempted",
-            message=f"The slice of {what} ends {when}: it was borrowed, and request "
-            f"{one.gives_way_to} needs it within its quota.",
+            message=f"The slice of {what} ends {when}: it was borrowed, and request or "
+            f"reservation {one.gives_way_to} has a right to it.",
             hint="Save your work now. Your next request waits until something is free.",
             at=one.ends_at,
         )

@@ -13,12 +13,13 @@ from typing import Literal, TypeVar
 
 from ..domain.decisions import Change
 from ..domain.leases import Lease, LedgerEntry, Request
+from ..domain.reservations import Reservation
 from ..domain.units import PARTS
 from ..errors import StoreTrouble
 from ..ports import AuditEntry, Record, Snapshot
 from .occupancy import moved_parts
 from .rows import plain
-from .succession import lease_fault, refused, request_fault
+from .succession import lease_fault, refused, request_fault, reservation_fault
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -31,6 +32,7 @@ class _Data:
     requests: dict[int, Request] = field(default_factory=dict)
     keys: dict[tuple[str, str], int] = field(default_factory=dict)
     leases: dict[int, Lease] = field(default_factory=dict)
+    reservations: dict[int, Reservation] = field(default_factory=dict)
     occupancy: dict[str, int] = field(default_factory=dict)
     ledger: dict[int, LedgerEntry] = field(default_factory=dict)
     audit: list[AuditEntry] = field(default_factory=list)
@@ -42,6 +44,8 @@ class _Data:
             self._put_request(change.request)
         if change.lease is not None:
             self._put_lease(change.lease)
+        if change.reservation is not None:
+            self._put_reservation(change.reservation)
         if change.ledger is not None:
             if change.ledger.lease_id in self.ledger:
                 raise refused(f"lease {change.ledger.lease_id} is in the ledger already")
@@ -73,6 +77,17 @@ class _Data:
             self._set(self.occupancy, device, taken)
         self._set(self.leases, lease.id, lease)
 
+    def _put_reservation(self, one: Reservation) -> None:
+        fault = reservation_fault(self.reservations.get(one.id), one)
+        if fault is None and not one.start < one.end:
+            fault = f"reservation {one.id} ends before it begins"
+        others = (other for other in self.reservations.values() if other.id != one.id)
+        if any((one.owner, one.key) == (o.owner, o.key) for o in others if o.key is not None):
+            fault = f"{one.owner} used the key {one.key} before"
+        if fault:
+            raise refused(fault)
+        self._set(self.reservations, one.id, one)
+
     def _set(self, table: dict[_K, _V], key: _K, value: _V) -> None:
         if key in table:
             self.undo.append(partial(table.__setitem__, key, table[key]))
@@ -100,7 +115,11 @@ class MemoryStore:
                 leases=tuple(
                     data.leases[i] for i in sorted(data.leases) if not data.leases[i].cleared
                 ),
-                next_id=max((0, *data.requests, *data.leases, *data.ledger)) + 1,
+                reservations=tuple(
+                    one for _, one in sorted(data.reservations.items()) if one.state == "booked"
+                ),
+                next_id=max((0, *data.requests, *data.leases, *data.ledger, *data.reservations))
+                + 1,
             )
 
     def commit(self, changes: Sequence[Change], audit: Sequence[AuditEntry] = ()) -> None:
@@ -119,6 +138,11 @@ class MemoryStore:
         with self._lock:
             known = self._data.keys.get((user, key))
             return None if known is None else self._data.requests[known]
+
+    def find_reservation(self, owner: str, key: str) -> Reservation | None:
+        with self._lock:
+            found = self._data.reservations.values()
+            return next((one for one in found if (one.owner, one.key) == (owner, key)), None)
 
     def request(self, request_id: int) -> Request | None:
         return self._data.requests.get(request_id)

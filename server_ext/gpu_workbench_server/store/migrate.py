@@ -13,7 +13,7 @@ from .. import __version__
 from ..errors import StoreTrouble
 from . import tables
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in migrations/versions (a test compares)."""
 
 FOLDER = Path(__file__).with_name("migrations")

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..domain.leases import Holder, Lease, LedgerEntry, Request, Slice
+from ..domain.reservations import Reservation
 from ..ports import AuditEntry, Record
 from . import tables
 from .succession import refused
@@ -25,6 +26,14 @@ def request_row(request: Request) -> Row:
 
 def request_of(row: Mapping[str, Any]) -> Request:
     return Request(**row)
+
+
+def reservation_row(one: Reservation) -> Row:
+    return asdict(one)
+
+
+def reservation_of(row: Mapping[str, Any]) -> Reservation:
+    return Reservation(**row)
 
 
 def lease_row(lease: Lease) -> Row:

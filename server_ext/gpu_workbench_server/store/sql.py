@@ -18,12 +18,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..domain.decisions import Change
 from ..domain.leases import Lease, LedgerEntry, Request, Slice
+from ..domain.reservations import Reservation
 from ..errors import StoreTrouble
 from ..ports import AuditEntry, Record, Snapshot
 from . import FILE_NAME, WRITES, migrate, postgres, rows, sqlite, tables
 from .occupancy import moved_parts
 from .sole import SoleBroker
-from .succession import lease_fault, refused, request_fault
+from .succession import lease_fault, refused, request_fault, reservation_fault
 from .troubles import damaged_hint, guarded, shown, unsure
 
 
@@ -131,6 +132,8 @@ class SqlStore:
                     _put_request(connection, change.request)
                 if change.lease is not None:
                     _put_lease(connection, change.lease)
+                if change.reservation is not None:
+                    _put_reservation(connection, change.reservation)
                 if change.ledger is not None:
                     _insert(connection, tables.ledger, [rows.ledger_row(change.ledger)])
             _insert(connection, tables.audit, [rows.audit_row(entry) for entry in audit])
@@ -145,21 +148,35 @@ class SqlStore:
     def load(self) -> Snapshot:
         queued = sa.select(tables.requests).where(tables.requests.c.state == "queued")
         held = sa.select(tables.leases).where(~tables.leases.c.cleared)
+        columns = tables.reservations.c
+        booked = sa.select(tables.reservations).where(columns.state == "booked")
         with self._reading() as connection:
             newest = [
                 connection.execute(sa.select(sa.func.max(column))).scalar() or 0
-                for column in (tables.requests.c.id, tables.leases.c.id, tables.ledger.c.lease_id)
+                for column in (
+                    tables.requests.c.id,
+                    tables.leases.c.id,
+                    tables.ledger.c.lease_id,
+                    columns.id,
+                )
             ]
             found = rows.mappings(connection.execute(queued.order_by(tables.requests.c.id)))
+            ahead = rows.mappings(connection.execute(booked.order_by(columns.id)))
             return Snapshot(
                 requests=tuple(rows.request_of(row) for row in found),
                 leases=tuple(_leases(connection, held.order_by(tables.leases.c.id))),
+                reservations=tuple(rows.reservation_of(row) for row in ahead),
                 next_id=max(newest) + 1,
             )
 
     def find_request(self, user: str, key: str) -> Request | None:
         columns = tables.requests.c
         return self._request(sa.and_(columns.user == user, columns.key == key))
+
+    def find_reservation(self, owner: str, key: str) -> Reservation | None:
+        columns = tables.reservations.c
+        with self._reading() as connection:
+            return _reservation(connection, sa.and_(columns.owner == owner, columns.key == key))
 
     def request(self, request_id: int) -> Request | None:
         return self._request(tables.requests.c.id == request_id)
@@ -284,7 +301,7 @@ _SAME = {
     table.name: sa.update(table).where(
         *(column == sa.bindparam(f"key_{column.name}") for column in table.primary_key)
     )
-    for table in (tables.requests, tables.leases, tables.records)
+    for table in (tables.requests, tables.leases, tables.reservations, tables.records)
 }
 _RECORD = sa.select(tables.records.c.id).where(
     tables.records.c.kind == sa.bindparam("kind"), tables.records.c.id == sa.bindparam("id")
@@ -322,6 +339,14 @@ def _put_request(connection: sa.Connection, request: Request) -> None:
         _put(connection, tables.requests, rows.request_row(request), known=old is not None)
 
 
+def _put_reservation(connection: sa.Connection, one: Reservation) -> None:
+    old = _reservation(connection, tables.reservations.c.id == one.id)
+    fault = reservation_fault(old, one)
+    if fault:
+        raise refused(fault)
+    _put(connection, tables.reservations, rows.reservation_row(one), known=old is not None)
+
+
 def _put_lease(connection: sa.Connection, lease: Lease) -> None:
     old = _lease(connection, lease.id)
     fault = lease_fault(old, lease)
@@ -343,6 +368,11 @@ def _put_lease(connection: sa.Connection, lease: Lease) -> None:
 def _request(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Request | None:
     found = rows.mappings(connection.execute(sa.select(tables.requests).where(where)))
     return rows.request_of(found[0]) if found else None
+
+
+def _reservation(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Reservation | None:
+    found = rows.mappings(connection.execute(sa.select(tables.reservations).where(where)))
+    return rows.reservation_of(found[0]) if found else None
 
 
 def _lease(connection: sa.Connection, lease_id: int) -> Lease | None:

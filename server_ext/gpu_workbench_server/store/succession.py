@@ -8,6 +8,7 @@ over another broker's of the same id.
 from __future__ import annotations
 
 from ..domain.leases import Lease, Request
+from ..domain.reservations import Reservation
 from ..errors import StoreTrouble
 
 DEFECT = (
@@ -37,6 +38,17 @@ def lease_fault(old: Lease | None, new: Lease) -> str | None:
         return f"lease {new.id} has ended and can't become {new.state} again"
     if old.cleared and not new.cleared:
         return f"lease {new.id} is cleared: its slices may be somebody else's"
+    return None
+
+
+def reservation_fault(old: Reservation | None, new: Reservation) -> str | None:
+    """Why `new` can't be the next version of `old`, in a sentence without its full stop."""
+    if old is None:
+        return None
+    if (old.owner, old.created_at) != (new.owner, new.created_at):
+        return f"reservation {new.id} is another one, of {old.owner}"
+    if old.state not in ("booked", new.state):
+        return f"reservation {new.id} is {old.state} and can't become {new.state}"
     return None
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from ..domain.fleet import SliceKind
 from ..domain.leases import EndReason, LeaseState, Purpose, RequestState
+from ..domain.reservations import ReservationState
 from ..domain.units import PARTS
 
 # Constraints need names, or a later migration can't drop them.
@@ -97,6 +98,7 @@ leases = sa.Table(
     sa.Column("noticed", sa.Boolean, nullable=False, server_default=sa.false()),
     _whole_number("gives_way_to", nullable=True),
     _number("declared_end", nullable=True),
+    _whole_number("reservation", nullable=True),
     _one_of("purpose", get_args(Purpose)),
     _one_of("holder_kind", get_args(Purpose)),
     _one_of("state", get_args(LeaseState)),
@@ -105,6 +107,33 @@ leases = sa.Table(
     sa.CheckConstraint("state = 'ended' OR NOT cleared", name="cleared_only_when_ended"),
     sa.Index(None, "cleared"),
     sa.Index(None, "user", "id"),
+)
+
+reservations = sa.Table(
+    "reservations",
+    metadata,
+    _whole_number("id", primary_key=True, autoincrement=False),
+    _text("owner"),
+    _text("user", nullable=True),
+    _text("group", nullable=True),
+    _text("pool"),
+    _text("profile"),
+    _text("what"),
+    _whole_number("count"),
+    _whole_number("parts"),
+    _number("start"),
+    _number("end"),
+    _number("created_at"),
+    sa.Column("same_node", sa.Boolean, nullable=False),
+    _number("min_memory_gb"),
+    _text("name"),
+    _text("key", nullable=True),
+    sa.Column("claimed", sa.Boolean, nullable=False),
+    _text("state"),
+    sa.UniqueConstraint("owner", "key"),
+    _one_of("state", get_args(ReservationState)),
+    sa.CheckConstraint('start < "end"', name="forwards"),
+    sa.Index(None, "state"),
 )
 
 slices = sa.Table(

@@ -10,7 +10,18 @@ from typing import Any, Literal
 
 from gpu_workbench import protocol as wire
 
-from . import clusters, jobs, leases, metrics, repartition, requests, status, telemetry, usage
+from . import (
+    clusters,
+    jobs,
+    leases,
+    metrics,
+    repartition,
+    requests,
+    reservations,
+    status,
+    telemetry,
+    usage,
+)
 from .call import Call
 
 Method = Literal["GET", "POST", "DELETE"]
@@ -166,6 +177,47 @@ ROUTES: tuple[Route, ...] = (
         wire.Lease,
         body=wire.Holder,
         number=True,
+    ),
+    _read(
+        "/reservations",
+        "Slices booked ahead, by start",
+        "reservations",
+        reservations.listing,
+        wire.Reservations,
+    ),
+    _post(
+        "/reservations",
+        "Book slices from–to for somebody",
+        "reservations",
+        reservations.book,
+        wire.Reservation,
+        body=wire.NewReservation,
+        status=201,
+    ),
+    _delete(
+        "/reservations/{id}",
+        "Give it up",
+        "reservations",
+        reservations.cancel,
+        wire.Reservation,
+        number=True,
+    ),
+    _read(
+        "/calendar",
+        "Reservations and expected ends of leases, as intervals",
+        "reservations",
+        reservations.calendar,
+        wire.Calendar,
+        query=reservations.CalendarQuery,
+    ),
+    _read(
+        "/calendar.ics",
+        "The same, to subscribe to",
+        "reservations",
+        reservations.icalendar,
+        str,
+        query=reservations.CalendarQuery,
+        media=reservations.ICALENDAR,
     ),
     _read("/clusters", "My clusters", "clusters", clusters.listing, wire.Clusters),
     _post(

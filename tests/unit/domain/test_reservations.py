@@ -1,4 +1,4 @@
-"""Reservations: what may be booked, who must keep off, who may take it, and what people are told."""
+"""Reservations: what may be booked, who keeps off, who may take it, and what people are told."""
 
 from __future__ import annotations
 
