@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gpu_workbench_server.domain.fleet import Gpu, Limits
+from gpu_workbench_server.domain.leases import Lease
+from gpu_workbench_server.domain.reservations import Reservation
 from gpu_workbench_server.ports import News, Store
 
 from .storerooms import StoreRoom
@@ -78,6 +80,8 @@ class Books:
     """By whom looks at the devices, not by the broker."""
     held: Counter[str] = field(default_factory=Counter)
     """Parts of each user and group after the last look."""
+    room: dict[int, tuple[int, tuple[object, ...]]] = field(default_factory=dict)
+    """By reservation: slices that it could be given at the last look, and what was given then."""
 
     def tell(self, news: News) -> None:
         if news.type != "lease":
@@ -123,6 +127,7 @@ class Books:
         found += self._history(store) if by_sql is None else []
         found += self._devices(store, {gpu.uuid: gpu for gpu in fleet})
         found += self._quotas(limits)
+        found += self._reserved(store, {gpu.uuid: gpu for gpu in fleet if gpu.health == "ok"})
         return found
 
     def _history(self, store: Store) -> list[str]:
@@ -183,3 +188,50 @@ class Books:
         ]
         self.held = held
         return over
+
+    def _reserved(self, store: Store, fleet: Mapping[str, Gpu]) -> list[str]:
+        """Nobody else may be given what a reservation could have had a moment ago.
+
+        Looks at each reservation alone: what others have reserved may take more from it.
+        """
+        found: list[str] = []
+        snapshot, before, self.room = store.load(), self.room, {}
+        for one in snapshot.reservations:
+            inside = 0
+            for lease in snapshot.leases:
+                if lease.reservation == one.id and lease.state != "ended":
+                    inside += len(lease.slices)
+                    if one.user != lease.user and (one.group or "") != lease.group:
+                        found.append(
+                            f"lease {lease.id} is in reservation {one.id} of somebody else"
+                        )
+            if inside > one.count:
+                found.append(f"reservation {one.id} gives {inside} slices of {one.count}")
+            could = self._room(one, snapshot.leases, fleet)
+            given = (self.now, tuple(sorted(fleet)))
+            was, then = before.get(one.id, (0, given))
+            later = then[0] <= self.now and then[1] == given[1]  # else the clock or a GPU took it
+            if later and could < one.count - inside <= was:
+                found.append(f"reservation {one.id} can be given only {could} slices any more")
+            self.room[one.id] = could, given
+        return found
+
+    def _room(self, one: Reservation, leases: Iterable[Lease], fleet: Mapping[str, Gpu]) -> int:
+        """Slices that are free by a reservation's start."""
+        at = max(one.start, self.now)
+        held: Counter[str] = Counter()
+        taken: set[str | None] = set()
+        for lease in leases:
+            end = lease.ended_at or max(lease.ends_at, lease.declared_end or 0.0)
+            for part in lease.slices if end > at else ():
+                held[part.gpu] += part.parts
+                taken.add(part.instance)
+        free: Counter[str] = Counter()
+        for gpu in fleet.values():
+            node = gpu.node if one.same_node else ""
+            if gpu.mig:
+                fitting = (i for i in gpu.instances if f"mig-{i.profile}" == one.profile)
+                free[node] += sum(i.uuid not in taken for i in fitting)
+            elif not one.profile.startswith("mig-"):
+                free[node] += (WHOLE - held[gpu.uuid]) // PARTS_OF[one.profile]
+        return max(free.values(), default=0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpu_workbench_server.domain.decisions import Change
+from gpu_workbench_server.domain.decisions import Booked, Change, Unbooked
 from gpu_workbench_server.domain.fleet import Limits
 from gpu_workbench_server.domain.state import State
 
@@ -26,18 +26,21 @@ class Bug:
     """A part of the sentence that says what is wrong."""
     twist: Callable[[State, Changes], Changes] | None = None
     no_limits: bool = False
+    no_reservations: bool = False
     overlapping: bool = False
     """The fleet has two MIG instances in the same place."""
 
     def wrap(self, decide: Decide) -> Decide:
         def buggy(state: State, event: Any, now: float) -> Changes:
-            limits = state.limits
+            limits, reservations = state.limits, state.reservations
             if self.no_limits:
                 state.limits = Limits()
+            if self.no_reservations and not isinstance(event, (Booked, Unbooked)):
+                state.reservations = {}
             try:
                 changes = decide(state, event, now)
             finally:
-                state.limits = limits
+                state.limits, state.reservations = limits, reservations
             return self.twist(state, changes) if self.twist else changes
 
         return buggy
@@ -112,6 +115,24 @@ def _two_nodes(state: State, one: Change) -> list[Change]:
     return [one]
 
 
+def _a_stranger_inside(state: State, one: Change) -> list[Change]:
+    """Takes whoever is served for one whom a reservation is for."""
+    assert one.lease is not None
+    for booked in state.reservations.values():
+        if not booked.serves(one.lease.user, one.lease.group):
+            return [replace(one, lease=replace(one.lease, reservation=booked.id))]
+    return [one]
+
+
+def _more_than_booked(state: State, one: Change) -> list[Change]:
+    """Lets whom a reservation is for take any number of slices from it."""
+    assert one.lease is not None
+    for booked in state.reservations.values():
+        if booked.serves(one.lease.user, one.lease.group):
+            return [replace(one, lease=replace(one.lease, reservation=booked.id))]
+    return [one]
+
+
 BUGS = [
     Bug("double grant", "granted", each("granted", _double_grant)),
     Bug("overlapping MIG", "overlap", overlapping=True),
@@ -122,5 +143,8 @@ BUGS = [
     Bug("ledger twice", "ledger", each("ended", lambda _, one: [one, one])),
     Bug("ledger never", "ledger", each("ended", lambda _, one: [replace(one, ledger=None)])),
     Bug("seconds twice in the ledger", "ledger", each("ended", _longer)),
+    Bug("reservation ignored", "reservation", no_reservations=True),
+    Bug("a stranger in a reservation", "reservation", each("granted", _a_stranger_inside)),
+    Bug("more than was reserved", "reservation", each("granted", _more_than_booked)),
     Bug("free before it is empty", "seen empty", each("ended", _clear_at_once)),
 ]

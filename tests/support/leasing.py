@@ -7,6 +7,7 @@ from typing import Any
 
 from gpu_workbench_server.domain.decisions import Change
 from gpu_workbench_server.domain.leases import Lease, LedgerEntry, Request, Slice
+from gpu_workbench_server.domain.reservations import Reservation
 from gpu_workbench_server.domain.units import PARTS
 
 
@@ -80,3 +81,27 @@ def cleared(over: Change) -> Change:
     """After the change that ended it."""
     assert over.lease is not None
     return Change("cleared", lease=replace(over.lease, cleared=True))
+
+
+def a_reservation(number: int, owner: str = "ada", **changes: Any) -> Reservation:
+    one = Reservation(
+        id=number,
+        owner=owner,
+        user=None,
+        group="vision",
+        pool="default",
+        profile="fraction-0.25",
+        what="20GB",
+        count=2,
+        parts=PARTS // 2,
+        start=100.5,
+        end=3700.25,
+        created_at=1.0,
+        min_memory_gb=20.0,
+        name="the course",
+    )
+    return replace(one, **changes)
+
+
+def booked(one: Reservation) -> list[Change]:
+    return [Change("booked", reservation=one)]

@@ -146,10 +146,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.limits, self.rules = QUOTAS[0], RULES[0]
         self.kernels = 0
         self._begin()
+        if self.bug and self.bug.no_reservations:  # or it takes long until somebody is in the way
+            self.book("gpu", ADMIN, (None, None), 3, False, 600.0, 90_000.0)
 
     def _begin(self) -> None:
         self.store = self.room.open()
-        policy = Policy(limits=self.limits, rules=self.rules)
+        policy = Policy(limits=self.limits, rules=self.rules, bookers=("ana", "vision"))
         clock = HandClock(self.books)
         self.broker = Broker(self.store, self.machines, clock, self.books, policy)
         self.broker.start()
@@ -213,6 +215,42 @@ class StoreMachine(RuleBasedStateMachine):
         lease_id = self._lease(number)
         if lease_id is not None:
             self._do(self.broker.extend, ADMIN, lease_id, seconds)
+
+    @rule(
+        what=st.sampled_from(WHATS),
+        who=st.sampled_from([ADMIN, ADMIN, ADMIN, USERS[0], USERS[3]]),
+        whom=st.sampled_from([(None, None), (None, None), ("eve", None), (None, "vision")]),
+        count=st.sampled_from([1, 1, 2, 3]),
+        same_node=st.booleans(),
+        start=st.sampled_from([0.0, 30.0, 600.0, 3000.0] * 3 + [-90.0, 1e300]),
+        seconds=st.sampled_from([300.0, 2000.0, 6000.0, 90_000.0] * 3 + [20.0, 1e9]),
+    )
+    def book(
+        self,
+        what: str,
+        who: Principal,
+        whom: tuple[str | None, str | None],
+        count: int,
+        same_node: bool,
+        start: float,
+        seconds: float,
+    ) -> None:
+        new = wire.NewReservation(
+            what=what,
+            count=count,
+            start=self.books.now + start,
+            seconds=seconds,
+            user=whom[0],
+            group=whom[1],
+            same_node=same_node,
+        )
+        self._do(self.broker.book, who, new)
+
+    @rule(number=st.integers(0, 50), who=st.sampled_from([ADMIN, *USERS]))
+    def unbook(self, number: int, who: Principal) -> None:
+        booked = self.broker.reservations(ADMIN)
+        if booked:
+            self._do(self.broker.unbook, who, booked[number % len(booked)].id)
 
     @rule()
     def beat(self) -> None:
@@ -279,6 +317,8 @@ class StoreMachine(RuleBasedStateMachine):
             faults.append("the leases in memory are not the store's")
         if {one.id: one for one in snapshot.requests} != state.queue:
             faults.append("the queue in memory is not the store's")
+        if {one.id: one for one in snapshot.reservations} != state.reservations:
+            faults.append("the reservations in memory are not the store's")
         if faults:
             raise Wrong("; ".join(faults))
 

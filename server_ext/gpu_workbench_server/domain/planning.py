@@ -19,7 +19,7 @@ from .leases import Request, Slice
 from .order import Contest, Order
 from .placement import place
 from .quota import binding
-from .seating import Seat, kept_free, seating
+from .seating import Seat, hindered, kept_free, seating
 from .state import State
 
 
@@ -150,8 +150,8 @@ class Round:
             with self._beside_reservations(request):
                 slices = place_beside(state, request, self.promises, self._now)
             contest.go_on(lane)
-            if slices is not None:
-                change = granted(request, slices, self._now)
+            change = None if slices is None else granted(request, slices, self._now)
+            if change is not None and not self._hinders(change):
                 state.put(change)
                 contest.served(request)
                 full.clear()
@@ -171,6 +171,14 @@ class Round:
         if not seats:
             return nullcontext()
         return kept_free(self._state, seats, self._now + request.seconds, self._now)
+
+    def _hinders(self, change: Change) -> bool:
+        """Whether a grant, although it keeps off the seats, leaves no good seats for all: where
+        slices of several sizes are reserved for several times, the next choice may differ."""
+        lease = change.lease
+        if lease is None or not self._seats.get(lease.pool):
+            return False
+        return hindered(self._state, lease.pool, self._now, lease) is not None
 
     def _takes_part(self, shape: Shape) -> bool:
         return any(self._state.meet(shape.gpus, key) for key in self._sets)

@@ -250,5 +250,12 @@ def hindered(state: State, pool: str, now: float, change: Lease) -> Reservation 
     with state.trial():
         state.put(Change("extended", lease=change))
         after = seating(state, pool, now)
+    if _parts_lacking(state, after) <= _parts_lacking(state, before):
+        return None
     worse = [i for i, lacks in after.missing.items() if lacks > before.missing.get(i, 0)]
     return min((state.reservations[i] for i in worse), key=lambda r: (r.start, r.id), default=None)
+
+
+def _parts_lacking(state: State, found: Seating) -> int:
+    booked = state.reservations
+    return sum(n * booked[i].parts // booked[i].count for i, n in found.missing.items())

@@ -13,15 +13,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from gpu_workbench_server.domain.booking import Booking, book
 from gpu_workbench_server.domain.decisions import (
+    Booked,
     Bound,
     Cancelled,
     Change,
     Cleared,
     Ended,
+    Event,
     Extended,
     FleetSeen,
     Ticked,
+    Unbooked,
 )
 from gpu_workbench_server.domain.estimates import forecast
 from gpu_workbench_server.domain.fleet import Limits
@@ -30,6 +34,7 @@ from gpu_workbench_server.domain.leases import Holder, Lease
 from gpu_workbench_server.domain.order import Order
 from gpu_workbench_server.domain.quota import borrows, entitled
 from gpu_workbench_server.domain.rules import Rules
+from gpu_workbench_server.domain.seating import seating
 from gpu_workbench_server.domain.state import State
 from gpu_workbench_server.domain.units import PARTS
 from gpu_workbench_server.errors import Refused, WorkbenchError
@@ -40,6 +45,27 @@ PER_RUN = 60
 
 ASKS = ["0.25", "0.5", "gpu", "1g.10gb", "2g.20gb", "3g.40gb", "20GB", "10GB", "45GB"]
 USERS = [("ana", "vision"), ("ben", "vision"), ("eve", "speech"), ("kim", None)]
+
+
+class Watched(Script):
+    """A script in which nobody may get in the way of a reservation after it was booked."""
+
+    def run(self, event: Event) -> tuple[Change, ...]:
+        if isinstance(event, (FleetSeen, Booked)):  # GPUs come and go, and others book
+            return super().run(event)
+        before = self.lacking()
+        changes = super().run(event)
+        assert self.lacking() <= before, f"{event} takes what is reserved"
+        return changes
+
+    def lacking(self) -> int:
+        """Parts that reservations can't be given."""
+        booked = self.state.reservations
+        return sum(
+            lacks * booked[number].parts // booked[number].count
+            for pool in self.state.pools
+            for number, lacks in seating(self.state, pool, self.now).missing.items()
+        )
 
 
 class BrokerMachine(RuleBasedStateMachine):
@@ -59,7 +85,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.rules = Rules(
             deserved, min_run=60, grace=30, worth=10, half_life=3600, size_weight=0.1
         )
-        self.script = Script(state_of(*self.fleet, limits=limits, rules=self.rules))
+        self.script = Watched(state_of(*self.fleet, limits=limits, rules=self.rules))
         self.granted: dict[int, float] = {}
 
     def _pick(self, number: int, alive: bool) -> Lease | None:
@@ -140,12 +166,54 @@ class BrokerMachine(RuleBasedStateMachine):
     def check_that_it_had_to(self, lease: Lease) -> None:
         """What gives way does so for somebody else, within a quota, who can use its GPU."""
         state = self.script.state
+        booked = state.reservations.get(lease.gives_way_to or 0)
+        if booked is not None:
+            assert not booked.serves(lease.user, lease.group)
+            assert lease.ends_at >= booked.start
+            return
         claimant = state.queue[lease.gives_way_to or 0]
         assert lease.user != claimant.user
         assert not borrows(state, claimant)
         assert entitled(state, claimant)
         assert {one.gpu for one in lease.slices} & {gpu.uuid for gpu in state.able(claimant)}
         assert self.script.now - lease.granted_at >= self.rules.min_run
+
+    @rule(
+        what=st.sampled_from(["0.25", "0.5", "gpu", "1g.10gb", "3g.40gb"]),
+        count=st.integers(1, 4),
+        same_node=st.booleans(),
+        whom=st.sampled_from([("ana", None), ("eve", None), (None, "vision"), (None, "speech")]),
+        start=st.sampled_from([0, 30, 600, 3000]),
+        seconds=st.sampled_from([300, 2000, 6000]),
+    )
+    def book(
+        self,
+        what: str,
+        count: int,
+        same_node: bool,
+        whom: tuple[str | None, str | None],
+        start: int,
+        seconds: int,
+    ) -> None:
+        script, (user, group) = self.script, whom
+        begin = script.now + start
+        wanted = Booking(
+            "root", what, begin + seconds, count, begin, user, group, same_node=same_node
+        )
+        try:
+            one = book(script.state, wanted, script.next_id, script.now)
+        except WorkbenchError as error:
+            assert error.hint, f"a refusal must say what to do: {error.message}"
+            return
+        script.next_id += 1
+        script.run(Booked(one))
+        assert one.id in script.state.reservations
+
+    @rule(number=st.integers(0, 50))
+    def unbook(self, number: int) -> None:
+        booked = sorted(self.script.state.reservations)
+        if booked:
+            self.script.run(Unbooked(booked[number % len(booked)]))
 
     @rule(number=st.integers(0, 4), health=st.sampled_from(["ok", "drained", "lost", "gone"]))
     def change_fleet(self, number: int, health: str) -> None:
@@ -172,6 +240,8 @@ class BrokerMachine(RuleBasedStateMachine):
     def the_indexes_are_what_a_state_built_anew_would_have(self) -> None:
         state = self.script.state
         fresh = State(state.pools.values(), state.limits, state.gpus.values(), state.rules)
+        for booked in state.reservations.values():
+            fresh.put(Change("booked", reservation=booked))
         for lease in state.leases.values():
             fresh.put(Change("granted", lease=lease))
         for request in state.queue.values():
