@@ -37,7 +37,6 @@ def claims_inside(state: State, pool: str, now: float) -> Iterator[Change]:
             change = _inside(state, one, request, now)
             if change is not None:
                 state.put(change)
-                order.forget(request)
                 if not one.claimed:
                     one = replace(one, claimed=True)
                     used = Change("claimed", reservation=one, why=f"by request {request.id}")
