@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .errors import GpuWorkbenchError
     from .leases import attach, leases, release, request
     from .magics import load_ipython_extension as load_ipython_extension
+    from .reservations import reservations, reserve
     from .status import status
     from .training import job, jobs, launch, log
     from .usage import usage
@@ -40,6 +41,8 @@ __all__ = [
     "monitor",
     "release",
     "request",
+    "reservations",
+    "reserve",
     "status",
     "usage",
 ]
@@ -58,6 +61,8 @@ _HOMES = {
     "monitor": "widgets.monitor",
     "release": "leases",
     "request": "leases",
+    "reservations": "reservations",
+    "reserve": "reservations",
     "status": "status",
     "usage": "usage",
 }

@@ -105,6 +105,15 @@ class Client:
         body = wire.Heartbeat(leases=list(leases))
         return self.call("POST", "leases/heartbeat", body, returns=wire.Heartbeat).leases
 
+    def book(self, new: wire.NewReservation) -> wire.Reservation:
+        return self.call("POST", "reservations", new, returns=wire.Reservation)
+
+    def reservations(self) -> list[wire.Reservation]:
+        return self.call("GET", "reservations", returns=wire.Reservations).reservations
+
+    def unbook(self, reservation_id: int) -> wire.Reservation:
+        return self.call("DELETE", f"reservations/{reservation_id}", returns=wire.Reservation)
+
     # --- telemetry ------------------------------------------------------------------------------
 
     def sample(self) -> wire.Sample:

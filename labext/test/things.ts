@@ -166,6 +166,7 @@ export function lease(about: Partial<Lease> = {}): Lease {
     ended_at: null,
     end_reason: null,
     cleared: false,
+    reservation: null,
     ...about
   };
 }

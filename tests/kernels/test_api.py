@@ -28,6 +28,8 @@ def test_the_notebook_api_is_these_names() -> None:
         "monitor",
         "release",
         "request",
+        "reservations",
+        "reserve",
         "status",
         "usage",
     ]

@@ -224,3 +224,26 @@ def test_the_manual_has_every_key_and_its_example_is_a_policy() -> None:
         assert f"| `{name}` |" in manual, name
     example = manual.split("```toml\n")[1].split("```")[0]
     assert parse_policy(example).pools[0].name == "a100"
+
+
+def test_who_may_book_ahead_and_how_long_is_set_in_its_section() -> None:
+    text = """
+        [reservations]
+        by = ["ana", "vision"]
+        longest = "2d"
+        ahead = "30d"
+        unclaimed = "20min"
+    """
+    policy = parse_policy(text)
+    assert policy.bookers == ("ana", "vision")
+    rules = policy.rules
+    assert (rules.book_seconds, rules.book_ahead, rules.unclaimed) == (172_800, 2_592_000, 1200)
+
+
+def test_a_typo_in_it_is_named_with_line_and_key() -> None:
+    with pytest.raises(BadConfiguration) as caught:
+        parse_policy('[reservations]\nlongst = "7d"\nahead = "soon"\nby = "ana"\n')
+    assert "line 2, key reservations.longst" in caught.value.message
+    assert "did you mean longest?" in caught.value.message
+    assert "line 3, key reservations.ahead: 'soon' is not a duration" in caught.value.message
+    assert "line 4, key reservations.by: 'ana' is not a list" in caught.value.message

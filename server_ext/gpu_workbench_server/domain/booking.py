@@ -133,7 +133,8 @@ def _collides(state: State, made: Reservation, profile: Profile, now: float) -> 
     length = made.end - made.start
     for free in sorted(one.end for one in others):
         if _fits(state, replace(made, start=free, end=free + length), now):
-            hint += f" All {made.count} are free from in {span_of(free - now)} on."
+            what = "It is" if made.count == 1 else f"All {made.count} are"
+            hint += f" {what} free in {span_of(free - now)}."
             break
     numbers = ", ".join(str(one.id) for one in others)
     whose = f"Reservations {numbers} have" if len(others) > 1 else f"Reservation {numbers} has"

@@ -33,7 +33,7 @@ def test_what_collides_is_denied_with_what_is_left_and_when_all_would_be_free() 
     with pytest.raises(Reserved) as caught:
         script.book("gpu", 2 * HOUR, 4 * HOUR, owner="ben", count=2)
     assert f"Reservation {first} has too much" in caught.value.message
-    assert "At most 1 can be booked then. All 2 are free from in 3 h on." in caught.value.hint
+    assert "At most 1 can be booked then. All 2 are free in 3 h." in caught.value.hint
     assert script.book("gpu", 2 * HOUR, 4 * HOUR, owner="ben", count=1)
     assert script.book("gpu", 3 * HOUR, 4 * HOUR, owner="eve", count=2)
 
