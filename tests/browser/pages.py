@@ -70,28 +70,43 @@ def run_cell(page: Page, code: str) -> None:
     page.keyboard.press("Shift+Enter")
 
 
-_LOAD = re.compile(r"(\d+)\s?% · ([\d.]+)/")
+Shown = Callable[[], tuple[float, float] | None]
+"""Reads (activity 0..1, memory in GB) from the screen; None while neither is there."""
+
+_ROW = re.compile(r"(\d+)\s?% · ([\d.]+)/")
+_FIGURES = re.compile(r"(\d+)\s?%.*?([\d.]+)\s?GB", re.S)
 
 
-def shown(load: Locator) -> tuple[float, float] | None:
-    """(activity 0..1, memory in GB) that a lease's row shows; None while it shows neither."""
-    found = _LOAD.search(load.inner_text())
+def row_shows(lease: Locator) -> Shown:
+    """What a lease's row in the panel says."""
+    load = at(lease, "gw-lease-load")
+    return lambda: _read(_ROW, load.inner_text())
+
+
+def slice_shows(slice_: Locator) -> Shown:
+    """What a slice on the dashboard's page of a GPU says: use first, memory last."""
+    figures = slice_.locator(".gw-slice-figure b")
+    return lambda: _read(_FIGURES, " ".join(figures.all_inner_texts()))
+
+
+def _read(form: re.Pattern[str], text: str) -> tuple[float, float] | None:
+    found = form.search(text)
     return None if found is None else (int(found[1]) / 100, float(found[2]))
 
 
 def watch(
-    loads: dict[str, Locator], seconds: float, also: Callable[[], object] = lambda: None
+    shown: dict[str, Shown], seconds: float, also: Callable[[], object] = lambda: None
 ) -> dict[str, float]:
-    """The activity that each of some rows shows, averaged over so many seconds.
+    """The activity that each of some places shows, averaged over so many seconds.
 
     `also` is called again and again meanwhile, for what has to be read at the same time.
     """
-    seen: dict[str, list[float]] = {name: [] for name in loads}
+    seen: dict[str, list[float]] = {name: [] for name in shown}
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         also()
-        for name, load in loads.items():
-            now = shown(load)
+        for name, read in shown.items():
+            now = read()
             if now is not None:
                 seen[name].append(now[0])
         time.sleep(0.1)

@@ -1,7 +1,7 @@
 """Whose load it is: two notebooks and a job on slices of one GPU, each seen under its own name.
 
-What the panel and the API say is compared with what psutil says of the same process trees over the
-same seconds, so a busy machine changes the figures and not the verdict.
+What the panel, the dashboard and the API say is compared with what psutil says of the same process
+trees over the same seconds, so a busy machine changes the figures and not the verdict.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ from tests.support.load import Tree
 from tests.support.waiting import wait_for
 
 from .conftest import shoot
-from .pages import at, notebook, open_panel, run_all, shown, watch
+from .pages import (
+    Shown,
+    at,
+    command,
+    notebook,
+    open_panel,
+    row_shows,
+    run_all,
+    slice_shows,
+    watch,
+)
 
 Open = Callable[..., Page]
 WITHIN = 0.15
@@ -63,7 +73,7 @@ def burners(lab: LabServer) -> Iterator[Path]:
 def test_two_notebooks_and_a_job_on_one_gpu_are_seen_each_under_its_own_name(
     open_lab: Open, lab: LabServer, burners: Path
 ) -> None:
-    page = open_lab(height=1000)
+    page = open_lab(width=1500, height=1000)
     panel = open_panel(page)
     for one in (CHURN, FLIGHTS):
         lab.api("POST", "requests", {"what": one.profile, "name": one.name})
@@ -71,11 +81,16 @@ def test_two_notebooks_and_a_job_on_one_gpu_are_seen_each_under_its_own_name(
         run_all(page)
     start_job(lab, TRAIN)
     leases = wait_for(lambda: held_by_all(lab), 60, "every one of them holds its slice")
-    assert len({one["gpu"] for lease in leases.values() for one in lease["slices"]}) == 1
-    rows = {name: row_of(panel, lease["id"]) for name, lease in leases.items()}
-    for name, row in rows.items():
-        expect(row).to_contain_text(name)
-    loads = {name: at(row, "gw-lease-load") for name, row in rows.items()}
+    (gpu,) = {one["gpu"] for lease in leases.values() for one in lease["slices"]}
+    command(page, "gpu-workbench:open-dashboard", gpu=gpu, tab="gpu")
+    places = {f"panel {name}": row_of(panel, lease) for name, lease in leases.items()}
+    places |= {f"dashboard {name}": slice_of(page, lease) for name, lease in leases.items()}
+    for what, place in places.items():
+        expect(place).to_contain_text(what.partition(" ")[2])
+    shown = {
+        what: (row_shows if what.startswith("panel") else slice_shows)(place)
+        for what, place in places.items()
+    }
 
     with ExitStack() as stack:
         trees = {
@@ -83,36 +98,35 @@ def test_two_notebooks_and_a_job_on_one_gpu_are_seen_each_under_its_own_name(
             for name, lease in leases.items()
         }
         (burners / "go").touch()
-        waits = until_seen(loads, trees)
-        print("seconds until the panel showed it:", waits)
+        waits = until_seen(shown, trees)
+        print("seconds until it was shown:", waits)
         assert all(seconds <= SOON for seconds in waits.values()), waits
 
         began = time.time()
         api = Samples(lab, leases)
-        panel_says = watch(loads, LOOK, also=api.look)
-        api_says = api.mean_activity()
+        activity = watch(shown, LOOK, also=api.look) | api.mean_activity()
         psutil_says = {
             name: tree.cores(began - LATE, began + LOOK - LATE) for name, tree in trees.items()
         }
-        memory = {name: tree.memory_bytes for name, tree in trees.items()}
-        shown_memory = {name: (shown(load) or (0.0, 0.0))[1] for name, load in loads.items()}
-        api_memory = api.memory
+        resident = {name: tree.memory_bytes for name, tree in trees.items()}
+        memory = {what: (read() or (0, 0))[1] * 2**30 for what, read in shown.items()} | api.memory
         processes = lab.api("GET", "telemetry/processes")["processes"]
         pids = {name: tree.pids for name, tree in trees.items()}
 
     shoot(page, "attribution-light")
+    for what in activity:
+        name = what.partition(" ")[2]
+        print(f"{what}: {activity[what]:.3f}, psutil {psutil_says[name]:.3f} cores; "
+              f"{memory[what] / 2**30:.2f} GB, psutil {resident[name] / 2**30:.2f}")  # fmt: skip
+    for what in activity:
+        name = what.partition(" ")[2]
+        assert activity[what] == pytest.approx(psutil_says[name], rel=WITHIN), what
+        assert memory[what] == pytest.approx(resident[name], rel=WITHIN), what
     for name in leases:
-        print(f"{name}: psutil {psutil_says[name]:.3f} cores {memory[name] / 2**30:.2f} GB, "
-              f"API {api_says[name]:.3f} {api_memory[name] / 2**30:.2f}, "
-              f"panel {panel_says[name]:.3f} {shown_memory[name]}")  # fmt: skip
-    for name in leases:
-        assert api_says[name] == pytest.approx(psutil_says[name], rel=WITHIN), name
-        assert panel_says[name] == pytest.approx(psutil_says[name], rel=WITHIN), name
-        assert api_memory[name] == pytest.approx(memory[name], rel=WITHIN), name
-        assert shown_memory[name] * 2**30 == pytest.approx(memory[name], rel=WITHIN), name
         named = {one["pid"] for one in processes if one["name"] == name}
         assert named, f"no process under the name {name}"
         assert named <= pids[name], "somebody else's process under this name"
+        expect(at(page, "gw-processes")).to_contain_text(name)
 
 
 def start_job(lab: LabServer, one: Burner) -> None:
@@ -137,29 +151,37 @@ def held_by_all(lab: LabServer) -> dict[str, dict]:
     return found if {one.name for one in ALL} == set(found) else {}
 
 
-def row_of(panel: Locator, lease_id: int) -> Locator:
-    return panel.locator(f"[data-testid='gw-lease'][data-lease='{lease_id}']")
+def row_of(panel: Locator, lease: dict) -> Locator:
+    return panel.locator(f"[data-testid='gw-lease'][data-lease='{lease['id']}']")
 
 
-def until_seen(loads: dict[str, Locator], trees: dict[str, Tree]) -> dict[str, float]:
-    """Seconds from when psutil sees a load, its memory and its work, until its row shows it.
+def slice_of(page: Page, lease: dict) -> Locator:
+    """The lease's one slice on the dashboard's page of its GPU."""
+    (slice_,) = lease["slices"]
+    return page.locator(f"[data-testid='gw-slice'][data-slice='{slice_['id']}']")
+
+
+def until_seen(shown: dict[str, Shown], trees: dict[str, Tree]) -> dict[str, float]:
+    """Seconds from when psutil sees a load, its memory and its work, until each place shows it.
 
     Not from when the process was told to begin: on a busy machine taking memory takes long.
     """
+    large = {one.name: one.megabytes << 20 for one in ALL}
     there: dict[str, float] = {}
     waits: dict[str, float] = {}
     deadline = time.monotonic() + 60
-    while len(waits) < len(ALL):
+    while len(waits) < len(shown):
         assert time.monotonic() < deadline, f"seen by psutil: {there}, shown: {waits}"
-        for one in ALL:
-            tree, now = trees[one.name], time.time()
-            if tree.memory_bytes > one.megabytes << 20 and tree.cores_lately(1.0) > 0.02:
-                there.setdefault(one.name, now)
-            row = shown(loads[one.name])
-            if one.name in waits or one.name not in there or row is None:
+        for what, read in shown.items():
+            name = what.partition(" ")[2]
+            tree, now = trees[name], time.time()
+            if tree.memory_bytes > large[name] and tree.cores_lately(1.0) > 0.02:
+                there.setdefault(name, now)
+            seen = None if what in waits or name not in there else read()
+            if seen is None:
                 continue
-            if row[1] * 2**30 > 0.8 * tree.memory_bytes and row[0] > 0.5 * tree.cores_lately(1.0):
-                waits[one.name] = now - there[one.name]
+            if seen[1] * 2**30 > 0.8 * tree.memory_bytes and seen[0] > 0.5 * tree.cores_lately(1.0):
+                waits[what] = now - there[name]
         time.sleep(0.05)
     return waits
 
@@ -169,7 +191,7 @@ class Samples:
 
     def __init__(self, lab: LabServer, leases: dict[str, dict]) -> None:
         self._lab = lab
-        self._names = {lease["id"]: name for name, lease in leases.items()}
+        self._names = {lease["id"]: f"API {name}" for name, lease in leases.items()}
         self._activity: dict[float, dict[str, float]] = {}
         self.memory: dict[str, int] = {}
         """The newest, by name."""

@@ -15,7 +15,7 @@ from tests.support.load import Tree
 from tests.support.waiting import wait_for
 
 from .conftest import shoot
-from .pages import at, open_panel, run_cell, watch
+from .pages import at, open_panel, row_shows, run_cell, watch
 
 Open = Callable[..., Page]
 
@@ -65,7 +65,7 @@ def test_from_20_gb_to_a_notebook_that_computes_and_back(open_lab: Open, lab: La
         wait_for(lambda: tree.cores_lately(1.0) > 0.1, 15, "the cell computes")
         expect(load).to_contain_text(re.compile(r"\b([1-9]\d|100)\s?%"), timeout=3_000)
         began = time.time()
-        panel_says = watch({"load": load}, 8.0)["load"]
+        panel_says = watch({"load": row_shows(lease)}, 8.0)["load"]
         assert panel_says == pytest.approx(tree.cores(began - 0.5, began + 7.5), rel=0.15)
     expect(at(page, "gw-status")).to_contain_text("%")
     shoot(page, "working-light")
