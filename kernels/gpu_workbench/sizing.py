@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from . import protocol as wire
 from .display import expected, gigabytes, short
@@ -25,8 +26,7 @@ _GIB = 1 << 30
 class Hint:
     """`sentence` for people; `profile` is what to ask for, None where nothing on offer fits."""
 
-    kind: str
-    """`too_big` or `too_small`."""
+    kind: Literal["too_big", "too_small"]
     sentence: str
     profile: str | None
 
