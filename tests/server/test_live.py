@@ -7,6 +7,7 @@ import contextlib
 import json
 from typing import Any
 
+import psutil
 import pytest
 from tornado.websocket import WebSocketClosedError
 
@@ -212,6 +213,27 @@ async def test_a_reader_that_stops_reading_gets_the_newest_tick_later(workbench:
 
     await workbench.eventually(forgotten, "a watcher whose connection broke")
     good.close()
+
+
+async def test_four_readers_that_read_nothing_cost_less_than_five_megabytes(workbench: Any) -> None:
+    sockets = [await workbench.live() for _ in range(4)]
+    hub = workbench.app._hub
+    for socket in sockets:
+        await workbench.ticks(socket)
+    gpus = [a_gpu(f"GPU-{number:036}") for number in range(5_000)]
+
+    async def push(count: int) -> None:
+        for number in range(count):
+            hub.sample(wire.Sample(time=float(number), simulated=True, gpus=gpus, slices=[]))
+            await asyncio.sleep(0.001)
+
+    await push(50)  # every buffer on the way is full
+    before = psutil.Process().memory_info().rss
+    await push(400)  # of 50 kB each: 80 MB if they were kept
+    assert min(watcher.dropped for watcher in hub._watchers) > 100, "nobody has read them"
+    assert psutil.Process().memory_info().rss - before < 5_000_000
+    for socket in sockets:
+        socket.protocol.stream.close()
 
 
 def a_gpu(uuid: str) -> wire.GpuSample:
