@@ -33,6 +33,8 @@ from ._telemetry_helper import Helper
 from ._telemetry_server import Server, install_peer, serving
 
 PHASE = 2.0
+ENOUGH = 120.0
+"""Seconds after which no new phase begins: one request may take a minute where all are blocked."""
 SETTLE = 3.0
 """Seconds after the watchers have come: what they are told at first is not the rhythm."""
 
@@ -99,7 +101,10 @@ def measure(side: Side, count: int, asked: argparse.Namespace, case: dict[str, A
         cpu, calls = server.cpu(), server.nvml_calls()
         got = json.loads(watchers.ask(f"count {asked.seconds}"))
         cpu, calls = server.cpu() - cpu, server.nvml_calls() - calls
+        until = time.monotonic() + ENOUGH
         for number in range(2 * asked.phases):
+            if number % 2 == 0 and number and time.monotonic() > until:
+                break
             phase = ("hide", "show")[number % 2]
             watchers.ask(f"send {getattr(side, phase)}")
             time.sleep(0.5)
