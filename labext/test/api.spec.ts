@@ -121,6 +121,40 @@ describe('the live connection', () => {
     live.dispose();
   });
 
+  it('asks for every metric of one GPU, again after a reconnection', async () => {
+    const server = new FakeServer();
+    const live = new LiveClient(server.settings(), () => 1);
+    live.connect();
+    await until('open', () => live.state === 'open');
+    live.lookAt('GPU-7');
+    live.lookAt('GPU-7');
+    server.sockets[0]?.cut();
+    await until('open again', () => live.state === 'open');
+    const said = ['{"hidden":false,"gpu":"GPU-7"}'];
+    expect(server.sockets.map(socket => socket.sent)).toEqual([said, said]);
+    live.dispose();
+  });
+
+  it('waits longest where too many windows are open, and longer until it was told something', async () => {
+    const server = new FakeServer();
+    const attempts: number[] = [];
+    const live = new LiveClient(server.settings(), attempt => {
+      attempts.push(attempt);
+      return 1;
+    });
+    live.connect();
+    for (const code of [1013, 1013, 4029]) {
+      await until('open', () => live.state === 'open');
+      server.sockets.at(-1)?.cut(code);
+    }
+    await until('open', () => live.state === 'open');
+    server.tell({ type: 'hello', data: server.status });
+    server.sockets.at(-1)?.cut();
+    expect(attempts).toEqual([0, 1, Infinity, 0]);
+    expect(backOff(Infinity, 1)).toBe(20_000);
+    live.dispose();
+  });
+
   it('waits longer after each failure, at most 20 s, and never all clients at once', () => {
     expect([0, 1, 2, 3].map(n => backOff(n, 1))).toEqual([500, 1000, 2000, 4000]);
     expect(backOff(50, 1)).toBe(20_000);

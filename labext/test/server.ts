@@ -128,7 +128,7 @@ export class FakeServer {
 export class FakeSocket {
   onopen: (() => void) | null = null;
   onmessage: ((message: { data: string }) => void) | null = null;
-  onclose: (() => void) | null = null;
+  onclose: ((event?: { code: number }) => void) | null = null;
   onerror: (() => void) | null = null;
   readonly sent: string[] = [];
   open = false;
@@ -146,10 +146,10 @@ export class FakeSocket {
     }
   }
 
-  /** The connection breaks. */
-  cut(): void {
+  /** The connection breaks, or is closed with a reason. */
+  cut(code = 1006): void {
     this.open = false;
-    this.onclose?.();
+    this.onclose?.({ code });
   }
 
   send(data: string): void {
