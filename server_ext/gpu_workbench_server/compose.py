@@ -123,6 +123,7 @@ def compose(
         metrics = Metrics(sources)
         sink = metrics.counting(events)
         engine = LocalEngine(settings.data_dir / "engine", broker_name(settings.data_dir))
+        undo.callback(engine.close)
         broker = Broker(store, devices, clock, sink, policy, metrics.decided)
         broker.start()
         common = (broker, engine, store, sink, clock)
@@ -132,6 +133,7 @@ def compose(
             environment,
             idle_seconds=policy.pools[0].idle_seconds,
             stop_grace=settings.grace_seconds,
+            silence=float(settings.lease_ttl),
         )
         jobs = Jobs(
             *common, settings.data_dir / "jobs", environment, stop_grace=settings.grace_seconds

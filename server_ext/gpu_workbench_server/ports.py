@@ -172,6 +172,8 @@ class ProcessSpec:
     env: Mapping[str, str]
     directory: Path
     cwd: Path | None = None
+    warm: bool = False
+    """It may be forked from a process that has imported already what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,9 @@ class Engine(Protocol):
 
     def kill_lease(self, lease_id: int) -> list[int]:
         """SIGKILL every process that carries the lease's id; returns their pids."""
+
+    def kill_key(self, key: str) -> list[int]:
+        """SIGKILL every process that was started under the key; returns their pids."""
 
     def lease_pids(self, lease_id: int) -> list[int]:
         """Live pids that carry the lease's id in their environment."""

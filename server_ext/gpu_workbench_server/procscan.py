@@ -68,7 +68,7 @@ class EnvironScanner:
             pid=pid,
             lease_id=int(lease),
             slices=tuple(one for one in slices.split(",") if one),
-            key=key or None,
+            key=key.strip() or None,  # with room around it: `holders.tags`
             local_rank=int(rank) if rank.isdigit() else None,
         )
 

@@ -245,3 +245,21 @@ def test_another_lease_and_another_broker_are_left_alone(
     engine.kill_lease(8)
     engine.terminate(foreign)
     wait_for(lambda: engine.state(foreign) == "gone")
+
+
+def test_a_key_is_killed_with_all_that_it_started_whatever_lease_that_is_on(
+    engine: Engine, spec: MakeSpec
+) -> None:
+    """A cluster's own process is on no lease, and each of its workers on another."""
+    worker = "import time; time.sleep(600)"
+    code = (
+        "import os, subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, '-S', '-c', {worker!r}],"
+        f" env=os.environ | {{{LEASE_ENV!r}: '8'}}, start_new_session=True)\n"
+        "time.sleep(600)"
+    )
+    ref = engine.submit(spec(code, **{LEASE_ENV: "0"}))
+    (pid,) = wait_for(lambda: engine.lease_pids(8)) or []
+    assert set(engine.kill_key(ref.key)) == {ref.pid, pid}
+    assert engine.lease_pids(8) == [] and engine.state(ref) == "gone"
+    assert engine.kill_key(ref.key) == []

@@ -14,7 +14,7 @@ import pytest
 
 from gpu_workbench import protocol as wire
 from gpu_workbench_server.errors import BadRequest, NeverFits, NotFound, Refused, WrongState
-from gpu_workbench_server.ports import Principal
+from gpu_workbench_server.ports import Principal, Record
 from tests.support.cluster_world import ADA, World
 
 BOB = Principal("bob")
@@ -27,17 +27,19 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-def test_a_cluster_takes_a_lease_runs_and_gives_it_back(world: World) -> None:
+def test_a_cluster_takes_a_slice_for_each_worker_runs_and_gives_them_back(world: World) -> None:
     service = world.service()
     cluster = world.running(service, name="flights")
-    lease = world.broker.lease(ADA, cluster.lease_id or 0)
-    assert lease.holder and (lease.holder.kind, lease.holder.id) == ("cluster", cluster.id)
-    assert lease.holder.pid in world.engine.lease_pids(lease.id)
-    assert len(lease.slices) == 2 and lease.purpose == "cluster" and lease.name == "flights"
+    leases = [world.broker.lease(ADA, number) for number in cluster.leases]
+    assert [len(one.slices) for one in leases] == [1, 1]
+    for lease in leases:
+        assert lease.holder and (lease.holder.kind, lease.holder.id) == ("cluster", cluster.id)
+        assert [lease.holder.pid] == world.pids() and lease.purpose == "cluster"
+        assert lease.name == "flights"
     service.stop(ADA, cluster.id)
     over = world.until(service, cluster.id, "ended")
     assert over.message == "stopped" and over.ended_at is not None
-    assert world.broker.lease(ADA, lease.id).state == "ended"
+    assert {world.broker.lease(ADA, one.id).state for one in leases} == {"ended"}
     assert world.pids() == []
     assert world.ear.states(cluster.id) == ["starting", "running", "stopping", "ended"]
 
@@ -46,12 +48,27 @@ def test_it_waits_for_its_slices_and_says_why(world: World) -> None:
     service = world.service()
     first = world.running(service)
     second = service.create(ADA, world.order())
-    assert second.state == "waiting" and second.lease_id is None
-    assert "position 1" in second.message and f"lease {first.lease_id}" in second.message
+    assert second.state == "waiting" and second.leases == []
+    assert "waiting for lease 1 of 2" in second.message and "position 1" in second.message
+    assert any(f"lease {number}" in second.message for number in first.leases)
     service.stop(ADA, first.id)
     world.until(service, first.id, "ended")
-    world.broker.clear(first.lease_id or 0)
+    world.clear()
     world.until(service, second.id, "running")
+
+
+def test_it_starts_with_the_slices_that_there_are_and_waits_for_the_rest(world: World) -> None:
+    service = world.service()
+    first = world.running(service, workers=1)
+    second = service.create(ADA, world.order(workers=2))
+    there = world.until(service, second.id, "running")
+    assert len(there.workers) == len(there.leases) == 1 and there.workers_wanted == 2
+    assert "waiting for lease 2 of 2: position 1" in there.message
+    service.stop(ADA, first.id)
+    world.until(service, first.id, "ended")
+    world.clear()
+    whole = world.eventually(service, second.id, lambda one: len(one.workers) == 2)
+    assert whole.message == ""
 
 
 def test_stopping_one_that_waits_leaves_no_request(world: World) -> None:
@@ -66,7 +83,8 @@ def test_cancelling_its_request_ends_it(world: World) -> None:
     service = world.service()
     world.running(service)
     waiting = service.create(ADA, world.order())
-    world.broker.cancel(ADA, waiting.request_id or 0)
+    for request in world.broker.requests(ADA):
+        world.broker.cancel(ADA, request.id)
     assert world.until(service, waiting.id, "ended").message == "its request was cancelled"
 
 
@@ -77,10 +95,16 @@ def test_what_can_never_be_had_is_refused_and_leaves_no_cluster(world: World) ->
     assert service.list(ADA) == []
 
 
-def test_releasing_its_lease_ends_it(world: World) -> None:
+def test_releasing_one_of_its_leases_takes_its_worker_and_the_last_one_the_cluster(
+    world: World,
+) -> None:
     service = world.service()
     cluster = world.running(service)
-    world.broker.release(ADA, cluster.lease_id or 0)
+    first, last = cluster.leases
+    world.broker.release(ADA, first)
+    less = world.eventually(service, cluster.id, lambda one: len(one.workers) == 1)
+    assert less.state == "running" and less.leases == [last] and less.workers_wanted == 1
+    world.broker.release(ADA, last)
     assert world.until(service, cluster.id, "ended").message == "its slices were given back"
     assert world.pids() == []
 
@@ -96,11 +120,11 @@ def test_it_ends_with_its_time(world: World) -> None:
 def test_it_is_told_when_its_time_is_extended(world: World) -> None:
     service = world.service()
     cluster = world.running(service, seconds=600)
-    ends_at = world.broker.extend(ADA, cluster.lease_id or 0, 600).ends_at
+    ends_at = world.broker.extend(ADA, cluster.leases[0], 600).ends_at
     service.reconcile()
     target = world.root / "clusters" / cluster.id / "target.json"
     told = msgspec.json.decode(target.read_bytes(), type=wire.ClusterTarget)
-    assert told.ends_at == ends_at
+    assert told.leases[0].ends_at == ends_at
 
 
 def test_one_that_does_not_end_is_killed_after_its_grace(world: World) -> None:
@@ -118,30 +142,101 @@ def test_one_that_can_not_start_fails_with_its_own_words(world: World) -> None:
     cluster = service.create(ADA, world.order())
     failed = world.until(service, cluster.id, "failed")
     assert "No module named gpu_workbench" in failed.message
-    assert world.broker.lease(ADA, cluster.request_id or 0).state == "ended"
+    assert world.broker.leases(ADA) == []
 
 
 def test_killing_its_process_fails_it_and_ends_all_that_is_left(world: World) -> None:
     service = world.service()
     cluster = world.running(service)
-    world.engine.kill_lease(cluster.lease_id or 0)
+    world.engine.kill_key(cluster.id)
     failed = world.until(service, cluster.id, "failed")
     assert failed.message == "Its process was killed or crashed."
-    assert world.broker.lease(ADA, cluster.lease_id or 0).end_reason == "lost"
+    assert world.broker.lease(ADA, cluster.leases[0]).end_reason == "lost"
 
 
-def test_scaling_stays_within_its_slices(world: World) -> None:
+def test_it_shrinks_by_the_slice_that_its_worker_has_left_and_grows_through_the_queue(
+    world: World,
+) -> None:
     service = world.service()
     cluster = world.running(service)
     assert service.scale(ADA, cluster.id, 1).workers_wanted == 1
-    with pytest.raises(Refused) as refused:
-        service.scale(ADA, cluster.id, 3)
-    assert "holds 2 slices" in refused.value.message and "workers=3" in refused.value.hint
+    less = world.eventually(service, cluster.id, lambda one: len(one.leases) == 1)
+    assert len(less.workers) == 1 and less.message == ""
+    (gone,) = set(cluster.leases) - set(less.leases)
+    assert world.broker.lease(ADA, gone).state == "ended"
+    world.clear()
+    service.scale(ADA, cluster.id, 2)
+    more = world.eventually(service, cluster.id, lambda one: len(one.workers) == 2)
+    assert len(more.leases) == 2 and gone not in more.leases
+    assert service.scale(ADA, cluster.id, 0).workers_wanted == 0
+    none = world.eventually(service, cluster.id, lambda one: not one.leases)
+    assert none.state == "running", "its scheduler lives without a slice"
+    with pytest.raises(NeverFits):
+        service.scale(ADA, cluster.id, 100)
     with pytest.raises(BadRequest):
-        service.scale(ADA, cluster.id, 0)
+        service.scale(ADA, cluster.id, -1)
     service.stop(ADA, cluster.id)
     with pytest.raises(WrongState):
         service.scale(ADA, cluster.id, 2)
+
+
+def test_scaling_down_first_takes_back_what_still_waits(world: World) -> None:
+    service = world.service()
+    cluster = world.running(service, workers=1)
+    world.running(service, workers=1)
+    service.scale(ADA, cluster.id, 2)
+    assert len(world.broker.requests(ADA)) == 1
+    service.scale(ADA, cluster.id, 1)
+    assert world.broker.requests(ADA) == []
+    service.reconcile()
+    there = service.get(ADA, cluster.id)
+    assert there.leases == cluster.leases and there.message == ""
+
+
+def test_it_has_as_many_workers_as_its_scheduler_finds_useful_between_bounds(
+    world: World,
+) -> None:
+    service = world.service()
+    cluster = world.running(service, workers=1)
+    desired = world.root / "clusters" / cluster.id / "desired"
+    service.adapt(ADA, cluster.id, wire.Adapt(minimum=0, maximum=2))
+    for told, there in ((9, 2), (1, 1), (0, 0), (2, 2)):
+        desired.write_text(str(told))
+        world.eventually(service, cluster.id, lambda one, n=there: len(one.leases) == n)  # type: ignore[misc]
+        world.clear()
+    assert service.get(ADA, cluster.id).adapt == wire.Adapt(minimum=0, maximum=2)
+    assert service.scale(ADA, cluster.id, 1).adapt is None
+    with pytest.raises(BadRequest):
+        service.adapt(ADA, cluster.id, wire.Adapt(minimum=3, maximum=2))
+    with pytest.raises(NeverFits):
+        service.adapt(ADA, cluster.id, wire.Adapt(minimum=0, maximum=100))
+
+
+def test_it_can_be_given_another_name_that_is_free(world: World) -> None:
+    service = world.service()
+    cluster = world.running(service, workers=1, name="flights")
+    world.running(service, workers=1, name="trains")
+    assert service.rename(ADA, cluster.id, " planes ").name == "planes"
+    assert service.rename(ADA, cluster.id, "planes").name == "planes"
+    with pytest.raises(Refused):
+        service.rename(ADA, cluster.id, "trains")
+    with pytest.raises(BadRequest):
+        service.rename(ADA, cluster.id, "  ")
+
+
+def test_restarting_its_workers_is_told_to_it(world: World) -> None:
+    service = world.service()
+    cluster = world.running(service)
+    service.restart(ADA, cluster.id)
+    target = world.root / "clusters" / cluster.id / "target.json"
+    assert msgspec.json.decode(target.read_bytes(), type=wire.ClusterTarget).restarts == 1
+
+
+def test_a_record_of_another_version_does_not_keep_the_rest_from_coming_up(world: World) -> None:
+    world.store.put_record(Record("cluster", "cluster-old", "ada", {"id": "cluster-old"}, 1.0))
+    service = world.service()
+    cluster = world.running(service)
+    assert [one.id for one in service.list(ADA)] == [cluster.id]
 
 
 def test_two_living_clusters_of_one_person_have_two_names(world: World) -> None:
@@ -151,7 +246,7 @@ def test_two_living_clusters_of_one_person_have_two_names(world: World) -> None:
         service.create(ADA, world.order(workers=1, name="flights"))
     service.stop(ADA, cluster.id)
     world.until(service, cluster.id, "ended")
-    world.broker.clear(cluster.lease_id or 0)
+    world.clear()
     assert service.create(ADA, world.order(workers=1, name="flights")).name == "flights"
     assert service.create(ADA, world.order(workers=1)).name == "cluster 1"
 
@@ -168,8 +263,8 @@ def test_somebody_elses_cluster_is_not_there(world: World) -> None:
 
 
 def test_one_that_says_nothing_any_more_is_said_to(world: World) -> None:
-    service = world.service()
-    cluster = world.running(service)  # the stand-in speaks once
+    service = world.service(mode="silent")
+    cluster = world.running(service)
     assert cluster.message == ""
     world.clock.ahead = 60
     service.reconcile()
@@ -180,5 +275,9 @@ def test_one_that_says_nothing_any_more_is_said_to(world: World) -> None:
 def test_workers_are_known_by_their_slice(world: World) -> None:
     service = world.service()
     cluster = world.running(service)
-    (pid,) = world.engine.lease_pids(cluster.lease_id or 0)
-    assert service.attributions() == {cluster.lease_id: {pid: "s0"}}
+    (pid,) = world.pids()
+    slices = {
+        number: dict.fromkeys([pid], world.broker.lease(ADA, number).slices[0].id)
+        for number in cluster.leases
+    }
+    assert service.attributions() == slices

@@ -32,17 +32,30 @@ import json, os, sys, time
 directory, mode = sys.argv[3], os.environ.get("STAND_IN", "")
 if mode == "broken":
     sys.exit("No module named gpu_workbench")
-def tell(state, message=""):
-    status = dict(state=state, message=message, updated_at=time.time(), workers=[
-        dict(name="w0", slice_id="s0", pid=os.getpid(), state="running")])
-    with open(directory + "/half", "w") as file:
-        json.dump(status, file)
-    os.replace(directory + "/half", directory + "/status.json")
 if mode == "stubborn":
     import signal
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-tell("running")
-while mode == "stubborn" or not json.load(open(directory + "/target.json")).get("stop"):
+def target():
+    with open(directory + "/target.json") as file:
+        return json.load(file)
+def tell(state, message=""):
+    names = [one["id"] for lease in target()["leases"] for one in lease["slices"]]
+    status = dict(state=state, message=message, updated_at=time.time(), workers=[
+        dict(name=name, slice_id=name, pid=os.getpid(), state="running") for name in names])
+    try:
+        with open(directory + "/desired") as file:
+            status["desired"] = int(file.read() or 0)
+    except OSError:
+        pass
+    with open(directory + "/half", "w") as file:
+        json.dump(status, file)
+    os.replace(directory + "/half", directory + "/status.json")
+    return names, status.get("desired")
+told = tell("running")
+while mode == "stubborn" or not target().get("stop"):
+    names = [one["id"] for lease in target()["leases"] for one in lease["slices"]]
+    if mode != "silent" or names != told[0]:
+        told = tell("running")
     time.sleep(0.01)
 tell("ended", "stopped")
 """
@@ -121,11 +134,30 @@ class World:
         assert found is not None
         return found
 
+    def eventually(
+        self, service: Clusters, cluster_id: str, condition: Callable[[wire.Cluster], bool]
+    ) -> wire.Cluster:
+        """Step on until the cluster looks like that."""
+
+        def there() -> wire.Cluster | None:
+            service.reconcile()
+            now = service.get(ADA, cluster_id)
+            return now if condition(now) else None
+
+        found = wait_for(there, 20, cluster_id, every=0.01)
+        assert found is not None
+        return found
+
+    def clear(self) -> None:
+        """What the reaper does: ended leases without processes are free again."""
+        for lease in self.broker.uncleared():
+            self.broker.clear(lease.id)
+
     def running(self, service: Clusters, **changes: Any) -> wire.Cluster:
         made = service.create(ADA, self.order(**changes))
         return self.until(service, made.id, "running")
 
     def close(self) -> None:
         """End whatever a failed test left."""
-        for lease_id in {one.lease_id for one in EnvironScanner(str(self.root)).scan()}:
-            self.engine.kill_lease(lease_id)
+        for key in {one.key for one in EnvironScanner(str(self.root)).scan()}:
+            self.engine.kill_key(key or "")

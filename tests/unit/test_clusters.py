@@ -13,8 +13,10 @@ from gpu_workbench_server.domain.clusters import (
     ClusterRecord,
     Facts,
     next_step,
+    seated,
     stopped,
 )
+from gpu_workbench_server.domain.seats import Seat, SeatPlan
 from gpu_workbench_server.domain.transitions import CLUSTER
 from gpu_workbench_server.errors import BadRequest, WrongState
 from gpu_workbench_server.services.cluster_orders import check
@@ -28,28 +30,26 @@ def record(state: str = "running", **changes: Any) -> ClusterRecord:
         id="cluster-1",
         name="flights",
         owner="ada",
-        request_id=7,
         per_worker="mig-1g.10gb",
-        workers_leased=2,
         workers_wanted=2,
         threads_per_worker=1,
         host_memory_bytes=None,
-        host_share=0.1,
+        fleet_units=2.0,
         python="/usr/bin/python3",
         idle_seconds=1800,
         created_at=NOW - 100,
         state=state,  # type: ignore[arg-type]
         message="as before",
-        leased=state != "waiting",
+        seats=(Seat(7, leased=state != "waiting"), Seat(8)),
     )
     return replace(known, **changes)
 
 
 def facts(**changes: Any) -> Facts:
-    return replace(Facts("granted", process="running", told="running"), **changes)
+    return replace(Facts(process="running", told="running"), **changes)
 
 
-UNBORN = Facts("granted")
+UNBORN = Facts()
 CRASHED = facts(process="gone", told="running", last_words="Bus error")
 
 
@@ -58,33 +58,15 @@ CRASHED = facts(process="gone", told="running", last_words="Bus error")
     [
         pytest.param(
             record("waiting"),
-            Facts("queued", waits_for="position 2: waits for lease 81"),
-            *("waiting", "nothing", "position 2: waits for lease 81"),
-            id="a queued request: it waits, and says for what",
+            UNBORN,
+            *("waiting", "nothing", "as before"),
+            id="nothing is granted: it waits",
         ),
         pytest.param(
-            record("waiting"),
+            record("waiting", seats=(Seat(7), Seat(8, leased=True))),
             UNBORN,
             *("starting", "start", "starting the scheduler"),
-            id="granted: it starts",
-        ),
-        pytest.param(
-            record("waiting"),
-            Facts("granted", lease_ended="reclaimed"),
-            *("ended", "finish", "its slices were taken back, because nobody used them"),
-            id="granted and gone again before it could start",
-        ),
-        pytest.param(
-            record("waiting"),
-            Facts("cancelled"),
-            *("ended", "finish", "its request was cancelled"),
-            id="somebody cancels its request",
-        ),
-        pytest.param(
-            record("waiting"),
-            Facts("denied", waits_for="more than your limit"),
-            *("failed", "finish", "more than your limit"),
-            id="its request is denied",
+            id="one slice is granted: it starts",
         ),
         pytest.param(
             record("starting"),
@@ -118,18 +100,6 @@ CRASHED = facts(process="gone", told="running", last_words="Bus error")
         ),
         pytest.param(
             record(),
-            facts(lease_ended="expired"),
-            *("stopping", "stop", "its time was up"),
-            id="its lease ends: it is asked to end",
-        ),
-        pytest.param(
-            record("starting"),
-            Facts("granted", lease_ended="released"),
-            *("stopping", "stop", "its slices were given back"),
-            id="its lease ends before it was started",
-        ),
-        pytest.param(
-            record(),
             facts(told="stopping", told_message="ended after 30 min without a task"),
             *("stopping", "stop", "ended after 30 min without a task"),
             id="it idles out",
@@ -160,13 +130,13 @@ CRASHED = facts(process="gone", told="running", last_words="Bus error")
         ),
         pytest.param(
             record(),
-            replace(CRASHED, lease_ended="expired"),
+            replace(CRASHED, over="expired"),
             *("ended", "finish", "its time was up"),
             id="its lease ended and somebody ended its process",
         ),
         pytest.param(
             record(),
-            replace(CRASHED, lease_ended="lost"),
+            replace(CRASHED, over="lost"),
             *("failed", "finish", "Its process was killed or crashed.\nBus error"),
             id="its lease was lost because its process was",
         ),
@@ -189,8 +159,8 @@ CRASHED = facts(process="gone", told="running", last_words="Bus error")
             id="it has ended, with the reason it was given",
         ),
         pytest.param(
-            record("stopping", stopping_since=NOW - 1, leased=False),
-            Facts("queued"),
+            record("stopping", stopping_since=NOW - 1, seats=(Seat(7),)),
+            UNBORN,
             *("ended", "finish", "as before"),
             id="stopped while it waited: there is no process",
         ),
@@ -202,9 +172,8 @@ def test_next_step(known: ClusterRecord, seen: Facts, state: str, act: str, mess
 
 
 ALL_FACTS = [
-    Facts(request, "", ended, process, told, "told", "words")  # type: ignore[arg-type]
-    for request in ("queued", "granted", "denied", "cancelled", "expired")
-    for ended in (None, "released", "expired", "reclaimed", "preempted", "lost")
+    Facts(process, told, "told", "words", over)  # type: ignore[arg-type]
+    for over in (None, "released", "expired", "reclaimed", "preempted", "lost")
     for process in ("none", "running", "gone")
     for told in (None, "starting", "running", "stopping", "ended", "failed")
 ]
@@ -218,10 +187,21 @@ def test_whatever_is_seen_has_a_next_step_that_may_follow(state: str) -> None:
         assert (step.act == "finish") == (step.record.state in OVER), seen
 
 
-def test_a_lease_that_was_granted_is_known_to_be_given_back() -> None:
-    for seen in ALL_FACTS:
-        if seen.request == "granted":
-            assert next_step(record("waiting"), seen, NOW, GRACE).record.leased
+@pytest.mark.parametrize(
+    ("plan", "state", "message"),
+    [
+        (SeatPlan((Seat(8),), 1, over=("expired",)), "running", "as before"),
+        (SeatPlan((), 0), "running", "as before"),
+        (SeatPlan((), 0, over=("expired",)), "stopping", "its time was up"),
+        (SeatPlan((), 0, over=("preempted",)), "stopping", "went to somebody with a higher claim"),
+        (SeatPlan((), 0, refused="more than your limit"), "stopping", "more than your limit"),
+    ],
+    ids=["others stay", "scaled to none", "the last ends", "the last is taken", "denied"],
+)
+def test_a_cluster_ends_with_its_last_lease(plan: SeatPlan, state: str, message: str) -> None:
+    after = seated(record(), plan, NOW)
+    assert after.state == state and message in after.message
+    assert (after.seats, after.workers_wanted) == (plan.seats, plan.wanted)
 
 
 def test_stopping_keeps_its_first_reason() -> None:

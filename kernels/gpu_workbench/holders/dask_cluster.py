@@ -1,9 +1,9 @@
-"""A Dask cluster on a lease's slices: `python -m gpu_workbench.holders.dask_cluster DIR`.
+"""The process of a Dask cluster: `python -m gpu_workbench.holders.dask_cluster DIR`.
 
-One scheduler and one nanny per slice in this process, the workers forked from a small server of
-their own (never from here, and CUDA is never touched here). It follows `target.json` and tells
-`status.json`, level-triggered, and knows no server: whoever is killed, what is in the directory
-stays true. Listens on 127.0.0.1 only, with TLS: an open scheduler runs anybody's code.
+Scheduler and nannies are here, the workers forked from a small server of their own (never from
+here, and CUDA is never touched here). It follows `target.json` and tells `status.json`,
+level-triggered, and knows no server: whoever is killed, what is in the directory stays true. It
+listens on 127.0.0.1 only, with TLS: an open scheduler runs anybody's code.
 """
 
 from __future__ import annotations
@@ -14,38 +14,37 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
 import dask
 import msgspec
-from distributed import Nanny, Scheduler, SpecCluster
-from distributed.core import Status
 from distributed.security import Security
-from distributed.system import MEMORY_LIMIT
 
 from .. import protocol as wire
-from . import files
-from .dask_workers import has_dask_cuda, worker_options
+from . import files, tags
+from .dask_workers import has_dask_cuda
+from .slice_cluster import SliceCluster, write_security
 
-_TICK = 0.5
+_TICK = 0.2
 _TELL_EVERY = 2.0
 _CLOSE_SECONDS = 8.0
+_BEFORE_END = 10.0
+"""Seconds before its lease's end in which a worker moves its data to others that stay."""
 _ENDS_AT_SLACK = 30.0
-"""Seconds after the lease's end in which the server may stop us, or extend the lease."""
+"""Seconds after the last lease's end in which the server may stop us, or extend a lease."""
 _TRIES = 3
+_LONGEST_SOCKET_PATH = 100
 
 _SETTINGS = {
     # Spawning a worker costs 0.5 CPU seconds each, forking it from a warm server 0.1.
     "distributed.worker.multiprocessing-method": "forkserver",
-    # These pages ask nobody who they are, and other users of this machine reach loopback too.
-    "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
 
-# Parts of Dask without types.
-_Cluster: Any = SpecCluster
 _Security: Any = Security
 
 State = Literal["starting", "running", "stopping", "ended", "failed"]
@@ -57,35 +56,21 @@ class ClusterHolder:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._spec = msgspec.convert(files.read_json(directory / files.SPEC), wire.ClusterSpec)
-        self._target = wire.ClusterTarget(workers=len(self._spec.lease.slices))
+        self._target = wire.ClusterTarget()
         self._state: State = "starting"
         self._message = "starting the scheduler"
         self._wake = asyncio.Event()
         self._why_stop: str | None = None
-        self._security = _Security.temporary()
-        self._key_files = _write_security(self._security, directory)
-        self._cluster = _Cluster(
-            scheduler={
-                "cls": Scheduler,
-                "options": {
-                    "protocol": "tls",
-                    "host": "127.0.0.1",
-                    "port": 0,
-                    "dashboard": False,
-                    "dashboard_address": "127.0.0.1:0",
-                    "security": self._security,
-                },
-            },
-            security=self._security,
-            name=self._spec.name,
-            asynchronous=True,
-        )
+        security = _Security.temporary()
+        self._key_files = write_security(security, directory)
+        self._pages = _socket_path(directory)
+        self._cluster = SliceCluster(self._spec, directory, security, self._pages)
         self._told: tuple[Any, ...] = ()
         self._told_at = 0.0
         self._used_at = time.monotonic()
         self._transitions = -1
-        self._failures = 0
-        self._retry_at = 0.0
+        self._heard: tuple[int, float] = (0, time.monotonic())
+        """When `target.json` was last touched, and when (monotonic) that was seen."""
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -96,20 +81,13 @@ class ClusterHolder:
             loop.add_signal_handler(number, self.stop, "stopped")
         self._tell()
         await self._cluster
-        scaling: asyncio.Task[None] | None = None
         while self._why_stop is None:
-            self._read_target()
-            if scaling is None and self._wants_scaling():
-                scaling = asyncio.create_task(self._scale())
-            if scaling is not None and scaling.done():
-                self._judge(scaling.exception())
-                scaling = None
+            self._follow()
+            self._cluster.step()
+            self._judge()
             self._tell()
-            self._judge_idle()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _TICK)
-        if scaling is not None:
-            scaling.cancel()
         await self._close()
         return 1 if self._state == "failed" else 0
 
@@ -124,15 +102,20 @@ class ClusterHolder:
         self._message = self._why_stop or "stopped"
         self._tell()
         try:
-            await asyncio.wait_for(self._cluster.close(), _CLOSE_SECONDS)
+            await asyncio.wait_for(self._cluster.stop(), _CLOSE_SECONDS)
         except Exception as error:  # whatever stays, the lease's end takes along
             print(f"closing: {error!r}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            self._pages.unlink()
+            if self._pages.parent != self._directory:
+                self._pages.parent.rmdir()
         self._state = "failed" if failed else "ended"
         self._tell()
 
     # --- what is wanted -----------------------------------------------------------------------
 
-    def _read_target(self) -> None:
+    def _follow(self) -> None:
+        """Take up what is wanted, or see that nobody wants anything any more."""
         if not self._directory.is_dir():
             self.stop("its directory is gone")
             return
@@ -140,54 +123,36 @@ class ClusterHolder:
         if found is not None:
             with contextlib.suppress(msgspec.ValidationError):
                 self._target = msgspec.convert(found, wire.ClusterTarget)
-        ends_at = self._target.ends_at or self._spec.lease.ends_at
+        leases, now = self._target.leases, time.time()
         if self._target.stop:
             self.stop("stopped")
-        elif time.time() > ends_at + _ENDS_AT_SLACK:
+        elif leases and all(now > one.ends_at + _ENDS_AT_SLACK for one in leases):
             self.stop("its lease has ended")
+        elif self._is_alone():
+            self.stop("its server is gone")
+        staying = [one for one in leases if now < one.ends_at - _BEFORE_END]
+        self._cluster.use(staying or leases)
+        self._cluster.restart_workers(self._target.restarts)
 
-    def _wanted(self) -> list[wire.Slice]:
-        slices = self._spec.lease.slices
-        return slices[: max(1, min(self._target.workers, len(slices)))]
+    def _is_alone(self) -> bool:
+        """Nobody has touched the target for longer than a cluster may live without a server."""
+        touched = 0
+        with contextlib.suppress(OSError):
+            touched = (self._directory / files.TARGET).stat().st_mtime_ns
+        if touched != self._heard[0]:
+            self._heard = (touched, time.monotonic())
+        limit = self._spec.silence_seconds
+        return limit is not None and time.monotonic() - self._heard[1] > limit
 
-    def _wants_scaling(self) -> bool:
-        for name, nanny in list(self._cluster.workers.items()):
-            if nanny.status in (Status.failed, Status.closed):  # given up by its nanny: a new one
-                del self._cluster.workers[name]
-        missing = {one.id for one in self._wanted()} ^ set(self._cluster.workers)
-        return bool(missing) and time.monotonic() >= self._retry_at
-
-    async def _scale(self) -> None:
-        self._cluster.worker_spec = {
-            one.id: {
-                "cls": Nanny,
-                "options": worker_options(self._spec, one, self._directory, MEMORY_LIMIT)
-                | {"security": self._security},
-            }
-            for one in self._wanted()
-        }
-        await self._cluster
-
-    def _judge(self, error: BaseException | None) -> None:
-        """A worker that can't start is tried again some times, then it is the cluster's failure."""
-        if error is None:
-            self._failures = 0
-            return
-        self._failures += 1
-        self._retry_at = time.monotonic() + 2.0**self._failures
-        print(f"a worker did not start: {error!r}", file=sys.stderr, flush=True)
-        if self._failures >= _TRIES:
+    def _judge(self) -> None:
+        """End it where its workers don't start, or nobody uses it."""
+        if self._cluster.failures >= _TRIES:
             self._state = "failed"
-            self.stop(f"its workers don't start: {error}")
-
-    def _judge_idle(self) -> None:
-        """Used is what works: a client that is only connected doesn't hold a GPU for ever."""
+            self.stop(f"its workers don't start: {self._cluster.failure}")
         scheduler: Any = self._cluster.scheduler
-        busy = bool(scheduler.queued or scheduler.unrunnable) or any(
-            worker.processing for worker in scheduler.workers.values()
-        )
-        starting = self._state == "starting"
-        if starting or busy or scheduler.transition_counter != self._transitions:
+        # Used is what works: a client that is only connected doesn't hold a GPU for ever.
+        used = self._cluster.tasks() > 0 or scheduler.transition_counter != self._transitions
+        if used or self._state == "starting":
             self._transitions = scheduler.transition_counter
             self._used_at = time.monotonic()
         limit = self._spec.idle_seconds
@@ -196,72 +161,69 @@ class ClusterHolder:
 
     # --- what is ------------------------------------------------------------------------------
 
-    def _views(self) -> list[wire.WorkerView]:
-        scheduler = self._cluster.scheduler
-        known = {} if scheduler is None else {w.name: w for w in scheduler.workers.values()}
-        lives = self._state in ("starting", "running")
-        wanted = {one.id for one in self._wanted()} if lives else set()
-        return [
-            wire.WorkerView(
-                name=one.id,
-                slice_id=one.id,
-                pid=known[one.id].pid if one.id in known else None,
-                state="running" if one.id in known else "starting",
-            )
-            for one in self._spec.lease.slices
-            if one.id in wanted or one.id in known
-        ]
-
     def _tell(self) -> None:
         """Write the status where it changed, or every 2 s as a sign of life."""
-        views = self._views()
-        if self._state in ("starting", "running"):
-            ready = sum(one.state == "running" for one in views)
-            wanted = len(self._wanted())
-            if ready >= wanted:
+        lives = self._state in ("starting", "running")
+        views = self._cluster.views() if lives else []
+        wanted = [one for one in views if one.state != "leaving"]
+        ready = sum(one.state == "running" for one in wanted)
+        if lives and self._cluster.scheduler is not None and self._told:
+            if ready >= len(wanted):
                 self._state, self._message = "running", self._remark()
-            elif self._failures:
-                self._message = f"worker {ready + 1} of {wanted} did not start, trying again"
+            elif self._cluster.failures:
+                self._message = f"worker {ready + 1} of {len(wanted)} did not start, trying again"
             else:
-                self._message = f"starting workers, {ready} of {wanted} are up"
-        now = (self._state, self._message, views)
+                self._message = f"starting workers, {ready} of {len(wanted)} are up"
+        seen = [(one.name, one.pid, one.state) for one in views]
+        now = (self._state, self._message, seen, self._desired() if lives else None)
         if now == self._told and time.monotonic() - self._told_at < _TELL_EVERY:
             return
-        scheduler = self._cluster.scheduler
-        status = wire.ClusterStatus(
-            state=self._state,
-            message=self._message,
-            workers=views,
-            updated_at=time.time(),
-            scheduler_address=None if scheduler is None else scheduler.address,
-            security=self._key_files,
-        )
         try:
-            files.write_json(self._directory / files.STATUS, msgspec.to_builtins(status))
+            files.write_json(self._directory / files.STATUS, self._status(views, now[-1]))
         except OSError as error:  # a full disk must not end a cluster
             print(f"status not written: {error}", file=sys.stderr, flush=True)
             return
         self._told, self._told_at = now, time.monotonic()
 
+    def _status(self, views: list[wire.WorkerView], desired: int | None) -> dict[str, Any]:
+        scheduler: Any = self._cluster.scheduler
+        limit, tasks = self._spec.idle_seconds, None if scheduler is None else self._cluster.tasks()
+        idle_at = None
+        if limit and not tasks and self._state == "running":
+            idle_at = time.time() + limit - (time.monotonic() - self._used_at)
+        status = wire.ClusterStatus(
+            state=self._state,
+            message=self._message,
+            workers=views,
+            updated_at=time.time(),
+            desired=desired,
+            tasks=tasks,
+            idle_at=idle_at,
+            scheduler_address=None if scheduler is None else scheduler.address,
+            dashboard_socket=None if scheduler is None else str(self._pages),
+            security=self._key_files,
+        )
+        found: dict[str, Any] = msgspec.to_builtins(status)
+        return found
+
+    def _desired(self) -> int | None:
+        if self._target.adapt is None or self._cluster.scheduler is None:
+            return None
+        return self._cluster.desired(self._target.adapt)
+
     def _remark(self) -> str:
-        real = any(one.tier != "simulated" for one in self._spec.lease.slices)
-        if real and not has_dask_cuda():
+        slices = [one for lease in self._target.leases for one in lease.slices]
+        if any(one.tier != "simulated" for one in slices) and not has_dask_cuda():
             return "without dask-cuda: no spilling, no memory pool"
         return ""
 
 
-def _write_security(security: Any, directory: Path) -> dict[str, str]:
-    """The cluster's TLS key and certificate as files, for clients of the same user."""
-    texts = {"ca": security.tls_ca_file, "cert": security.tls_client_cert}
-    texts["key"] = security.tls_client_key
-    paths = {}
-    for name, text in texts.items():
-        path = directory / f"tls-{name}.pem"
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        paths[name] = str(path)
-    return paths
+def _socket_path(directory: Path) -> Path:
+    """In the cluster's directory; where its path is too long for a socket, in one of its own."""
+    path = directory / "dashboard.sock"
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+        return path
+    return Path(tempfile.mkdtemp(prefix="gpu-workbench-")) / "dashboard.sock"
 
 
 def _minutes(seconds: int) -> str:
@@ -277,9 +239,13 @@ def main(directory: Path) -> int:
     # The log is for what went wrong; the variables are for the workers and their server, which
     # mourns semaphores when we are killed.
     logging.getLogger("distributed").setLevel(logging.WARNING)
+    # Each connected notebook follows the workers, as distributed's own cluster objects do.
+    warnings.filterwarnings("ignore", "Scheduler already contains a plugin with name worker-status")
     os.environ["DASK_LOGGING__DISTRIBUTED"] = "warning"
     quiet = "ignore::UserWarning:multiprocessing.resource_tracker"
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
+    # Room for the tags of workers, which are forked from a server that starts with these.
+    os.environ.update({name: tags.ROOM[name] for name in (wire.LEASE_ENV, wire.SLICES_ENV)})
     try:
         return asyncio.run(_run(directory))
     except Exception as error:

@@ -1,55 +1,76 @@
-"""How a Dask worker looks on a slice: what differs between real and simulated slices is here.
+"""A `WorkerSpec` as the options of a Dask `Nanny`, and what of this machine a spec needs to know.
 
-Pure but for looking at what is installed. dask-cuda's own defaults judge a slice by its parent GPU
-(a tenth of an H100 gets a spill limit of 64 GB), so a worker is given one device, the slice's
-absolute bytes and explicit CPUs.
+On a real slice the parts are dask-cuda's (spilling, memory pool, affinity), with our values; where
+it is not installed, or on a simulated slice, the worker is Dask's plain one.
 """
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import protocol as wire
-from ..attach import slice_environment
+from . import tags
+from .worker_specs import Machine, WorkerSpec
 
-_SPILL_PART = 0.8  # of the slice's memory: above this, data moves to the host
-_POOL_PART = 0.9  # of the slice's memory: the rest is for CUDA contexts and libraries
-_FIRST_POOL_PART = 0.25
-_SMALLEST_HOST_MEMORY = 2 << 30
+if TYPE_CHECKING:
+    Worker = object
+else:
+    from distributed import Worker
+
+_CPU_WORDS = 64  # of 64 CPUs each
 
 
-def host_memory(spec: wire.ClusterSpec, machine_bytes: int) -> int:
-    """Bytes of host memory for one worker: as asked, or its share of the machine.
+class SliceWorker(Worker):
+    """Dask's worker, whose process is found by the lease that it runs on."""
 
-    The share is the slice's share of all GPUs, less a fifth for everybody else; but a worker below
-    2 GB is restarted by its nanny rather than used, so it gets that where the machine has it.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        tags.show(os.environ)
+        super().__init__(*args, **kwargs)
+
+
+def this_machine(memory_bytes: int, one: wire.Slice) -> Machine:
+    """What is here for a worker on this slice."""
+    near = () if one.tier == "simulated" else cpus_near(one.gpu)
+    allowed = os.sched_getaffinity(0)
+    return Machine(memory_bytes, tuple(cpu for cpu in near if cpu in allowed))
+
+
+def cpus_near(gpu: str) -> tuple[int, ...]:
+    """CPUs beside the GPU with this UUID; none where nobody tells.
+
+    Of the GPU, never of a MIG instance: that has no affinity of its own.
     """
-    if spec.host_memory_bytes:
-        return spec.host_memory_bytes
-    fair = int(machine_bytes * 0.8 * min(1.0, spec.host_share))
-    return max(fair, min(_SMALLEST_HOST_MEMORY, machine_bytes // max(1, len(spec.lease.slices))))
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(gpu)
+        words = pynvml.nvmlDeviceGetCpuAffinity(handle, _CPU_WORDS)
+    except Exception as error:  # NVML says "not supported" in several ways
+        print(f"no CPU affinity of {gpu}: {error}", flush=True)
+        return ()
+    bits = range(64)
+    return tuple(64 * at + bit for at, word in enumerate(words) for bit in bits if word >> bit & 1)
 
 
-def worker_options(
-    spec: wire.ClusterSpec, one: wire.Slice, directory: Path, machine_bytes: int
-) -> dict[str, Any]:
-    """Options of the `Nanny` whose worker runs on this slice."""
-    memory = host_memory(spec, machine_bytes)
+def nanny_options(spec: WorkerSpec, directory: Path) -> dict[str, Any]:
+    """Options of the `Nanny` whose worker runs on the slice of `spec`."""
     options: dict[str, Any] = {
-        "name": one.id,
-        "nthreads": spec.threads_per_worker,
-        "memory_limit": memory,
+        "name": spec.name,
+        "nthreads": spec.nthreads,
+        "memory_limit": spec.memory_limit,
         "host": "127.0.0.1",
         "dashboard": False,
         "local_directory": str(directory / "spill"),
-        # One "GPU" a worker, however small its slice: `resources={"GPU": 1}` is one task a slice.
-        "resources": {"GPU": 1},
-        "env": slice_environment(spec.lease, [one]),
+        "resources": dict(spec.resources),
+        "env": dict(spec.env),
+        "worker_class": SliceWorker,
     }
-    if one.tier != "simulated" and has_dask_cuda():
-        options |= _cuda_options(one, memory)
+    if spec.device_memory_limit is not None and has_dask_cuda():
+        options |= _cuda_options(spec)
     return options
 
 
@@ -57,23 +78,18 @@ def has_dask_cuda() -> bool:
     return find_spec("dask_cuda") is not None
 
 
-def _cuda_options(one: wire.Slice, host_bytes: int) -> dict[str, Any]:
-    """dask-cuda's worker set-up: spilling to the host, CPU affinity, a memory pool."""
+def _cuda_options(spec: WorkerSpec) -> dict[str, Any]:
     from dask_cuda.device_host_file import DeviceHostFile
     from dask_cuda.plugins import CPUAffinity, RMMSetup
-    from dask_cuda.utils import get_cpu_affinity
 
     plugins: set[Any] = set()
-    try:
-        # Of the parent GPU: a MIG instance has no affinity of its own.
-        plugins.add(CPUAffinity(get_cpu_affinity(one.gpu)))
-    except Exception as error:  # NVML says "not supported" in several ways
-        print(f"no CPU affinity for {one.id}: {error}", flush=True)
+    if spec.cpus:
+        plugins.add(CPUAffinity(list(spec.cpus)))
     if find_spec("rmm") is not None:
         plugins.add(
             RMMSetup(
-                initial_pool_size=_aligned(one.memory_bytes * _FIRST_POOL_PART),
-                maximum_pool_size=_aligned(one.memory_bytes * _POOL_PART),
+                initial_pool_size=spec.rmm_pool,
+                maximum_pool_size=spec.rmm_maximum,
                 managed_memory=False,
                 async_alloc=False,
                 release_threshold=None,
@@ -82,18 +98,10 @@ def _cuda_options(one: wire.Slice, host_bytes: int) -> dict[str, Any]:
                 external_lib_list=None,
             )
         )
-    limits = {
-        "device_memory_limit": int(one.memory_bytes * _SPILL_PART),
-        "memory_limit": host_bytes,
-    }
+    limits = {"device_memory_limit": spec.device_memory_limit, "memory_limit": spec.memory_limit}
     return {
         "data": (DeviceHostFile, limits),
         "plugins": plugins,
         "preload": ["dask_cuda.initialize"],
         "preload_argv": ["--create-cuda-context"],
     }
-
-
-def _aligned(size: float) -> int:
-    """RMM wants sizes in steps of 256 bytes."""
-    return int(size) // 256 * 256

@@ -15,6 +15,7 @@ from .base import (
     API_VERSION,
     BASE_PATH,
     BROKER_ENV,
+    CLUSTERS_PATH,
     CONNECTION_ENV,
     KEY_ENV,
     LEASE_ENV,
@@ -26,6 +27,7 @@ from .base import (
     Wire,
 )
 from .clusters import (
+    Adapt,
     Cluster,
     Clusters,
     ClusterSpec,
@@ -33,7 +35,9 @@ from .clusters import (
     ClusterStatus,
     ClusterTarget,
     NewCluster,
+    Rename,
     Scale,
+    WorkerState,
     WorkerView,
 )
 from .fleet import (
@@ -112,6 +116,7 @@ __all__ = [
     "API_VERSION",
     "BASE_PATH",
     "BROKER_ENV",
+    "CLUSTERS_PATH",
     "CONNECTION_ENV",
     "KEY_ENV",
     "LEASE_ENV",
@@ -119,6 +124,7 @@ __all__ = [
     "RUN_ENV",
     "SIMULATED_ENV",
     "SLICES_ENV",
+    "Adapt",
     "Ask",
     "Calendar",
     "Card",
@@ -178,6 +184,7 @@ __all__ = [
     "Quota",
     "RankView",
     "Reason",
+    "Rename",
     "Repartition",
     "Request",
     "RequestState",
@@ -197,5 +204,6 @@ __all__ = [
     "Usage",
     "UsageRow",
     "Wire",
+    "WorkerState",
     "WorkerView",
 ]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec import field
+
 from .base import Wire
 from .leases import Lease
 
 ClusterState = Literal["waiting", "starting", "running", "stopping", "ended", "failed"]
+WorkerState = Literal["starting", "running", "leaving"]
 
 
 class NewCluster(Wire, frozen=True, kw_only=True):
@@ -26,10 +29,30 @@ class NewCluster(Wire, frozen=True, kw_only=True):
 
 
 class WorkerView(Wire, frozen=True, kw_only=True):
+    """One worker. What a worker uses is None until it was heard from."""
+
     name: str
     slice_id: str
     pid: int | None
-    state: Literal["starting", "running", "gone"]
+    state: WorkerState
+    slice_bytes: int = 0
+    """Memory of its slice."""
+    host_bytes: int | None = None
+    """Host memory of its process."""
+    host_limit_bytes: int | None = None
+    spilled_bytes: int | None = None
+    """Of its results, what lies on the disk."""
+    busy: float | None = None
+    """CPU use of its process in cores."""
+    tasks: int | None = None
+    """Tasks that are on it now."""
+
+
+class Adapt(Wire, frozen=True, kw_only=True):
+    """Between how many workers a cluster chooses by itself, by what there is to do."""
+
+    minimum: int = 0
+    maximum: int = 1
 
 
 class Cluster(Wire, frozen=True, kw_only=True):
@@ -37,16 +60,24 @@ class Cluster(Wire, frozen=True, kw_only=True):
     name: str
     state: ClusterState
     user: str
-    lease_id: int | None
-    request_id: int | None
+    leases: list[int]
+    """One for each slice that it holds."""
     per_worker: str
     workers_wanted: int
     workers: list[WorkerView]
     created_at: float
     message: str
     """For people: what it does or waits for now, or why it failed."""
+    adapt: Adapt | None = None
+    tasks: int | None = None
+    """All that are not done yet."""
+    idle_seconds: int | None = None
+    """It ends when no task ran for so long; None is never."""
+    idle_at: float | None = None
+    """When it ends if no task comes; None while one runs, or where it never does."""
     scheduler_address: str | None = None
     dashboard_path: str | None = None
+    """Of the server that answers, under its base URL; None where there is none."""
     security: dict[str, str] | None = None
     """Paths of the TLS files (ca, cert, key) of this cluster; readable by its owner only."""
     ended_at: float | None = None
@@ -54,6 +85,10 @@ class Cluster(Wire, frozen=True, kw_only=True):
 
 class Scale(Wire, frozen=True, kw_only=True):
     workers: int
+
+
+class Rename(Wire, frozen=True, kw_only=True):
+    name: str
 
 
 # The files of a cluster's directory, between its service and its holder.
@@ -64,22 +99,26 @@ class ClusterSpec(Wire, frozen=True, kw_only=True):
 
     id: str
     name: str
-    lease: Lease
     threads_per_worker: int
     host_memory_bytes: int | None
-    """Per worker; None takes `host_share` of what this machine has."""
-    host_share: float
+    """Per worker; None takes its slice's share of what this machine has."""
+    fleet_units: float
+    """GPU units of all GPUs, to reckon a slice's share."""
     idle_seconds: int | None
     """It ends when no task ran for so long; None is never."""
+    silence_seconds: float | None = None
+    """It ends when its server did not touch `target.json` for so long; None is never."""
 
 
 class ClusterTarget(Wire, frozen=True, kw_only=True):
-    """`target.json`: what is wanted of a cluster now."""
+    """`target.json`: what is wanted of a cluster now. Touched as a sign that its server lives."""
 
-    workers: int
+    leases: list[Lease] = field(default_factory=list)
+    """A worker on each of their slices, and nowhere else; each until its lease ends."""
     stop: bool = False
-    ends_at: float | None = None
-    """When its lease ends, as far as known: a cluster whose server is gone ends itself then."""
+    adapt: Adapt | None = None
+    restarts: int = 0
+    """How many times its workers were to be restarted since it was made."""
 
 
 class ClusterStatus(Wire, frozen=True, kw_only=True):
@@ -89,7 +128,13 @@ class ClusterStatus(Wire, frozen=True, kw_only=True):
     message: str
     workers: list[WorkerView]
     updated_at: float
+    desired: int | None = None
+    """How many workers it would have, where it is to adapt."""
+    tasks: int | None = None
+    idle_at: float | None = None
     scheduler_address: str | None = None
+    dashboard_socket: str | None = None
+    """Path of the Unix socket that its dashboard listens on."""
     security: dict[str, str] | None = None
 
 

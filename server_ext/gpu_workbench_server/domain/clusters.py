@@ -2,7 +2,7 @@
 
 `next_step` is level-triggered: it looks at what is, never at what happened, so it gives the right
 answer after any restart. It starts and ends nothing itself and knows no files; `services.clusters`
-carries out its steps, all of which may be repeated.
+carries out its steps, all of which may be repeated. Its slices are the business of `seats`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .leases import EndReason, RequestState
+from .leases import EndReason
+from .seats import Seat, SeatPlan
 from .transitions import CLUSTER, check
 
 ClusterState = Literal["waiting", "starting", "running", "stopping", "ended", "failed"]
@@ -24,23 +25,28 @@ class ClusterRecord:
     id: str
     name: str
     owner: str
-    request_id: int
-    """Also the lease's, once it is granted."""
     per_worker: str
-    workers_leased: int
     workers_wanted: int
     threads_per_worker: int
     host_memory_bytes: int | None
-    host_share: float
-    """Of one worker: its slice's part of all GPUs."""
+    fleet_units: float
+    """GPU units of all GPUs when it was made."""
     python: str
     idle_seconds: int | None
     created_at: float
+    seconds: int | None = None
+    """For which each slice is leased; None is the pool's default."""
     cwd: str | None = None
+    seats: tuple[Seat, ...] = ()
+    asked: int = 0
+    """Requests that it made so far: each has a key of its own."""
+    adapt: tuple[int, int] | None = None
+    """Least and most workers, where it chooses by itself."""
+    restarts: int = 0
     state: ClusterState = "waiting"
     message: str = ""
-    leased: bool = False
-    """Its request was granted: there is a lease to give back."""
+    waits_for: str = ""
+    """What its first waiting request waits for."""
     pid: int | None = None
     started: float | None = None
     stopping_since: float | None = None
@@ -49,12 +55,8 @@ class ClusterRecord:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What can be seen of a cluster from outside, now."""
+    """What can be seen of a cluster's process from outside, now."""
 
-    request: RequestState
-    waits_for: str = ""
-    """Why the request waits or was denied, in a sentence."""
-    lease_ended: EndReason | None = None
     process: Literal["none", "running", "gone"] = "none"
     """"none" where it was never started, as far as the record knows."""
     told: ClusterState | None = None
@@ -62,6 +64,8 @@ class Facts:
     told_message: str = ""
     last_words: str = ""
     """End of its error log."""
+    over: EndReason | None = None
+    """Why its last lease ended, where none is left."""
 
 
 Act = Literal["nothing", "start", "watch", "stop", "kill", "finish"]
@@ -71,7 +75,7 @@ Act = Literal["nothing", "start", "watch", "stop", "kill", "finish"]
 class Step:
     """`record` as it is from now on, and what to do about it.
 
-    The record is written down before the act, except for `finish`: there the lease is given back
+    The record is written down before the act, except for `finish`: there the leases are given back
     first, since nobody looks at a cluster again that is over.
     """
 
@@ -88,6 +92,14 @@ _END_WORDS: dict[EndReason, str] = {
 }
 
 
+def seated(record: ClusterRecord, plan: SeatPlan, now: float) -> ClusterRecord:
+    """The cluster after its seats were looked at: on its way out where it lost the last one."""
+    record = replace(record, seats=plan.seats, workers_wanted=plan.wanted, waits_for=plan.waits_for)
+    if record.seats or not (plan.over or plan.refused):
+        return record
+    return stopped(record, _END_WORDS[plan.over[-1]] if plan.over else plan.refused, now)
+
+
 def next_step(record: ClusterRecord, facts: Facts, now: float, grace: float = 10.0) -> Step:
     """What to do next for a cluster that is not over.
 
@@ -96,11 +108,9 @@ def next_step(record: ClusterRecord, facts: Facts, now: float, grace: float = 10
     if record.state == "stopping":
         return _stopping(record, facts, now, grace)
     if record.state == "waiting":
-        return _waiting(record, facts)
+        return _waiting(record)
     if facts.process == "gone" or facts.told in OVER:
         return _left(record, facts, now)
-    if facts.lease_ended:
-        return Step(stopped(record, _END_WORDS[facts.lease_ended], now), "stop")
     if facts.process == "none":
         return Step(record, "start")
     if facts.told == "stopping":
@@ -114,24 +124,13 @@ def stopped(record: ClusterRecord, why: str, now: float) -> ClusterRecord:
     """The same cluster on its way out; unchanged where it already is. Raises `WrongState`."""
     if record.state == "stopping":
         return record
-    return replace(_moved(record, "stopping", why), stopping_since=now)
+    return replace(_moved(record, "stopping", why), stopping_since=now, waits_for="")
 
 
-def _waiting(record: ClusterRecord, facts: Facts) -> Step:
-    if facts.request == "queued":
-        return Step(replace(record, message=facts.waits_for), "nothing")
-    if facts.request == "granted" and not facts.lease_ended:
-        ready = _moved(record, "starting", "starting the scheduler")
-        return Step(replace(ready, leased=True), "start")
-    if facts.request == "granted" and facts.lease_ended:
-        why = _END_WORDS[facts.lease_ended]
-        return Step(replace(_moved(record, "ended", why), leased=True), "finish")
-    why = "its request was cancelled"
-    if facts.request != "cancelled":
-        return Step(
-            _moved(record, "failed", facts.waits_for or f"request {facts.request}"), "finish"
-        )
-    return Step(_moved(record, "ended", why), "finish")
+def _waiting(record: ClusterRecord) -> Step:
+    if any(seat.leased for seat in record.seats):
+        return Step(_moved(record, "starting", "starting the scheduler"), "start")
+    return Step(record, "nothing")
 
 
 def _left(record: ClusterRecord, facts: Facts, now: float) -> Step:
@@ -140,8 +139,8 @@ def _left(record: ClusterRecord, facts: Facts, now: float) -> Step:
         return Step(stopped(record, facts.told_message, now), "stop")
     if facts.told == "ended":
         return Step(_moved(record, "ended", facts.told_message), "finish")
-    if facts.lease_ended and facts.lease_ended != "lost":
-        return Step(_moved(record, "ended", _END_WORDS[facts.lease_ended]), "finish")
+    if facts.over and facts.over != "lost":
+        return Step(_moved(record, "ended", _END_WORDS[facts.over]), "finish")
     why = facts.told_message if facts.told == "failed" else "Its process was killed or crashed."
     words = f"{why}\n{facts.last_words}" if facts.last_words else why
     return Step(_moved(record, "failed", words), "finish")

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from gpu_workbench.protocol import KEY_ENV
 
 from ..domain.environment import environment_for_holder
 from ..ports import EngineState, ProcessRef, ProcessSpec
-from ..procscan import EnvironScanner, is_alive, started_at
+from ..procscan import EnvironScanner, Tagged, is_alive, started_at
+from . import nursery
 
 __all__ = ["LocalEngine", "environment_for_holder"]
 
@@ -47,6 +48,8 @@ class LocalEngine:
         self._scanner = EnvironScanner(broker)
         self._lock = threading.Lock()
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._nurseries = nursery.Nurseries()
+        self._warming = threading.Lock()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def submit(self, spec: ProcessSpec) -> ProcessRef:
@@ -55,13 +58,31 @@ class LocalEngine:
             running = self.find(spec.key)
             if running is not None:
                 return running
-            self._write(spec.key, {"argv": list(spec.argv)})
-            child = self._spawn(spec)
-            with self._lock:
-                self._children[child.pid] = child
-            ref = ProcessRef(spec.key, child.pid, started_at(child.pid) or time.time())
-            self._write(spec.key, {"argv": list(spec.argv), "pid": ref.pid, "started": ref.started})
-            return ref
+            return self._forked(spec) if spec.warm else self._started(spec)
+
+    def _started(self, spec: ProcessSpec) -> ProcessRef:
+        self._write(spec.key, {"argv": list(spec.argv)})
+        child = self._spawn(spec)
+        with self._lock:
+            self._children[child.pid] = child
+        return self._noted(spec.key, list(spec.argv), child.pid)
+
+    def _forked(self, spec: ProcessSpec) -> ProcessRef:
+        """From a process that has imported already what this one needs."""
+        argv = [spec.argv[0], *nursery.ARGV]
+        spec.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._write(spec.key, {"argv": argv})
+        try:
+            with self._warming:
+                pid = self._nurseries.fork(spec)
+        except nursery.NotWarm:
+            return self._started(spec)
+        return self._noted(spec.key, argv, pid)
+
+    def _noted(self, key: str, argv: list[str], pid: int) -> ProcessRef:
+        ref = ProcessRef(key, pid, started_at(pid) or time.time())
+        self._write(key, {"argv": argv, "pid": ref.pid, "started": ref.started})
+        return ref
 
     def find(self, key: str) -> ProcessRef | None:
         """The live process of that key, also where its submission was cut off half-way."""
@@ -103,12 +124,18 @@ class LocalEngine:
         Looks again after each round, since a process may fork while we look. Gives up after 5 s on
         what can't be killed (it hangs in the kernel); `lease_pids` goes on showing it.
         """
+        return self._kill_all(lambda one: one.lease_id == lease_id)
+
+    def kill_key(self, key: str) -> list[int]:
+        """The same for all that was started under the key, whatever its lease."""
+        return self._kill_all(lambda one: one.key == key)
+
+    def _kill_all(self, ours: Callable[[Tagged], bool]) -> list[int]:
         killed: set[int] = set()
         deadline = time.monotonic() + _KILL_SECONDS
         in_vain = 0  # what forks without end may slip past one look
         while in_vain < _LOOKS_IN_VAIN and time.monotonic() < deadline:
-            ours = (one.pid for one in self._scanner.look() if one.lease_id == lease_id)
-            found = [self._kill(pid) for pid in ours]
+            found = [self._kill(one.pid) for one in self._scanner.look() if ours(one)]
             in_vain = 0 if found else in_vain + 1
             killed.update(found)
             self._reap()
@@ -117,6 +144,11 @@ class LocalEngine:
     def lease_pids(self, lease_id: int) -> list[int]:
         self._reap()
         return sorted(self._scanner.pids_of(lease_id))
+
+    def close(self) -> None:
+        """End what is kept warm; holders live on."""
+        with self._warming:
+            self._nurseries.close()
 
     @staticmethod
     def _kill(pid: int) -> int:

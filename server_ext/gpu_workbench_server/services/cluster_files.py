@@ -35,8 +35,11 @@ class ClusterFiles:
         self._replace("spec.json", msgspec.json.encode(spec))
 
     def want(self, target: wire.ClusterTarget) -> None:
-        """Tell the holder what is wanted, unless it was told just that before."""
-        if self._read("target.json", wire.ClusterTarget) != target and self.path.is_dir():
+        """Tell the holder what is wanted; where it knows, only that its server lives."""
+        if self._read("target.json", wire.ClusterTarget) == target:
+            with contextlib.suppress(OSError):
+                os.utime(self.path / "target.json")
+        elif self.path.is_dir():
             self._replace("target.json", msgspec.json.encode(target))
 
     def status(self) -> wire.ClusterStatus | None:

@@ -24,11 +24,7 @@ def check(new: wire.NewCluster) -> None:
     if new.idle_seconds is not None and new.idle_seconds < 0:
         raise BadRequest("The idle time can't be negative.", "0 means that it never idles out.")
     if new.name is not None:
-        name = new.name.strip()
-        if not name or len(name) > 100 or not name.isprintable():
-            raise BadRequest(
-                "A cluster's name is 1 to 100 printable characters.", "Leave it out to get one."
-            )
+        check_name(new.name)
     if new.cwd is not None and not (Path(new.cwd).is_absolute() and Path(new.cwd).is_dir()):
         raise BadRequest(
             f"{new.cwd} is not a directory of this server's machine.",
@@ -39,6 +35,25 @@ def check(new: wire.NewCluster) -> None:
             f"{new.python} is not a Python interpreter that this server can start.",
             "Give its absolute path, or leave it out to take the server's own.",
         )
+
+
+def check_name(name: str) -> str:
+    """The name without spaces around it."""
+    name = name.strip()
+    if not name or len(name) > 100 or not name.isprintable():
+        raise BadRequest(
+            "A cluster's name is 1 to 100 printable characters.", "Leave it out to get one."
+        )
+    return name
+
+
+def check_workers(workers: int) -> None:
+    _within("workers", workers, 0, MOST_WORKERS)
+
+
+def check_adapt(adapt: wire.Adapt) -> None:
+    _within("minimum", adapt.minimum, 0, MOST_WORKERS)
+    _within("maximum", adapt.maximum, max(1, adapt.minimum), MOST_WORKERS)
 
 
 def _within(what: str, value: int, least: int, most: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,8 @@ from ..domain.clusters import OVER, ClusterRecord
 from ..errors import NotFound
 from ..ports import Clock, EventSink, News, Principal, Record, Store
 from .cluster_files import ClusterFiles
+
+log = logging.getLogger(__name__)
 
 _SILENT_SECONDS = 15.0
 """A cluster speaks every 2 s; one that is silent for so long is said to be."""
@@ -27,7 +30,7 @@ class ClusterRecords:
         self._sink = sink
         self._clock = clock
         self._root = root
-        found = [msgspec.convert(one.body, ClusterRecord) for one in store.records("cluster")]
+        found = [record for one in store.records("cluster") if (record := _read(one)) is not None]
         self._records = {one.id: one for one in sorted(found, key=lambda one: one.created_at)}
         self._told: dict[str, wire.Cluster] = {}
 
@@ -84,24 +87,53 @@ class ClusterRecords:
             name=record.name,
             state=record.state,
             user=record.owner,
-            lease_id=record.request_id if record.leased else None,
-            request_id=record.request_id,
+            leases=[seat.request_id for seat in record.seats if seat.leased],
             per_worker=record.per_worker,
             workers_wanted=record.workers_wanted,
             workers=status.workers if status else [],
             created_at=record.created_at,
             message=self._message(record, status),
+            adapt=wire.Adapt(minimum=record.adapt[0], maximum=record.adapt[1])
+            if record.adapt
+            else None,
+            tasks=status.tasks if status else None,
+            idle_seconds=record.idle_seconds or None,
+            idle_at=status.idle_at if status else None,
             scheduler_address=status.scheduler_address if status else None,
+            dashboard_path=f"{wire.CLUSTERS_PATH}/{record.id}/dashboard/status"
+            if status and status.dashboard_socket
+            else None,
             security=status.security if status else None,
             ended_at=record.ended_at,
         )
 
+    def dashboard(self, record: ClusterRecord) -> str | None:
+        """The socket of its dashboard, while it runs."""
+        if record.state not in ("starting", "running"):
+            return None
+        status = self.files(record).status()
+        return status.dashboard_socket if status else None
+
     def _message(self, record: ClusterRecord, status: wire.ClusterStatus | None) -> str:
-        if status is None:
-            return record.message
-        if self._clock.now() - status.updated_at > _SILENT_SECONDS:
-            return "not heard from for some time: its scheduler is very busy or stuck"
-        return status.message
+        """What it does, and what it waits for: "starting workers, 1 of 2 are up; waiting …"."""
+        said = record.message if status is None else status.message
+        if status is not None and self._clock.now() - status.updated_at > _SILENT_SECONDS:
+            said = "not heard from for some time: its scheduler is very busy or stuck"
+        staying = [seat for seat in record.seats if seat.leaving_since is None]
+        held = sum(seat.leased for seat in staying)
+        waits = record.waits_for
+        if held < len(staying):
+            waits = f"waiting for lease {held + 1} of {record.workers_wanted}: {waits}"
+        return "; ".join(part for part in (said, waits) if part)
+
+
+def _read(record: Record) -> ClusterRecord | None:
+    """None for what another version wrote: its leases end like those of any dead holder."""
+    try:
+        return msgspec.convert(record.body, ClusterRecord)
+    except msgspec.ValidationError as error:
+        log.warning("cluster %s can't be read: %s", record.id, error)
+        return None
 
 
 def may_see(who: Principal, record: ClusterRecord) -> bool:

@@ -1,13 +1,15 @@
-"""One step of a cluster: from its request to its slices being free again.
+"""One step of a cluster: from its requests to its slices being free again.
 
-Acts as the user, through the engine; the broker only decides. What to do next is
-`domain.clusters.next_step`'s word; here it is seen what is (request, lease, process, status), the
-next record is written down, and then it is done. Every act may be repeated, so a server that was
-killed at any line goes on where it was; a cluster is over only after its slices were given back.
+Acts as the user, through the engine; the broker only decides. What to do next is the word of
+`domain.seats` and `domain.clusters`; here it is seen what is (requests, leases, process, status),
+the next record is written down, and then it is done. Every act may be repeated, so a server that
+was killed at any line goes on where it was; a cluster is over only after its slices were given
+back.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,9 +17,11 @@ from pathlib import Path
 
 from gpu_workbench import protocol as wire
 
-from ..domain.clusters import ClusterRecord, Facts, Step, next_step
-from ..ports import BrokerApi, Clock, Engine, Principal, ProcessRef, ProcessSpec
+from ..domain.clusters import ClusterRecord, Facts, Step, next_step, seated
+from ..errors import Refused
+from ..ports import BrokerApi, Clock, Engine, ProcessRef, ProcessSpec
 from .cluster_records import ClusterRecords
+from .cluster_seats import ClusterSeats
 
 log = logging.getLogger(__name__)
 
@@ -33,16 +37,25 @@ class ClusterRunner:
         clock: Clock,
         environment: Mapping[str, str],
         stop_grace: float,
+        silence: float | None,
     ) -> None:
-        self._broker = broker
+        """`silence` is for how many seconds a cluster lives without a server."""
+        self._seats = ClusterSeats(broker)
         self._engine = engine
         self._records = records
         self._clock = clock
         self._environment = dict(environment)
         self._grace = stop_grace
+        self._silence = silence
 
     def advance(self, record: ClusterRecord) -> None:
-        record, facts = self._look(record)
+        record, facts, status = self._look(record)
+        leases = self._seats.leases(record)
+        if record.seats and not any(one.state != "ended" for one in leases.values()):
+            facts = replace(facts, over=next((one.end_reason for one in leases.values()), None))
+        lives = facts.process != "gone" and facts.told not in ("ended", "failed")
+        if record.state != "stopping" and lives:
+            record = self._seat(_adapted(record, status), leases, status)
         step = next_step(record, facts, self._clock.now(), self._grace)
         if step.act == "finish":
             self._finish(step)
@@ -51,29 +64,55 @@ class ClusterRunner:
             self._act(step)
         self._records.tell(self._records.newest(record))
 
-    def _look(self, record: ClusterRecord) -> tuple[ClusterRecord, Facts]:
+    def _look(
+        self, record: ClusterRecord
+    ) -> tuple[ClusterRecord, Facts, wire.ClusterStatus | None]:
         """What is, in an order that misses no last word: process first, then what it said."""
-        owner = Principal(record.owner)
-        request = self._broker.request(owner, record.request_id)
-        ended = None
-        if request.state == "granted":
-            lease = self._broker.lease(owner, record.request_id)
-            ended = lease.end_reason if lease.state == "ended" else None
-        facts = Facts(request.state, waits_for=_wait_sentence(request), lease_ended=ended)
-        if record.state == "waiting":
-            return record, facts
-        ref = _ref(record) or self._engine.find(record.id)
+        ref = None
+        if record.state != "waiting":
+            ref = _ref(record) or self._engine.find(record.id)
         if ref is None:
-            return record, facts
+            return record, Facts(), None
         if record.pid is None:  # we were cut off between its start and its record
             record = replace(record, pid=ref.pid, started=ref.started)
         process = self._engine.state(ref)
         status = self._records.files(record).status()
         words = self._records.files(record).last_words() if process == "gone" else ""
-        facts = replace(facts, process=process, last_words=words)
+        facts = Facts(process, last_words=words)
         if status is not None:
             facts = replace(facts, told=status.state, told_message=status.message)
-        return record, facts
+        return record, facts, status
+
+    def _seat(
+        self,
+        record: ClusterRecord,
+        leases: Mapping[int, wire.Lease],
+        status: wire.ClusterStatus | None,
+    ) -> ClusterRecord:
+        """Ask for what is missing and give back what is too much; the record as it is after that.
+
+        An ask that was cut off is repeated under its key, and answered with what it got.
+        """
+        now = self._clock.now()
+        plan = self._seats.plan(record, leases, status, now)
+        record = self._records.put(seated(record, plan, now))
+        self._seats.give_back(record, plan.cancel, plan.release)
+        for _ in range(plan.ask if record.state != "stopping" else 0):
+            try:
+                seat, waits_for = self._seats.ask(record)
+            except Refused as refused:
+                held = sum(one.leaving_since is None for one in record.seats)
+                sentence = f"no more than {held} workers: {refused}"
+                return replace(record, workers_wanted=held, waits_for=sentence)
+            record = self._records.put(
+                replace(
+                    record,
+                    seats=(*record.seats, seat),
+                    asked=record.asked + 1,
+                    waits_for=record.waits_for or waits_for,
+                )
+            )
+        return record
 
     def _act(self, step: Step) -> None:
         record, files = step.record, self._records.files(step.record)
@@ -82,40 +121,41 @@ class ClusterRunner:
         elif step.act == "watch":
             self._follow(record)
         elif step.act == "stop":
-            files.want(wire.ClusterTarget(workers=record.workers_wanted, stop=True))
+            with contextlib.suppress(OSError):  # on a full disk the signal alone says it
+                files.want(wire.ClusterTarget(stop=True))
             ref = _ref(record)
             if ref is not None:
                 self._engine.terminate(ref)
         elif step.act == "kill":
-            killed = self._engine.kill_lease(record.request_id)
+            killed = self._engine.kill_key(record.id)
             log.warning("cluster %s did not end: killed %s", record.id, killed)
 
     def _start(self, record: ClusterRecord) -> None:
         """Its record says "starting": submitting its key again finds what runs already."""
-        lease = self._broker.lease(Principal(record.owner), record.request_id)
         files = self._records.files(record)
         files.write_spec(
             wire.ClusterSpec(
                 id=record.id,
                 name=record.name,
-                lease=lease,
                 threads_per_worker=record.threads_per_worker,
                 host_memory_bytes=record.host_memory_bytes,
-                host_share=record.host_share,
+                fleet_units=record.fleet_units,
                 idle_seconds=record.idle_seconds or None,
+                silence_seconds=self._silence,
             )
         )
-        files.want(wire.ClusterTarget(workers=record.workers_wanted, ends_at=lease.ends_at))
+        files.want(self._target(record))
         environment = self._environment | {
-            wire.LEASE_ENV: str(lease.id),
-            # The scheduler touches no device; each worker is given its own.
+            # The scheduler holds no slice and touches no device; each worker is given its own.
+            wire.LEASE_ENV: "0",
             "CUDA_VISIBLE_DEVICES": "",
         }
         argv = (record.python, "-m", "gpu_workbench.holders.dask_cluster", str(files.path))
         # Where the notebook is, so that what it imports from beside it is found by workers, too.
         cwd = Path(record.cwd) if record.cwd and Path(record.cwd).is_dir() else None
         try:
-            ref = self._engine.submit(ProcessSpec(record.id, argv, environment, files.path, cwd))
+            spec = ProcessSpec(record.id, argv, environment, files.path, cwd, warm=True)
+            ref = self._engine.submit(spec)
         except OSError as error:
             why = f"{record.python} could not be started: {error}"
             self._finish(Step(replace(record, state="failed", message=why), "finish"))
@@ -126,45 +166,40 @@ class ClusterRunner:
 
     def _follow(self, record: ClusterRecord) -> None:
         """It lives: say so to the broker, and to it what is wanted."""
-        owner = Principal(record.owner)
-        lease = self._broker.lease(owner, record.request_id)
-        if lease.state == "ended":
-            return
-        if lease.holder is None or lease.holder.pid != record.pid:
-            holder = wire.Holder(
-                kind="cluster",
-                id=record.id,
-                name=record.name,
-                pid=record.pid,
-                started=record.started,
-            )
-            self._broker.bind(owner, lease.id, holder)
-        self._broker.heartbeat(owner, [lease.id])
-        target = wire.ClusterTarget(workers=record.workers_wanted, ends_at=lease.ends_at)
-        self._records.files(record).want(target)
+        self._seats.bind(record)
+        self._records.files(record).want(self._target(record))
+
+    def _target(self, record: ClusterRecord) -> wire.ClusterTarget:
+        return wire.ClusterTarget(
+            leases=self._seats.in_use(record),
+            adapt=wire.Adapt(minimum=record.adapt[0], maximum=record.adapt[1])
+            if record.adapt
+            else None,
+            restarts=record.restarts,
+        )
 
     def _finish(self, step: Step) -> None:
         """End what is left, give the slices back, and only then write it down as over."""
         record = step.record
-        if record.leased:
-            self._engine.kill_lease(record.request_id)
-        self.give_back(record, "lost" if record.state == "failed" else "released")
-        self._records.put(replace(record, ended_at=self._clock.now()))
+        if record.pid is not None or record.state == "failed":
+            self._engine.kill_key(record.id)
+        self._seats.give_all_back(record, "lost" if record.state == "failed" else "released")
+        self._records.put(replace(record, ended_at=self._clock.now(), waits_for=""))
         self._records.files(record).tidy()
 
-    def give_back(self, record: ClusterRecord, reason: wire.EndReason) -> None:
-        owner = Principal(record.owner)
-        if self._broker.cancel(owner, record.request_id).state == "granted":
-            self._broker.release(owner, record.request_id, reason)
+
+def _adapted(record: ClusterRecord, status: wire.ClusterStatus | None) -> ClusterRecord:
+    """With as many workers as its scheduler would have, between its bounds."""
+    if record.adapt is None:
+        return record
+    least, most = record.adapt
+    desired = record.workers_wanted
+    if status is not None and status.desired is not None:
+        desired = status.desired
+    return replace(record, workers_wanted=max(least, min(most, desired)))
 
 
 def _ref(record: ClusterRecord) -> ProcessRef | None:
     if record.pid is None or record.started is None:
         return None
     return ProcessRef(record.id, record.pid, record.started)
-
-
-def _wait_sentence(request: wire.Request) -> str:
-    reason = request.reason.sentence if request.reason else ""
-    place = f"position {request.position}" if request.position else ""
-    return f"{place}: {reason}" if place and reason else place or reason

@@ -19,11 +19,12 @@ from gpu_workbench import protocol as wire
 
 from ..domain.clusters import OVER, ClusterRecord, stopped
 from ..domain.environment import environment_for_holder
-from ..errors import BadRequest, Refused, WorkbenchError, WrongState
+from ..errors import Refused, WorkbenchError, WrongState
 from ..ports import BrokerApi, Clock, Engine, EventSink, Principal, Store
 from . import cluster_orders
 from .cluster_records import ClusterRecords
 from .cluster_runner import ClusterRunner
+from .cluster_seats import ClusterSeats
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +44,21 @@ class Clusters:
         python: str = sys.executable,
         idle_seconds: int | None = 1800,
         stop_grace: float = 10.0,
+        silence: float | None = None,
     ) -> None:
         """`root` gets a directory per cluster. `environment` is what its processes inherit (the
-        server's own by default), filtered here. `idle_seconds` is for clusters that say none."""
+        server's own by default), filtered here. `idle_seconds` is for clusters that say none; a
+        cluster ends that heard of no server for `silence` seconds."""
         base = environment_for_holder(os.environ if environment is None else environment)
         self._broker = broker
+        self._seats = ClusterSeats(broker)
         self._clock = clock
         self._python = python
         self._idle_seconds = idle_seconds
         self._records = ClusterRecords(store, sink, clock, root)
-        self._runner = ClusterRunner(broker, engine, self._records, clock, base, stop_grace)
+        self._runner = ClusterRunner(
+            broker, engine, self._records, clock, base, stop_grace, silence
+        )
         self._lock = threading.RLock()
         self._trouble: dict[str, str] = {}
 
@@ -68,40 +74,23 @@ class Clusters:
             cluster_id = f"cluster-{secrets.token_hex(4)}"
             name = (new.name or self._free_name(who)).strip()
             self._check_name(who, name)
-            # A crash before the record leaves a request without an owner: nobody binds its lease,
-            # and the broker takes that back after the pool's claim time.
-            ask = wire.Ask(
-                what=new.per_worker,
-                count=new.workers,
-                seconds=new.seconds,
-                purpose="cluster",
-                name=name,
-                key=cluster_id,
-            )
-            request = self._broker.ask(who, ask)
-            fleet_units = self._broker.status(who).units_total or request.units
+            profile = self._seats.check(who, new.per_worker, new.workers, new.seconds)
             record = ClusterRecord(
                 id=cluster_id,
                 name=name,
                 owner=who.user,
-                request_id=request.id,
-                per_worker=request.profile,
-                workers_leased=new.workers,
+                per_worker=profile,
                 workers_wanted=new.workers,
                 threads_per_worker=new.threads_per_worker,
                 host_memory_bytes=new.host_memory_bytes,
-                host_share=request.units / new.workers / fleet_units,
+                fleet_units=self._broker.status(who).units_total,
                 python=new.python or self._python,
                 idle_seconds=self._idle_seconds if new.idle_seconds is None else new.idle_seconds,
                 created_at=self._clock.now(),
+                seconds=new.seconds,
                 cwd=new.cwd,
-                message="asking for its slices",
             )
-            try:
-                self._records.put(record)
-            except WorkbenchError:
-                self._runner.give_back(record, "released")
-                raise
+            self._records.put(record)
             self._advance(record)
             return self.get(who, cluster_id)
 
@@ -113,24 +102,38 @@ class Clusters:
         return self._records.view(self._records.own(who, cluster_id))
 
     def scale(self, who: Principal, cluster_id: str, workers: int) -> wire.Cluster:
-        """Between one worker and as many as it has slices; slices without a worker stay leased.
+        """So many workers from now on: slices are asked for, or given back once they are empty.
 
-        Raises `Refused` above that: slices of a running lease can't be added to.
+        Raises a `Refused` where so many can never be had.
         """
+        cluster_orders.check_workers(workers)
         with self._lock:
-            record = self._records.own(who, cluster_id)
-            if record.state in OVER or record.state == "stopping":
-                raise WrongState(f"{record.name} is {record.state}.", "Start a new cluster.")
-            if workers < 1:
-                raise BadRequest("A cluster has at least one worker.", "Close it to have none.")
-            if workers > record.workers_leased:
-                raise Refused(
-                    f"{record.name} holds {record.workers_leased} slices, so it can't have "
-                    f"{workers} workers.",
-                    f"Close it and start one with workers={workers}, or start a second one.",
-                )
-            self._advance(self._records.put(replace(record, workers_wanted=workers)))
-            return self.get(who, cluster_id)
+            record = self._changeable(who, cluster_id)
+            self._check_more(record, workers)
+            return self._changed(who, replace(record, workers_wanted=workers, adapt=None))
+
+    def adapt(self, who: Principal, cluster_id: str, adapt: wire.Adapt) -> wire.Cluster:
+        """Between so many workers as its scheduler finds useful, until it is scaled by hand."""
+        cluster_orders.check_adapt(adapt)
+        with self._lock:
+            record = self._changeable(who, cluster_id)
+            self._check_more(record, adapt.maximum)
+            bounds = (adapt.minimum, adapt.maximum)
+            return self._changed(who, replace(record, adapt=bounds))
+
+    def rename(self, who: Principal, cluster_id: str, name: str) -> wire.Cluster:
+        name = cluster_orders.check_name(name)
+        with self._lock:
+            record = self._changeable(who, cluster_id)
+            if name != record.name:
+                self._check_name(who, name)
+            return self._changed(who, replace(record, name=name))
+
+    def restart(self, who: Principal, cluster_id: str) -> wire.Cluster:
+        """New processes for all its workers, on the same slices; what they computed is lost."""
+        with self._lock:
+            record = self._changeable(who, cluster_id)
+            return self._changed(who, replace(record, restarts=record.restarts + 1))
 
     def stop(self, who: Principal, cluster_id: str) -> wire.Cluster:
         """Ask it to end; idempotent. What has not ended after a grace is killed."""
@@ -153,13 +156,33 @@ class Clusters:
         """lease → a worker's pid → its slice: what each worker's load is shown under."""
         found: dict[int, dict[int, str | None]] = {}
         for record in self._records.living():
-            if record.leased:
-                status = self._records.files(record).status()
-                workers = status.workers if status else []
-                found[record.request_id] = {one.pid: one.slice_id for one in workers if one.pid}
+            status = self._records.files(record).status()
+            pids = {one.slice_id: one.pid for one in status.workers if one.pid} if status else {}
+            for lease_id, lease in self._seats.leases(record).items():
+                here = {pids[one.id]: one.id for one in lease.slices if one.id in pids}
+                found[lease_id] = dict(here)
         return found
 
+    def dashboard(self, who: Principal, cluster_id: str) -> str | None:
+        """The socket that its dashboard listens on; None where there is none now."""
+        return self._records.dashboard(self._records.own(who, cluster_id))
+
     # --- inside ---------------------------------------------------------------------------------
+
+    def _changeable(self, who: Principal, cluster_id: str) -> ClusterRecord:
+        record = self._records.own(who, cluster_id)
+        if record.state in OVER or record.state == "stopping":
+            raise WrongState(f"{record.name} is {record.state}.", "Start a new cluster.")
+        return record
+
+    def _changed(self, who: Principal, record: ClusterRecord) -> wire.Cluster:
+        self._advance(self._records.put(record))
+        return self.get(who, record.id)
+
+    def _check_more(self, record: ClusterRecord, workers: int) -> None:
+        if workers > record.workers_wanted:
+            owner = Principal(record.owner)
+            self._seats.check(owner, record.per_worker, workers, record.seconds)
 
     def _advance(self, record: ClusterRecord) -> None:
         """One step on; what fails now is tried again in the next round."""

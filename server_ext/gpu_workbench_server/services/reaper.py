@@ -142,7 +142,9 @@ class Reaper:
 
     def _as_held(self, lease: Lease) -> Held:
         pids: dict[int, str | None] = {}
-        if lease.holder and lease.holder.pid and self._lives(lease):
+        # A cluster's own process is on no slice; its workers are, and are known by its status.
+        on_it = lease.holder is not None and lease.holder.kind != "cluster"
+        if on_it and lease.holder and lease.holder.pid and self._lives(lease):
             pids[lease.holder.pid] = None
         for source in self._attributions:
             pids.update(source().get(lease.id, {}))

@@ -26,5 +26,21 @@ async def scale(call: Call[wire.Scale, None]) -> wire.Cluster:
     )
 
 
+async def adapt(call: Call[wire.Adapt, None]) -> wire.Cluster:
+    return await call.workbench.on_holders(
+        call.services.clusters.adapt, call.who, call.item, call.body
+    )
+
+
+async def rename(call: Call[wire.Rename, None]) -> wire.Cluster:
+    return await call.workbench.on_holders(
+        call.services.clusters.rename, call.who, call.item, call.body.name
+    )
+
+
+async def restart(call: Call[None, None]) -> wire.Cluster:
+    return await call.workbench.on_holders(call.services.clusters.restart, call.who, call.item)
+
+
 async def stop(call: Call[None, None]) -> wire.Cluster:
     return await call.workbench.on_holders(call.services.clusters.stop, call.who, call.item)
