@@ -24,7 +24,7 @@ from .picture import figures, still
 from .source import Source, Target
 
 if TYPE_CHECKING:
-    from ...cluster import ClusterHandle
+    from ...gpu_cluster import GpuCluster
     from ...leases import LeaseHandle
     from ...training import JobHandle
 
@@ -172,7 +172,7 @@ class MonitorView(anywidget.AnyWidget):  # type: ignore[misc]
 
 
 def monitor(
-    what: LeaseHandle | JobHandle | ClusterHandle | int | str | None = None,
+    what: LeaseHandle | JobHandle | GpuCluster | int | str | None = None,
     *,
     gpu: str | int | None = None,
 ) -> MonitorView:
@@ -198,6 +198,5 @@ def _target(what: Any, gpu: str | int | None) -> Target:
         return Target(job=what)
     if isinstance(what.id, int):
         return Target(lease=what.id)
-    status = what.status
-    # A job says its ranks; a cluster is its lease.
-    return Target(job=what.id) if hasattr(status, "ranks") else Target(lease=status.lease_id)
+    cluster = what.id.startswith("cluster-")
+    return Target(cluster=what.id) if cluster else Target(job=what.id)

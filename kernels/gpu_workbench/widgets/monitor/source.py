@@ -20,10 +20,11 @@ MOST = 16
 
 @dataclass(frozen=True)
 class Target:
-    """Whose slices: of a lease, of a job, a GPU (name, index or UUID), or all that I hold."""
+    """Whose slices: of a lease, job or cluster, a GPU (name, index or UUID), or all that I hold."""
 
     lease: int | None = None
     job: str | None = None
+    cluster: str | None = None
     gpu: str | int | None = None
 
 
@@ -87,6 +88,8 @@ class Source:
             return [_of_gpu(self._gpu_named(target.gpu))]
         if target.job is not None:
             return self._of_job(target.job)
+        if target.cluster is not None:
+            return self._of_cluster(target.cluster)
         if target.lease is not None:
             lease = self._client.lease(target.lease)
             self.over = "The lease has ended." if lease.state == "ended" else ""
@@ -116,6 +119,18 @@ class Source:
                 ),
                 one.memory_bytes,
             )
+            for one in lease.slices
+        ]
+
+    def _of_cluster(self, cluster_id: str) -> list[Subject]:
+        """A row a worker's slice; none while it waits for its slices."""
+        cluster = self._client.call("GET", f"clusters/{cluster_id}", returns=wire.Cluster)
+        over = cluster.state in ("ended", "failed")
+        self.over = f"The cluster has {cluster.state}." if over else ""
+        leases = [] if over else [self._client.lease(number) for number in cluster.leases]
+        return [
+            Subject(one.id, f"cluster {cluster.name} · {short(one.profile)}", one.memory_bytes)
+            for lease in leases
             for one in lease.slices
         ]
 
