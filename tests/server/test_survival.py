@@ -65,14 +65,16 @@ def free_again(lab: LabServer) -> bool:
 
 
 def tagged(lab: LabServer) -> list[int]:
-    """Live processes that carry a lease of this server (its home is in their environment)."""
+    """Live processes that carry a lease of this server (its home is in their environment), or work
+    for one of its clusters or jobs; not what it keeps warm for the next."""
     found = []
     for process in psutil.process_iter():
         try:
             env = process.environ()
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        if "GPU_WORKBENCH_LEASE" in env and env.get("HOME") == lab.env["HOME"]:
+        lease, key = env.get("GPU_WORKBENCH_LEASE", ""), env.get("GPU_WORKBENCH_KEY", "")
+        if (lease.strip("0") or key.strip()) and env.get("HOME") == lab.env["HOME"]:
             found.append(process.pid)
     return found
 
