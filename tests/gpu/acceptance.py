@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from findings import Rows, nvidia_smi, shown_devices
+from loads import compare
 from programs import IN_A_KERNEL, job_function
 from workplace import WHO, Workplace
 
@@ -39,6 +40,7 @@ KERNEL_SECONDS = 120
 
 def main(arguments: list[str], results: Path) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", default="all", choices=("all", "telemetry"))
     parser.add_argument("--simulated", action="store_true", help="rehearse without a GPU")
     options = parser.parse_args(arguments)
     broker = f"acceptance-{os.getpid()}"
@@ -52,6 +54,11 @@ def main(arguments: list[str], results: Path) -> int:
         return 0
     rows = Rows()
     began = time.monotonic()
+    attempt(rows, "telemetry", compare, devices)
+    if options.what == "telemetry":
+        devices.close()
+        print(f"{len(rows.rows)} findings, {rows.failed} failed, {time.monotonic() - began:.0f} s")
+        return 1 if rows.failed else 0
     with tempfile.TemporaryDirectory() as directory:
         place = Workplace(devices, broker, Path(directory))
         try:

@@ -40,3 +40,15 @@ def test_its_steps_work_on_simulated_gpus() -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert " 0 failed" in run.stdout
+
+
+def test_telemetry_is_rehearsed_and_says_that_nothing_was_run() -> None:
+    run = subprocess.run(
+        [sys.executable, str(ACCEPT), "telemetry", "--simulated"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count("not run: there is no GPU here") == 3
+    assert " 0 failed" in run.stdout
