@@ -174,8 +174,9 @@ def test_activity_is_what_psutil_says_within_fifteen_per_cent(
     assert reading.processes[0].activity == pytest.approx(activity)
     assert reading.gpus[0].activity == pytest.approx(activity / 2, abs=1e-3)
     assert reading.slices[0].sm_activity == pytest.approx(
-        min(1.0, activity / (CORES / 2)), abs=1e-3
+        min(activity, activity / (CORES / 2)), abs=1e-3
     )
+    assert reading.slices[0].sm_activity <= activity, "SMs have work only while anything runs"
     rss = psutil.Process(pid).memory_info().rss
     assert reading.slices[0].memory_bytes == pytest.approx(rss, rel=0.15)
 

@@ -8,6 +8,7 @@ The fleet is made up; the load is not, it is what the processes that hold the sl
 - memory of a slice: the resident memory of its processes, at most what the slice has.
 - SM activity: the same cores as a share of those that the slice stands for, which is its share of
   the machine's. So one busy core of eight is activity 1.0 and SM activity 0.125 of a whole GPU.
+  Never more than the activity: SMs have work only while anything runs.
 - a GPU does what its slices do, by their share of it; power, temperature and energy follow.
 
 Nothing else is told: there is no tensor core and no PCIe here. Knows no lease but those given.
@@ -187,7 +188,7 @@ def _slice_reading(one: Slice, uses: Sequence[tuple[_Use, int]]) -> SliceReading
         slice_id=one.id,
         activity=min(1.0, cores) if told else None,
         memory_bytes=min(one.memory_bytes, memory),
-        sm_activity=min(1.0, cores / (CORES * one.parts / PARTS)) if told else None,
+        sm_activity=min(1.0, cores, cores / (CORES * one.parts / PARTS)) if told else None,
     )
 
 
