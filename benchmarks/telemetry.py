@@ -207,7 +207,7 @@ def verdict(rows: list[Row]) -> list[str]:
     """The goals, with the figures that meet or miss them."""
     told = []
     ours = [row for row in rows if row.who.startswith("ours")]
-    most = max(row.watchers for row in rows)
+    most = max((row.watchers for row in rows), default=0)
     for row in ours:
         case = (row.gpus, row.pcie_ms, row.mig, row.watchers)
         peers = [
@@ -235,7 +235,9 @@ def stall_table(stack: ExitStack, place: Path, seconds: float) -> dict[str, floa
     both = sides(stack, place / "stalled", 8, 0, False)
     for side in (both[0], both[1], peer("theirs, 1 ms", both[1].server, 1)):
         found[side.name] = stalled(side, seconds)
-    fleet = (f'[[gpu]]\nmodel = "H100-80GB"\ncount = 8\nnode = "n{n}"\n' for n in range(125))
+    fleet = (
+        f'[[gpu]]\nmodel = "H100"\nmemory_gb = 80\ncount = 8\nnode = "n{n}"\n' for n in range(125)
+    )
     (place / "fleet.toml").write_text("".join(fleet))
     many = stack.enter_context(
         serving(
@@ -266,7 +268,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     counts, gpus, windows = (
-        [int(one) for one in text.split(",")]
+        [int(one) for one in text.split(",") if one]
         for text in (asked.watchers, asked.gpus, asked.pcie_ms)
     )
     rows: list[Row] = []
