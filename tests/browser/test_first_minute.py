@@ -44,7 +44,8 @@ def test_from_20_gb_to_a_notebook_that_computes_and_back(open_lab: Open, lab: La
     expect(lease).to_have_count(1)
     expect(at(lease, "gw-lease-left")).to_contain_text(re.compile(r"1:59:\d\d|2:00:00"))
 
-    page.locator(".jp-LauncherCard[data-category='GPUs']").click()
+    cards = page.locator(".jp-LauncherCard[data-category='GPUs']")
+    cards.filter(has_text="Python on a GPU slice").click()
     expect(page.locator(".jp-Notebook")).to_be_visible()
     wait_for(lambda: (lab.leases()[0]["holder"] or {}).get("pid"), 30, "the kernel took the lease")
     expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
