@@ -116,8 +116,10 @@ class Hub:
                     return
                 messages = await self._look(watcher.who, None)
                 self._deliver(watcher.who, (), messages)  # its other windows may learn something
+                known = self._sent[watcher.who]
+                shared = [Message(key, known.get(key, data)) for key, data in messages]
                 for one in list(together):
-                    self._add(one, messages)
+                    self._add(one, shared)
         finally:
             together.remove(watcher)
             if not together:

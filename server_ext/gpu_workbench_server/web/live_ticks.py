@@ -56,16 +56,19 @@ def _message(layout: wire.Layout) -> Message:
     return Message(("layout", f"{layout.gpu or ''}/{layout.table}"), data)
 
 
-def framed(payload: bytes) -> bytes:
-    """A binary WebSocket message as a server sends it: one frame, not masked (RFC 6455, 5.2).
+TEXT, BINARY = 1, 2
 
-    Made once here instead of once per connection.
-    """
-    size = len(payload)
+
+def header(opcode: int, size: int) -> bytes:
+    """Before a message as a server sends it: one frame, not masked (RFC 6455, 5.2)."""
+    first = bytes((0x80 | opcode,))
     if size < 126:
-        head = bytes((0x82, size))
-    elif size < 1 << 16:
-        head = b"\x82\x7e" + size.to_bytes(2, "big")
-    else:
-        head = b"\x82\x7f" + size.to_bytes(8, "big")
-    return head + payload
+        return first + bytes((size,))
+    if size < 1 << 16:
+        return first + b"\x7e" + size.to_bytes(2, "big")
+    return first + b"\x7f" + size.to_bytes(8, "big")
+
+
+def framed(payload: bytes) -> bytes:
+    """A whole binary message, made once here instead of once per connection."""
+    return header(BINARY, len(payload)) + payload
