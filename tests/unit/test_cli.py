@@ -22,7 +22,7 @@ from gpu_workbench_server.cli.usage import COLUMNS, since, span
 from gpu_workbench_server.errors import NoDevices
 from gpu_workbench_server.settings import Settings
 from gpu_workbench_server.store.sql import SqlStore
-from tests.fakes.nvml.build import FakeDriver, FakeGpu, h100_layout, install
+from tests.fakes.nvml import FakeDriver, FakeGpu, h100_layout, install
 from tests.support.leasing import a_lease, a_slice, ended, granted
 
 REPOSITORY = Path(__file__).resolve().parents[2]
