@@ -4,12 +4,14 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Gpu } from '../api/types';
+import type { IPicture } from '../chart/timechart';
 import { TimeChart } from '../chart/timechart';
 import type { MetricId } from '../model/metrics';
 import { nameOf, unitOf, written } from '../model/metrics';
 import { gigabytes } from '../model/words';
 import { useDashboard, useTold } from './context';
-import { figuresOf, known, pictureOf } from './picture';
+import type { DashboardModel } from './model';
+import { figuresOf, known, pictureOf, togetherOf } from './picture';
 
 interface IPlan {
   name: string;
@@ -67,7 +69,7 @@ export function GpuCharts(props: { gpu: Gpu }): React.ReactElement {
         </div>
       )}
       {missing.length > 0 && (
-        <p className="gw-hint gw-dash-missing">
+        <p className="gw-hint gw-dash-missing" data-testid="gw-dash-missing">
           {trans.__('Not told by this GPU: %1.', missing.map(plan => plan.title).join(' · '))}
         </p>
       )}
@@ -97,7 +99,7 @@ function Chart(props: { gpu: Gpu; plan: IPlan }): React.ReactElement {
           }
         : {})}
       band
-      picture={() => pictureOf(model, gpu.uuid, plan.metrics, true)}
+      picture={() => pictureFor(model, gpu, plan.metrics)}
       drawn={model.drawn}
       themeChanged={themeChanged}
       group="gw-dashboard"
@@ -108,6 +110,21 @@ function Chart(props: { gpu: Gpu; plan: IPlan }): React.ReactElement {
       testid={`gw-chart-${plan.name}`}
     />
   );
+}
+
+/** Of the GPU itself; where MIG hides its use, of its leased slices by their share of it. */
+function pictureFor(model: DashboardModel, gpu: Gpu, metrics: readonly MetricId[]): IPicture {
+  if (gpu.mig && metrics[0] === 'activity' && !known(model, gpu.uuid, ['activity'])) {
+    const held = gpu.segments.filter(one => one.slice_id !== null);
+    const ids = held.map(one => one.slice_id ?? '');
+    const weights = held.map(one => one.units);
+    if (held.length) {
+      const picture = togetherOf(model, ids, metrics, 'sum', weights);
+      const use = picture.columns[1] ?? [];
+      return { ...picture, columns: [...picture.columns, use, use] }; // No spread is known.
+    }
+  }
+  return pictureOf(model, gpu.uuid, metrics, true);
 }
 
 /** The charts in words: now, and the least, mean and most of the window. */

@@ -21,12 +21,15 @@ export function pictureOf(
   return { columns: columnsOf(lines, step, band), ...model.window, step };
 }
 
-/** The slices of a lease as one: mean of the shares, sum of the bytes; unknown where one is. */
+/**
+ * Several slices as one: mean or sum, each by its weight; unknown where one of them is.
+ */
 export function togetherOf(
   model: DashboardModel,
   subjects: readonly string[],
   metrics: readonly MetricId[],
-  how: 'mean' | 'sum'
+  how: 'mean' | 'sum',
+  weights: readonly number[] = subjects.map(() => 1)
 ): IPicture {
   const lines = subjects.map(subject => model.past.line(subject));
   const step = lines[0]?.step ?? model.range.step;
@@ -40,12 +43,12 @@ export function togetherOf(
   const columns = all.map(([, ...parts]) =>
     (parts[0] ?? []).map((_, i) => {
       let sum = 0;
-      for (const part of parts) {
+      for (const [place, part] of parts.entries()) {
         const value = part[i];
         if (value === null || value === undefined) {
           return null;
         }
-        sum += value;
+        sum += value * (weights[place] ?? 1);
       }
       return how === 'sum' ? sum : sum / parts.length;
     })

@@ -76,7 +76,12 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
           {who}
         </span>
       )}
-      <Figure name={nameOf(trans, 'activity')} share={activity} text={written('share', activity)} />
+      <Figure
+        name={nameOf(trans, 'activity')}
+        share={activity}
+        text={written('share', activity)}
+        testid="gw-slice-use"
+      />
       {!Number.isNaN(sm) && (
         <Figure name={nameOf(trans, 'sm_activity')} share={sm} text={written('share', sm)} />
       )}
@@ -84,6 +89,7 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
         name={nameOf(trans, 'memory_bytes')}
         share={used / segment.memory_bytes}
         text={Number.isNaN(used) ? '–' : `${gigabytes(used)} GB`}
+        testid="gw-slice-memory"
       />
       {segment.ends_at !== null && (
         <span className="gw-slice-left">
@@ -94,7 +100,12 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
   );
 }
 
-function Figure(props: { name: string; share: number; text: string }): React.ReactElement {
+function Figure(props: {
+  name: string;
+  share: number;
+  text: string;
+  testid?: string;
+}): React.ReactElement {
   const { name, share, text } = props;
   return (
     <div className="gw-slice-figure">
@@ -104,7 +115,7 @@ function Figure(props: { name: string; share: number; text: string }): React.Rea
       ) : (
         <Meter label={name} share={share} />
       )}
-      <b>{text}</b>
+      <b data-testid={props.testid}>{text}</b>
     </div>
   );
 }
