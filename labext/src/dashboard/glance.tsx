@@ -3,7 +3,7 @@
 import React from 'react';
 
 import type { MetricId } from '../model/metrics';
-import { nameOf, written } from '../model/metrics';
+import { nameOf, throttledBy, written } from '../model/metrics';
 import { verdictOf, verdictWords } from '../model/verdict';
 import { useDashboard, useTold } from './context';
 import { lookOf } from './feed';
@@ -23,9 +23,13 @@ export function Glance(props: { place: number; uuid: string }): React.ReactEleme
       : look.value(props.uuid, metric);
   const [activity, sm] = [valueOf('activity'), valueOf('sm_activity')];
   const verdict = verdictOf(activity, sm);
+  const held = throttledBy(trans, model.workbench.telemetry.value(props.uuid, 'throttle') || 0);
   return (
     <div className="gw-glance" data-testid="gw-glance" data-verdict={verdict}>
-      <p className="gw-glance-words">{verdictWords(trans, verdict, activity, sm)}</p>
+      <p className="gw-glance-words">
+        {verdictWords(trans, verdict, activity, sm)}
+        {held.length > 0 && ' ' + trans.__('Its clocks are held down: %1.', held.join(', '))}
+      </p>
       {[MAIN, MORE.filter(metric => !Number.isNaN(valueOf(metric)))].map(
         (metrics, i) =>
           metrics.length > 0 && (
