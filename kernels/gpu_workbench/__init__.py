@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .errors import GpuWorkbenchError
     from .leases import attach, leases, release, request
     from .magics import load_ipython_extension as load_ipython_extension
+    from .rapids import rapids_status
     from .reservations import reservations, reserve
     from .status import status
     from .training import job, jobs, launch, log
@@ -39,6 +40,7 @@ __all__ = [
     "leases",
     "log",
     "monitor",
+    "rapids_status",
     "release",
     "request",
     "reservations",
@@ -59,6 +61,7 @@ _HOMES = {
     "load_ipython_extension": "magics",
     "log": "training",
     "monitor": "widgets.monitor",
+    "rapids_status": "rapids",
     "release": "leases",
     "request": "leases",
     "reservations": "reservations",

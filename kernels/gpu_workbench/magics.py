@@ -1,4 +1,5 @@
-"""`%load_ext gpu_workbench`: the cell magics `%%gpu`, `%%gpu_profile`, `%%ranks`, and memory caps.
+"""`%load_ext gpu_workbench`: the cell magics `%%gpu`, `%%gpu_profile`, `%%ranks`, memory caps, and
+dataframes of cuDF where the slice is real.
 
 A kernel that was started on a slice loads this at its start (see `kernelspecs`), so loading it must
 stay quick and must not fail.
@@ -8,12 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import rapids
 from .attach import apply_memory_caps
 
 
 def load_ipython_extension(shell: Any) -> None:
     """Called by IPython."""
     apply_memory_caps()
+    rapids.set_up()
     shell.register_magic_function(gpu, magic_kind="cell", magic_name="gpu")
     shell.register_magic_function(gpu_profile, magic_kind="cell", magic_name="gpu_profile")
     shell.register_magic_function(ranks, magic_kind="cell", magic_name="ranks")

@@ -26,6 +26,7 @@ def test_the_notebook_api_is_these_names() -> None:
         "leases",
         "log",
         "monitor",
+        "rapids_status",
         "release",
         "request",
         "reservations",

@@ -56,12 +56,14 @@ def texts(book: nbformat.NotebookNode) -> str:
 
 
 def left_over(server: LabServer) -> list[str]:
-    """Live processes of this server's leases, by their command lines."""
+    """Live processes of this server's leases, clusters and jobs, by their command lines."""
     found = []
     for process in psutil.process_iter():
         try:
             env = process.environ()
-            if env.get("HOME") == server.env["HOME"] and "GPU_WORKBENCH_LEASE" in env:
+            lease, key = env.get("GPU_WORKBENCH_LEASE", ""), env.get("GPU_WORKBENCH_KEY", "")
+            works = lease.strip("0") or key.strip()  # what is kept warm works for nobody
+            if env.get("HOME") == server.env["HOME"] and works:
                 found.append(f"{process.pid} {' '.join(process.cmdline())[:120]}")
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

@@ -8,14 +8,14 @@ used, and only slower.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from multiprocessing import connection, forkserver
 from typing import Any, NoReturn
-
-import dask
 
 
 def preload() -> None:
@@ -25,9 +25,19 @@ def preload() -> None:
 
     from . import dask_cluster  # noqa: F401
 
+    # Or each scheduler would import for workers what these may never want: see `preload_more`.
     untyped: Any = utils
-    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-        untyped.get_mp_context()  # which also imports what workers usually want
+    untyped._forkserver_preload_set = True
+
+
+def preload_more() -> None:
+    """Import what workers usually want besides: for the next ones, as the first should not wait."""
+    from distributed import versions
+
+    untyped: Any = versions
+    for name in (*untyped.required_packages, *untyped.optional_packages):
+        with suppress(Exception):  # not here, or not in order: whoever needs it will say so
+            importlib.import_module(name)
 
 
 def start() -> bool:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from . import tags
 
+_QUIET_SECONDS = 3.0
 _UNUSED_SECONDS = 900.0
 # Numerical libraries read these when they are imported, which is here; see `worker_specs`.
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
@@ -28,8 +29,13 @@ def main() -> int:
     forkserver.preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them: no zombies
     orders = sys.stdin.buffer
+    patience = _QUIET_SECONDS
     while True:
-        ready, _, _ = select.select([orders], [], [], _UNUSED_SECONDS)
+        ready, _, _ = select.select([orders], [], [], patience)
+        if not ready and patience == _QUIET_SECONDS:
+            forkserver.preload_more()
+            patience = _UNUSED_SECONDS
+            continue
         line = orders.readline() if ready else b""
         if not line:
             return 0

@@ -17,8 +17,8 @@ from gpu_workbench.protocol import KEY_ENV
 from ..ports import ProcessSpec
 
 ARGV = ("-m", "gpu_workbench.holders.nursery")
-_PATIENCE = 30.0
-"""Seconds for the first answer: it imports what its children need."""
+_PATIENCE = 10.0
+"""Seconds for an answer, the first one with its imports: people wait meanwhile."""
 
 
 class NotWarm(Exception):
@@ -30,10 +30,14 @@ class Nurseries:
 
     def __init__(self) -> None:
         self._alive: dict[str, subprocess.Popen[bytes]] = {}
+        self._cold: set[str] = set()
+        """Interpreters that answered late or never: not asked again."""
 
     def fork(self, spec: ProcessSpec) -> int:
         """The pid of a new process for this spec. Raises `NotWarm`."""
         python = spec.argv[0]
+        if python in self._cold:
+            raise NotWarm(f"{python} did not answer")
         order = {
             "directory": str(spec.directory),
             "cwd": str(spec.cwd or spec.directory),
@@ -51,6 +55,7 @@ class Nurseries:
             return int(json.loads(line)["pid"])
         except (OSError, ValueError, KeyError) as error:
             self._end(self._alive.pop(python))
+            self._cold.add(python)
             raise NotWarm(str(error)) from None
 
     @staticmethod

@@ -1,0 +1,86 @@
+"""What a notebook does, in a process of its own: start a cluster, time it, use it, close it.
+
+    python -m benchmarks._cluster_client plain|tls|ours WORKERS TASKS [SERVER_PID]
+
+Prints one line of JSON. Time begins when Dask is imported, for all alike. CPU seconds are those of
+this process, of the cluster's whole family, and of the Jupyter server's where there is one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import psutil
+
+
+def cpu(*roots: psutil.Process) -> dict[tuple[int, float], float]:
+    """CPU seconds of these processes and of all below them, by pid and start."""
+    found: dict[tuple[int, float], float] = {}
+    for root in roots:
+        for one in (root, *root.children(recursive=True)):
+            try:
+                times = one.cpu_times()
+                found[one.pid, one.create_time()] = times.user + times.system
+            except psutil.Error:
+                continue
+    return found
+
+
+def spent(before: dict[tuple[int, float], float], after: dict[tuple[int, float], float]) -> float:
+    return sum(value - before.get(key, 0.0) for key, value in after.items())
+
+
+def increment(x: int) -> int:
+    return x + 1
+
+
+def main(kind: str, workers: int, tasks: int, *server: str) -> dict[str, Any]:
+    import distributed
+
+    roots = [psutil.Process(), *(psutil.Process(int(one)) for one in server)]
+    before, began = cpu(*roots), time.perf_counter()
+    cluster: Any
+    if kind == "ours":
+        import gpu_workbench as gw
+
+        cluster = gw.cluster(workers, "0.25", host_memory=1 << 30)
+        roots.append(psutil.Process(_holder(cluster)))
+    else:
+        make: Any = distributed.LocalCluster
+        cluster = make(
+            n_workers=workers, threads_per_worker=1, memory_limit=1 << 30, dashboard_address=":0",
+            host="127.0.0.1", **({"security": True, "protocol": "tls"} if kind == "tls" else {}),
+        )  # fmt: skip
+        cluster.wait_for_workers(workers)
+    ready = time.perf_counter() - began
+    used = spent(before, cpu(*roots))
+    answer: dict[str, Any] = {"kind": kind, "workers": workers, "ready": ready, "cpu": used}
+    if tasks:
+        client = cluster.get_client()
+        client.gather(client.map(increment, range(100), pure=False))
+        print("working", file=sys.stderr, flush=True)
+        began = time.perf_counter()
+        futures = client.map(increment, range(tasks), pure=False)
+        distributed.wait(futures)
+        answer["tasks_per_second"] = tasks / (time.perf_counter() - began)
+        del futures
+        client.close()
+    began = time.perf_counter()
+    cluster.close()
+    return answer | {"close": time.perf_counter() - began}
+
+
+def _holder(cluster: Any) -> int:
+    """Pid of the process of scheduler and nannies; its family is all else of the cluster."""
+    from gpu_workbench.client import get_client
+
+    holder = get_client().lease(cluster.info.leases[0]).holder
+    assert holder is not None and holder.pid is not None
+    return holder.pid
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])))
