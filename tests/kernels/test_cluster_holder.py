@@ -21,6 +21,8 @@ from distributed import Client, Security
 
 from gpu_workbench import protocol as wire
 from gpu_workbench.holders import files
+from gpu_workbench_server.engines.local import LocalEngine
+from gpu_workbench_server.ports import ProcessSpec
 from gpu_workbench_server.procscan import EnvironScanner
 from tests.support.waiting import wait_for
 
@@ -339,3 +341,30 @@ def test_one_whose_spec_can_not_be_read_says_so(directory: Path, start: Start) -
     assert process.wait(40) != 0
     last = status(directory)
     assert last and last.state == "failed" and "did not start" in last.message
+
+
+@pytest.mark.timeout(120)
+def test_one_that_is_forked_from_a_warm_parent_is_as_one_that_was_started(
+    directory: Path, tmp_path: Path
+) -> None:
+    files.write_json(directory / files.SPEC, msgspec.to_builtins(spec()))
+    want(directory, leases=leases(1))
+    broker = str(tmp_path)
+    argv = (sys.executable, "-m", "gpu_workbench.holders.dask_cluster", str(directory))
+    environment = os.environ | {wire.LEASE_ENV: "0", wire.BROKER_ENV: broker}
+    engine = LocalEngine(tmp_path / "engine", broker)
+    asked = ProcessSpec("cluster-1", argv, environment, directory, tmp_path, warm=True)
+    ref = engine.submit(asked)
+    try:
+        (worker,) = workers(directory, "1.0")
+        assert os.getsid(ref.pid) == ref.pid and psutil.Process(ref.pid).cwd() == str(tmp_path)
+        assert engine.submit(asked) == ref, "the same key finds it"
+        engine.close()
+        again = LocalEngine(tmp_path / "engine", broker)
+        assert again.find("cluster-1") == ref and again.state(ref) == "running"
+        assert again.lease_pids(1) == [worker.pid]
+        assert {ref.pid, worker.pid} <= set(again.kill_key("cluster-1"))
+    finally:
+        engine.kill_key("cluster-1")
+        engine.close()
+    assert EnvironScanner(broker).scan() == []
