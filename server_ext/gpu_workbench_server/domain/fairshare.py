@@ -65,6 +65,10 @@ class Standing(NamedTuple):
         return self.since <= now < self.until
 
 
+NOBODY = Standing(-inf, inf, inf, 0)
+"""Who pays where a request has no group."""
+
+
 def names(user: str, group: str | None) -> list[str]:
     """Payers, by which meters are known: names with the scope in front."""
     return [f"user {user}"] + ([f"group {group}"] if group else [])

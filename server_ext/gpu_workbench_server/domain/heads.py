@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from .fairshare import Standing, names
+from .fairshare import NOBODY, Standing, names
 
 if TYPE_CHECKING:
     from .lanes import Lane, Shape
@@ -43,6 +43,7 @@ class Heads:
         self._stirred: set[str] = set()
         self._ranks: dict[Lane, RankTuple] = {}
         self._parts: dict[Lane, int] = {}
+        self._payers: dict[Lane, list[str]] = {}
         self._lanes: dict[str, set[Lane]] = {}
         self._standings: dict[str, Standing] = {}
         self._minute = 0.0
@@ -56,19 +57,38 @@ class Heads:
         if judge.minute != self._minute:
             self._minute = judge.minute
             self.stir(p for p, one in self._standings.items() if not one.holds(judge.minute))
+        moved: set[Lane] = set()
         for payer in self._stirred & self._standings.keys():
             old, new = self._standings[payer], judge.standing(payer)
             self._standings[payer] = new
             if old.band != new.band:
-                self.changed |= self._lanes[payer]
+                moved |= self._lanes[payer]
             elif old.left != new.left:  # matters only where a request comes to borrow, or ceases to
                 least, most = sorted((old.left, new.left))
                 parts = self._parts
-                self.changed.update(e for e in self._lanes[payer] if least < parts[e] <= most)
+                moved.update(e for e in self._lanes[payer] if least < parts[e] <= most)
         self._stirred.clear()
+        for lane in moved - self.changed:
+            self._move(lane)
         for lane in self.changed:
             self._place(lane, judge)
         self.changed.clear()
+
+    def standing(self, payer: str) -> Standing | None:
+        """As of the last `follow`; None of one that has no lane."""
+        return self._standings.get(payer)
+
+    def _move(self, lane: Lane) -> None:
+        """Its head is the same, only who pays for it stands otherwise."""
+        user, *group = (self._standings[payer] for payer in self._payers[lane])
+        old, parts, paying = self._ranks[lane], self._parts[lane], group[0] if group else NOBODY
+        borrows = parts > user.left or parts > paying.left
+        new = (old[0], borrows, paying.band, user.band, old[4], old[5])
+        if new != old:
+            here = self.best[lane.shape]
+            del here[bisect_left(here, (old,))]
+            insort(here, (new, lane))
+            self._ranks[lane] = new
 
     def _place(self, lane: Lane, judge: Judge) -> None:
         old, new = self._ranks.get(lane), None
@@ -88,7 +108,8 @@ class Heads:
             self._leave(lane)
 
     def _join(self, lane: Lane, judge: Judge) -> None:
-        for payer in names(lane.user, lane.group):
+        self._payers[lane] = names(lane.user, lane.group)
+        for payer in self._payers[lane]:
             self._lanes.setdefault(payer, set()).add(lane)
             if payer not in self._standings:
                 self._standings[payer] = judge.standing(payer)
@@ -97,7 +118,7 @@ class Heads:
         del self._ranks[lane], self._parts[lane]
         if not self.best[lane.shape]:
             del self.best[lane.shape]
-        for payer in names(lane.user, lane.group):
+        for payer in self._payers.pop(lane):
             self._lanes[payer].discard(lane)
             if not self._lanes[payer]:
                 del self._lanes[payer], self._standings[payer]

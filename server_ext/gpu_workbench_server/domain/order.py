@@ -12,15 +12,12 @@ from collections.abc import Callable, Iterator
 from math import inf
 from typing import NamedTuple
 
-from .fairshare import Standing, names
+from .fairshare import NOBODY, Standing, names
 from .heads import Head, RankTuple
 from .lanes import Lane, Shape, virtual_arrival
 from .leases import Request
 from .quota import account
 from .state import State
-
-NOBODY = Standing(-inf, inf, inf, 0)
-"""Who pays where a request has no group."""
 
 
 class Rank(NamedTuple):
@@ -97,8 +94,9 @@ class Contest:
         self._state, self._order = state, order
         self._entries: dict[Lane, Iterator[tuple[float, int]]] = {}
         self._closed: set[Shape] = set()
-        self._served: set[str] = set()
-        """Payers that got something since it began: nobody else can have fallen back."""
+        self._fallen: dict[str, tuple[Standing, Standing]] = {}
+        """How payers stood when it began and stand now, of those that got something since: nobody
+        else can have fallen back."""
         self._ranks: dict[Lane, RankTuple] = {}
         self._heap: list[tuple[Head, Iterator[Head] | None]] = []
         """The best of each shape, with those behind it, and lanes that went on or fell back."""
@@ -123,7 +121,7 @@ class Contest:
             else:
                 heapq.heapreplace(self._heap, (following, behind))
             request = self._state.queue[rank[-1]]
-            if self._served and not self._served.isdisjoint(names(lane.user, lane.group)):
+            if self._fallen and self._fell(lane, request.parts):
                 now = self._order.rank(request, rank[-2])
                 if now > rank:
                     heapq.heappush(self._heap, ((now, lane), None))
@@ -134,7 +132,19 @@ class Contest:
 
     def served(self, request: Request) -> None:
         """It was granted: its payers have a larger share from now on."""
-        self._served.update(names(request.user, request.group))
+        for payer in names(request.user, request.group):
+            began = self._state.lanes.heads.standing(payer)
+            if began is not None:
+                self._fallen[payer] = began, self._order.standing(payer)
+
+    def _fell(self, lane: Lane, parts: int) -> bool:
+        """Whether one of this lane may have a worse rank than at the beginning."""
+        for payer in names(lane.user, lane.group):
+            if payer in self._fallen:
+                began, now = self._fallen[payer]
+                if began.band != now.band or now.left < parts <= began.left:
+                    return True
+        return False
 
     def go_on(self, lane: Lane) -> None:
         """The next of this lane takes part."""
