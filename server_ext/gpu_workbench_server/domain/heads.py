@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 RankTuple = tuple[int, bool, int, int, float, int]
 """Smaller goes first; the last two are virtual arrival and id of the request."""
-Head = tuple[RankTuple, "Lane"]
 
 
 class Judge(Protocol):
@@ -36,14 +35,16 @@ class Heads:
 
     def __init__(self, shapes: Mapping[Shape, Mapping[Lane, list[tuple[float, int]]]]) -> None:
         self._shapes = shapes
-        self.best: dict[Shape, list[Head]] = {}
+        self.best: dict[Shape, list[RankTuple]] = {}
         """As of the last `follow`, which changes these lists in place."""
+        self.lane_of: dict[int, Lane] = {}
+        """By the id of its first request, as of the last `follow`."""
         self.changed: set[Lane] = set()
         """Lanes that somebody joined or left since."""
         self._stirred: set[str] = set()
         self._ranks: dict[Lane, RankTuple] = {}
         self._parts: dict[Lane, int] = {}
-        self._payers: dict[Lane, list[str]] = {}
+        self._payers: dict[Lane, tuple[str, str | None]] = {}
         self._lanes: dict[str, set[Lane]] = {}
         self._standings: dict[str, Standing] = {}
         self._minute = 0.0
@@ -68,27 +69,35 @@ class Heads:
                 parts = self._parts
                 moved.update(e for e in self._lanes[payer] if least < parts[e] <= most)
         self._stirred.clear()
-        for lane in moved - self.changed:
-            self._move(lane)
+        self._move(moved - self.changed)
         for lane in self.changed:
             self._place(lane, judge)
         self.changed.clear()
 
-    def standing(self, payer: str) -> Standing | None:
-        """As of the last `follow`; None of one that has no lane."""
-        return self._standings.get(payer)
+    def again(self, lane: Lane, rank: RankTuple, new: Mapping[str, Standing]) -> RankTuple:
+        """The rank that a request of a lane has where only who pays for it stands otherwise; `new`
+        standings come before those of the last `follow`."""
+        user, group = self._payers[lane]
+        if user not in new and group not in new:
+            return rank
+        pays = new.get(user) or self._standings[user]
+        shares = NOBODY if group is None else new.get(group) or self._standings[group]
+        parts = self._parts[lane]
+        borrows = parts > pays.left or parts > shares.left
+        return rank[0], borrows, shares.band, pays.band, rank[4], rank[5]
 
-    def _move(self, lane: Lane) -> None:
-        """Its head is the same, only who pays for it stands otherwise."""
-        user, *group = (self._standings[payer] for payer in self._payers[lane])
-        old, parts, paying = self._ranks[lane], self._parts[lane], group[0] if group else NOBODY
-        borrows = parts > user.left or parts > paying.left
-        new = (old[0], borrows, paying.band, user.band, old[4], old[5])
-        if new != old:
-            here = self.best[lane.shape]
-            del here[bisect_left(here, (old,))]
-            insort(here, (new, lane))
-            self._ranks[lane] = new
+    def _move(self, lanes: Iterable[Lane]) -> None:
+        """Their heads are the same, only who pays for them stands otherwise."""
+        ranks, standings = self._ranks, self._standings
+        for lane in lanes:
+            old, parts, (user, group) = ranks[lane], self._parts[lane], self._payers[lane]
+            pays, shares = standings[user], NOBODY if group is None else standings[group]
+            borrows = parts > pays.left or parts > shares.left
+            if (borrows, shares.band, pays.band) != old[1:4]:
+                new = ranks[lane] = (old[0], borrows, shares.band, pays.band, old[4], old[5])
+                here = self.best[lane.shape]
+                del here[bisect_left(here, old)]
+                insort(here, new)
 
     def _place(self, lane: Lane, judge: Judge) -> None:
         old, new = self._ranks.get(lane), None
@@ -98,9 +107,12 @@ class Heads:
             return
         here = self.best.setdefault(lane.shape, [])
         if old is not None:
-            del here[bisect_left(here, (old,))]
+            del here[bisect_left(here, old)]
+            if self.lane_of.get(old[-1]) == lane:  # a request may stand in another lane by now
+                del self.lane_of[old[-1]]
         if new is not None:
-            insort(here, (new, lane))
+            insort(here, new)
+            self.lane_of[new[-1]] = lane
             self._ranks[lane] = new
             if old is None:
                 self._join(lane, judge)
@@ -108,8 +120,9 @@ class Heads:
             self._leave(lane)
 
     def _join(self, lane: Lane, judge: Judge) -> None:
-        self._payers[lane] = names(lane.user, lane.group)
-        for payer in self._payers[lane]:
+        user, *group = paying = names(lane.user, lane.group)
+        self._payers[lane] = user, group[0] if group else None
+        for payer in paying:
             self._lanes.setdefault(payer, set()).add(lane)
             if payer not in self._standings:
                 self._standings[payer] = judge.standing(payer)
@@ -118,7 +131,8 @@ class Heads:
         del self._ranks[lane], self._parts[lane]
         if not self.best[lane.shape]:
             del self.best[lane.shape]
-        for payer in self._payers.pop(lane):
+        del self._payers[lane]
+        for payer in names(lane.user, lane.group):
             self._lanes[payer].discard(lane)
             if not self._lanes[payer]:
                 del self._lanes[payer], self._standings[payer]

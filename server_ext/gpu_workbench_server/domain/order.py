@@ -13,11 +13,11 @@ from math import inf
 from typing import NamedTuple
 
 from .fairshare import NOBODY, Standing, names
-from .heads import Head, RankTuple
+from .heads import RankTuple
 from .lanes import Lane, Shape, virtual_arrival
 from .leases import Request
-from .quota import account
 from .state import State
+from .units import PARTS
 
 
 class Rank(NamedTuple):
@@ -65,17 +65,20 @@ class Order:
         return known
 
     def _computed(self, payer: str) -> Standing:
+        """As `quota.account` has it, and for how long."""
         scope, name = payer.split(" ", 1)
-        rules, meter = self._state.rules, self._state.meters.get(payer)
-        one = account(self._state, "user" if scope == "user" else "group", name, self.minute)
-        left = inf if one.deserved is None else one.deserved - one.held
-        band, until = int(one.share / rules.band), inf
+        state, rules, by_user = self._state, self._state.rules, scope == "user"
+        held = (state.user_parts if by_user else state.group_parts).get(name, 0)
+        deserved = (rules.deserved.user if by_user else rules.deserved.group)(name)
+        per_band = rules.band * (deserved or PARTS) * rules.weights.get(name, 1.0)
+        meter = state.meters.get(payer)
+        average = meter.read(self.minute, rules.half_life) if meter else 0.0
+        band, until = int((average + held) / per_band), inf
         if meter is not None:
-            per_band = rules.band * one.share_of_one
-            least = band * per_band - one.held if band else -inf
-            most = (band + 1) * per_band - one.held
+            least = band * per_band - held if band else -inf
+            most = (band + 1) * per_band - held
             until = meter.stays(self.minute, rules.half_life, least, most)
-        return Standing(self.minute, until, left, band)
+        return Standing(self.minute, until, inf if deserved is None else deserved - held, band)
 
     def everybody(self) -> list[Request]:
         """The whole queue in order. For people: a decision looks only at heads."""
@@ -94,57 +97,51 @@ class Contest:
         self._state, self._order = state, order
         self._entries: dict[Lane, Iterator[tuple[float, int]]] = {}
         self._closed: set[Shape] = set()
-        self._fallen: dict[str, tuple[Standing, Standing]] = {}
-        """How payers stood when it began and stand now, of those that got something since: nobody
-        else can have fallen back."""
+        self._served: dict[str, Standing] = {}
+        """How payers stand now that got something since it began: nobody else can have fallen
+        back."""
         self._ranks: dict[Lane, RankTuple] = {}
-        self._heap: list[tuple[Head, Iterator[Head] | None]] = []
+        self._heap: list[tuple[RankTuple, Lane, Iterator[RankTuple] | None]] = []
         """The best of each shape, with those behind it, and lanes that went on or fell back."""
-        heads = state.lanes.heads
-        heads.follow(order)
-        for shape, best in heads.best.items():
+        self._heads = state.lanes.heads
+        self._heads.follow(order)
+        for shape, best in self._heads.best.items():
             if wanted(shape):
                 behind = iter(best)
-                self._heap.append((next(behind), behind))
+                self._heap.append(self._entry(next(behind), behind))
         heapq.heapify(self._heap)
 
     def next(self) -> tuple[Lane, Request] | None:
         """The best head, taken out of the contest; None when all lanes are through."""
-        while self._heap:
-            (rank, lane), behind = self._heap[0]
+        heap, heads = self._heap, self._heads
+        while heap:
+            rank, lane, behind = heap[0]
             if lane.shape in self._closed:
-                heapq.heappop(self._heap)
+                heapq.heappop(heap)
                 continue
             following = None if behind is None else next(behind, None)
-            if following is None:
-                heapq.heappop(self._heap)
+            if behind is None or following is None:
+                heapq.heappop(heap)
             else:
-                heapq.heapreplace(self._heap, (following, behind))
-            request = self._state.queue[rank[-1]]
-            if self._fallen and self._fell(lane, request.parts):
-                now = self._order.rank(request, rank[-2])
+                heapq.heapreplace(heap, self._entry(following, behind))
+            if self._served:
+                now = heads.again(lane, rank, self._served)
                 if now > rank:
-                    heapq.heappush(self._heap, ((now, lane), None))
+                    heapq.heappush(heap, (now, lane, None))
                     continue
             self._ranks[lane] = rank
-            return lane, request
+            return lane, self._state.queue[rank[-1]]
         return None
+
+    def _entry(
+        self, rank: RankTuple, behind: Iterator[RankTuple]
+    ) -> tuple[RankTuple, Lane, Iterator[RankTuple]]:
+        return rank, self._heads.lane_of[rank[-1]], behind
 
     def served(self, request: Request) -> None:
         """It was granted: its payers have a larger share from now on."""
         for payer in names(request.user, request.group):
-            began = self._state.lanes.heads.standing(payer)
-            if began is not None:
-                self._fallen[payer] = began, self._order.standing(payer)
-
-    def _fell(self, lane: Lane, parts: int) -> bool:
-        """Whether one of this lane may have a worse rank than at the beginning."""
-        for payer in names(lane.user, lane.group):
-            if payer in self._fallen:
-                began, now = self._fallen[payer]
-                if began.band != now.band or now.left < parts <= began.left:
-                    return True
-        return False
+            self._served[payer] = self._order.standing(payer)
 
     def go_on(self, lane: Lane) -> None:
         """The next of this lane takes part."""
@@ -152,7 +149,7 @@ class Contest:
             self._entries[lane] = iter(tuple(self._state.lanes.shapes[lane.shape][lane])[1:])
         entry = next(self._entries[lane], None)
         if entry is not None:  # in a lane only age and size differ
-            heapq.heappush(self._heap, (((*self._ranks[lane][:4], *entry), lane), None))
+            heapq.heappush(self._heap, ((*self._ranks[lane][:4], *entry), lane, None))
 
     def close(self, shape: Shape) -> None:
         """Nobody of this shape has a chance any more."""

@@ -147,8 +147,7 @@ class Round:
             if request.seconds >= shortest.get(lane.shape, inf):
                 contest.go_on(lane)
                 continue
-            with self._beside_reservations(request):
-                slices = place_beside(state, request, self.promises, self._now)
+            slices = self._placed(request)
             contest.go_on(lane)
             change = None if slices is None else granted(request, slices, self._now)
             if change is not None and not self._hinders(change):
@@ -161,6 +160,12 @@ class Round:
                 self._protect(request)
                 if not everybody and state.lanes.shortest(lane.shape) >= request.seconds:
                     contest.close(lane.shape)
+
+    def _placed(self, request: Request) -> tuple[Slice, ...] | None:
+        if not self._seats:
+            return place_beside(self._state, request, self.promises, self._now)
+        with self._beside_reservations(request):
+            return place_beside(self._state, request, self.promises, self._now)
 
     def _beside_reservations(self, request: Request) -> AbstractContextManager[object]:
         """Inside, what is reserved while the request would run counts as taken.

@@ -166,10 +166,12 @@ def test_the_heads_are_in_the_order_of_their_ranks(steps: list[Step]) -> None:
         state.lanes.heads.follow(Order(state, now))
         assert state.lanes.heads.best == {
             shape: sorted(
-                (plain_rank(state, now, state.queue[entries[0][1]]), lane)
-                for lane, entries in lanes.items()
+                plain_rank(state, now, state.queue[entries[0][1]]) for entries in lanes.values()
             )
             for shape, lanes in state.lanes.shapes.items()
+        }
+        assert state.lanes.heads.lane_of == {
+            entries[0][1]: lane for lane, entries in state.lanes if entries
         }
 
 
