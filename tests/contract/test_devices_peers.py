@@ -116,6 +116,7 @@ def test_our_figures_are_theirs(fake: Installed, program: str) -> None:
             their.pop("activity")  # ours comes from GPM, which they don't ask
             told = {one.slice_id: one.memory_bytes for one in ours.slices}
             assert not instances or told == instances
-        if our.pcie_tx_bytes_s is None:  # no two samples of GPM yet
-            their.pop("pcie_tx_bytes_s", None)
+        rate = their.pop("pcie_tx_bytes_s", None)
+        if rate is not None and our.pcie_tx_bytes_s is not None:  # None: no two samples of GPM
+            assert our.pcie_tx_bytes_s == pytest.approx(rate, rel=0.02)  # over real time
         assert {name: getattr(our, name) for name in their} == pytest.approx(their, abs=1e-3)
