@@ -43,6 +43,7 @@ class Settings:
     grace_seconds: float = 15.0
     restart_seconds: float = 10.0
     tick_seconds: float = 1.0
+    live_windows: int = 64
 
     def __post_init__(self) -> None:
         """Raise `BadConfiguration`, with the setting's name and its bounds, where one is wrong."""
@@ -61,6 +62,7 @@ class Settings:
             f"at most max_seconds ({self.max_seconds})",
         )
         _need(0.05 <= self.tick_seconds <= 60, "tick_seconds", self.tick_seconds, "0.05 to 60")
+        _need(self.live_windows >= 1, "live_windows", self.live_windows, "1 or more")
         for name in ("grace_seconds", "restart_seconds"):
             _need(getattr(self, name) >= 0, name, getattr(self, name), "0 seconds or more")
         for share in self.fractions:
