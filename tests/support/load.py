@@ -47,10 +47,9 @@ class Tree:
         return (self._at(end) - self._at(start)) / (end - start)
 
     def cores_lately(self, seconds: float) -> float:
-        """The same over the last so many seconds, or since it is watched."""
+        """The same over the last so many seconds; 0 until it has been watched for so long."""
         end = self._times[-1]
-        start = max(self._times[0], end - seconds)
-        return self.cores(start, end) if end > start else 0.0
+        return self.cores(end - seconds, end) if end - seconds >= self._times[0] else 0.0
 
     def _at(self, moment: float) -> float:
         """Processor seconds spent by then, between two looks in proportion."""
