@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from gpu_workbench_server.devices.fleet_file import default_fleet, parse_fleet, read_fleet
-from gpu_workbench_server.devices.simulated import CORES, SimulatedBackend
+from gpu_workbench_server.devices.simulated import CORES, SHORTEST_LOOK, SimulatedBackend
 from gpu_workbench_server.domain.readings import Reading
 from gpu_workbench_server.domain.units import GIB
 from gpu_workbench_server.errors import BadConfiguration
@@ -244,8 +244,10 @@ def test_a_process_that_began_between_two_looks_counts_from_its_start(
     whole, _ = rig.backend.inventory()
     one = slice_of(whole, "whole", "a")
     rig.backend.read([Held(7, (one,), {})])
+    began = time.monotonic()
     process = psutil.Process(rig.start(7, one, BUSY))
     wait_for(lambda: process.cpu_times().user > 0.1)
+    wait_for(lambda: time.monotonic() - began > SHORTEST_LOOK)  # sooner, a look measures nothing
     reading = rig.backend.read([Held(7, (one,), {})])
     assert (reading.slices[0].activity or 0.0) > 0.0
 
