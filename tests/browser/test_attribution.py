@@ -102,6 +102,8 @@ def test_two_notebooks_and_a_job_on_one_gpu_are_seen_each_under_its_own_name(
         print("seconds until it was shown:", waits)
         assert all(seconds <= SOON for seconds in waits.values()), waits
 
+        seen = time.time()  # what is compared looks back by LATE: all have to be at work there, too
+        wait_for(lambda: time.time() - seen > 4 * LATE, 10, "all work for a while")
         began = time.time()
         api = Samples(lab, leases)
         activity = watch(shown, LOOK, also=api.look) | api.mean_activity()
