@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.05
 """News of one burst are looked at together."""
 
-AT_ONCE = 16
-"""Watchers that get a tick before the event loop does something else: some tenths of a ms."""
+AT_ONCE = 4
+"""Watchers that get a tick before the event loop does something else: about a tenth of a ms."""
 
 Looker = Callable[[Principal, list[News] | None], Awaitable[list[Message]]]
 """How the objects are now, for that person: those of the news, or all of them for None."""
