@@ -188,35 +188,19 @@ class Supervisor:
     def _end_what_stands(self, seen: list[dict[str, Any]]) -> None:
         """Look who stands still; kill what is frozen, and what hangs for longer than is allowed."""
         before, self._standing = self._standing, self._watch.look(seen, self._run_directories())
-        running = [one for one in seen if one["state"] == "running"]
-        for one in running:
-            number = one["rank"]
-            stands = self._standing.get(number)
-            if stands is None:
-                continue
-            if before.get(number) != stands:
-                self._event("stands", rank=number, kind=stands.kind, where=stands.where)
-            if stands.kind == "frozen":
-                # All of them at once: somebody pauses the job, and means it.
-                ripe = (
-                    any(
-                        other["rank"] not in self._standing
-                        or self._standing[other["rank"]].kind != "frozen"
-                        for other in running
-                    )
-                    or self._ranks == 1
-                )
-            else:
-                ripe = (
-                    stands.kind == "hung"
-                    and self._hang_seconds is not None
-                    and time.time() - stands.since > self._hang_seconds
-                )
-            if ripe:
-                self._ended[number] = stands
-                self._event("kill", rank=number, kind=stands.kind, where=stands.where)
+        running = {one["rank"]: one["pid"] for one in seen if one["state"] == "running"}
+        for rank, stands in self._standing.items():
+            if before.get(rank) != stands:
+                self._event("stands", rank=rank, kind=stands.kind, where=stands.where)
+            if stands.kind == "frozen" or self._hangs_too_long(stands):
+                self._ended[rank] = stands
+                self._event("kill", rank=rank, kind=stands.kind, where=stands.where)
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(one["pid"], signal.SIGKILL)
+                    os.kill(running[rank], signal.SIGKILL)
+
+    def _hangs_too_long(self, one: Standing) -> bool:
+        allowed = self._hang_seconds
+        return one.kind == "hung" and allowed is not None and time.time() - one.since > allowed
 
     def _want_stop(self, reason: str) -> None:
         self._stop = self._stop or reason
@@ -278,6 +262,7 @@ class Supervisor:
             self._seen(),
             ended_at=time.time(),
             missing_torch=missing_torch,
+            oom_kills=oom_kills() - self._oom_kills,
             agent_error=start_error or agent.get("error"),
             # Where no rank came up, the agent's own last words are all there is.
             agent_log=None if started else tail(self._directory / "agent.log", lines=12),
@@ -294,7 +279,6 @@ class Supervisor:
             "metrics": self._points.latest,
             "not_a_number": self._points.not_a_number,
             "stop": self._stop,
-            "oom_kills": oom_kills() - self._oom_kills,
             "has_result": (self._run_directories()[0] / RESULT).exists(),
             "python": sys.executable,
             **more,

@@ -30,7 +30,8 @@ _ANSWER_SECONDS = 2.0
 class Standing(NamedTuple):
     """A rank that stands still."""
 
-    kind: Literal["frozen", "hung", "waits"]
+    kind: Literal["frozen", "paused", "hung", "waits"]
+    """`paused`: every rank of several is stopped, so somebody means it."""
     since: float
     """Seconds since the epoch."""
     where: str | None = None
@@ -38,7 +39,7 @@ class Standing(NamedTuple):
     @property
     def words(self) -> str:
         """For people."""
-        if self.kind == "frozen":
+        if self.kind in ("frozen", "paused"):
             return "stopped by a signal"
         at = f" at {self.where}" if self.where else ""
         return f"stands{at}" if self.kind == "hung" else f"waits{at}"
@@ -51,6 +52,7 @@ class Watch:
         """`root` is the directory of the user's code: the lines to name are there."""
         self._root = root
         self._stopped: dict[int, float] = {}
+        self._paused: float | None = None
         self._newest = 0.0
         self._longest_gap = 0.0
         self._asked: float | None = None
@@ -88,15 +90,21 @@ class Watch:
         return found
 
     def _frozen(self, running: Mapping[int, dict[str, Any]], now: float) -> dict[int, Standing]:
-        found = {}
-        for number, one in running.items():
-            if _is_stopped(one["pid"]):
-                since = self._stopped.setdefault(number, now)
-                if now - since >= FROZEN_SECONDS:
-                    found[number] = Standing("frozen", since)
-            else:
-                self._stopped.pop(number, None)
-        return found
+        stopped = {number for number, one in running.items() if _is_stopped(one["pid"])}
+        if len(running) > 1 and stopped == running.keys():
+            self._paused = self._paused or now
+            # Where they go on one after the other, the last one has its time anew.
+            self._stopped = dict.fromkeys(stopped, now)
+            if now - self._paused < FROZEN_SECONDS:
+                return {}
+            return {number: Standing("paused", self._paused) for number in stopped}
+        self._paused = None
+        self._stopped = {number: self._stopped.get(number, now) for number in stopped}
+        return {
+            number: Standing("frozen", since)
+            for number, since in self._stopped.items()
+            if now - since >= FROZEN_SECONDS
+        }
 
     def _silent(
         self, ranks: list[dict[str, Any]], running: Mapping[int, dict[str, Any]], now: float
