@@ -54,7 +54,6 @@ class Case(NamedTuple):
     code: str
     said: tuple[str, ...]
     rank: int | None = 1
-    spec: dict[str, Any] = {}  # noqa: RUF012  a constant
 
 
 CASES = {
@@ -189,7 +188,7 @@ CASES = {
 @pytest.mark.parametrize("what", CASES)
 def test_the_cause_is_said(what: str, run: Run) -> None:
     case = CASES[what]
-    status = run.start(script=case.script, args=["1000"], **case.spec).ended(90)
+    status = run.start(script=case.script, args=["1000"]).ended(90)
     cause = cause_of(run)
     heard = (cause, status["ranks"])
     assert cause.code == case.code, heard

@@ -44,13 +44,21 @@ def _place(error: BaseException, frames: traceback.StackSummary, root: str) -> s
     if isinstance(error, SyntaxError) and error.filename:
         return f"{os.path.basename(error.filename)}:{error.lineno}"
     for frame in reversed(frames):
-        if frame.filename.startswith(os.path.join(root, "")) and not _installed(frame.filename):
-            return f"{os.path.relpath(frame.filename, root)}:{frame.lineno}"
-        if "ipykernel_" in frame.filename or frame.filename.startswith("<ipython"):
-            return f"line {frame.lineno} of the cell, in {frame.name}"
+        place = place_of(frame.filename, frame.lineno, frame.name, root)
+        if place is not None:
+            return place
     if not frames:
         return None
     return f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}"
+
+
+def place_of(path: str, line: int | None, function: str, root: str) -> str | None:
+    """A frame for people, "train.py:12"; None where it is not the user's own code under `root`."""
+    if path.startswith(os.path.join(root, "")) and not _installed(path):
+        return f"{os.path.relpath(path, root)}:{line}"
+    if "ipykernel_" in path or path.startswith("<ipython"):
+        return f"line {line} of the cell, in {function}"
+    return None
 
 
 def _installed(path: str) -> bool:

@@ -15,6 +15,8 @@ import signal
 from pathlib import Path
 from typing import NamedTuple
 
+from .failures import place_of
+
 STACKS = "stacks.log"
 
 # A signal that nobody else uses: USR1 is Slurm's and Lightning's, USR2 a debugger's.
@@ -70,24 +72,14 @@ def read(run: Path, root: str) -> Stack | None:
     if not found:
         return None
     frames = [
-        (one["file"], one["line"], one["name"])
+        (one["file"], int(one["line"]), one["name"])
         for one in map(_FRAME.match, newest.partition("\n\n")[0].splitlines())
         if one
     ]
     if not frames:
         return None
+    places = (place_of(*frame, root) for frame in frames)
     return Stack(
         waits=any(_WAITS.search(file) for file, _, _ in frames[:6]),
-        where=next((_place(*frame, root) for frame in frames if _theirs(frame[0], root)), None),
+        where=next((one for one in places if one is not None), None),
     )
-
-
-def _theirs(file: str, root: str) -> bool:
-    inside = file.startswith(os.path.join(root, "")) and "site-packages" not in file
-    return inside or "ipykernel_" in file or file.startswith("<ipython")
-
-
-def _place(file: str, line: str, name: str, root: str) -> str:
-    if file.startswith(os.path.join(root, "")):
-        return f"{os.path.relpath(file, root)}:{line}"
-    return f"line {line} of the cell, in {name}"
