@@ -7,7 +7,7 @@ nothing, holds no lock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import pynvml
@@ -45,8 +45,8 @@ def read_gpu(device: Device, slow: SlowLane) -> GpuReading:
     celsius = handle.ask(pynvml.nvmlDeviceGetTemperature, pynvml.NVML_TEMPERATURE_GPU)
     memory = used_bytes(handle)
     silent = (rates, power, celsius, memory) == (None,) * 4 and handle.failed
-    return GpuReading(
-        uuid=gpu.uuid,
+    return replace(
+        slow.of(gpu.uuid),
         activity=profile.activity if rates is None else rates.gpu / 100,
         memory_bytes=memory,
         power_watts=None if power is None else power / 1000,
@@ -55,7 +55,6 @@ def read_gpu(device: Device, slow: SlowLane) -> GpuReading:
         memory_clock_mhz=handle.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_MEM),
         throttle=_throttle(handle),
         xid=slow.xid(gpu.uuid),
-        **asdict(slow.of(gpu.uuid)),
         **{name: getattr(profile, name) for name in _PROFILED},
         state="unknown" if silent else "ok",
         trouble=f"The driver answers with an error: {handle.failed}." if silent else "",

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pynvml
 
+from ..domain.readings import GpuReading
 from .gpm import Gpm, Profile
 from .nvml_events import XidEvents
 from .nvml_inventory import Device, mig_layout
@@ -41,21 +41,6 @@ _FIELDS = [
 _LONGS = (pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG, pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG)
 
 
-@dataclass(frozen=True, slots=True)
-class SlowFigures:
-    """Of one GPU, with the names of `domain.readings.GpuReading`."""
-
-    pcie_tx_bytes_s: float | None = None
-    pcie_rx_bytes_s: float | None = None
-    nvlink_tx_bytes_s: float | None = None
-    nvlink_rx_bytes_s: float | None = None
-    encoder: float | None = None
-    decoder: float | None = None
-    ecc_corrected: int | None = None
-    ecc_uncorrected: int | None = None
-    energy_joules: float | None = None
-
-
 class SlowLane:
     """One round is `look`. Used by one thread, but for `of`, `profile` and `xid`."""
 
@@ -64,16 +49,17 @@ class SlowLane:
         self._gpm = Gpm(monotonic)
         self._events = XidEvents()
         self._counters: dict[tuple[str, str], tuple[int, float]] = {}
-        self._figures: dict[str, SlowFigures] = {}
+        self._figures: dict[str, GpuReading] = {}
         self._profiles: dict[str, Profile] = {}
         self._layouts: dict[str, tuple[int, ...]] = {}
         self._looked = float("-inf")
         self.moved = False
         """MIG was switched or cut anew since the flag was taken down."""
 
-    def of(self, uuid: str) -> SlowFigures:
-        """A GPU's figures of the last round."""
-        return self._figures.get(uuid, SlowFigures()) if self._fresh() else SlowFigures()
+    def of(self, uuid: str) -> GpuReading:
+        """A reading with a GPU's figures of the last round, and none that the fast lane takes."""
+        unknown = GpuReading(uuid)
+        return self._figures.get(uuid, unknown) if self._fresh() else unknown
 
     def profile(self, uuid: str) -> Profile:
         """What a GPU or MIG instance did during the last round."""
@@ -84,7 +70,7 @@ class SlowLane:
 
     def look(self, devices: Sequence[Device]) -> None:
         """One round; a lost GPU is left out. May block for as long as the driver does."""
-        figures: dict[str, SlowFigures] = {}
+        figures: dict[str, GpuReading] = {}
         profiles: dict[str, Profile] = {}
         self._events.look(devices)
         for device in devices:
@@ -123,7 +109,7 @@ class SlowLane:
             found[instance.uuid] = self._gpm.look(instance.uuid, device.handle, gi)
         return found
 
-    def _look_at(self, device: Device, profile: Profile) -> SlowFigures:
+    def _look_at(self, device: Device, profile: Profile) -> GpuReading:
         handle, uuid = device.handle, device.gpu.uuid
         told = {
             int(one.fieldId): _value(one)
@@ -148,7 +134,8 @@ class SlowLane:
                 return profiled
             return self._rate(uuid, f"nvlink {way}", kibibytes * 1024)
 
-        return SlowFigures(
+        return GpuReading(
+            uuid,
             pcie_tx_bytes_s=pcie("tx", profile.pcie_tx_bytes_s),
             pcie_rx_bytes_s=pcie("rx", profile.pcie_rx_bytes_s),
             nvlink_tx_bytes_s=nvlink("tx", profile.nvlink_tx_bytes_s),
