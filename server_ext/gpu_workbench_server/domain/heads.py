@@ -82,19 +82,17 @@ class Heads:
             return rank
         pays = new.get(user) or self._standings[user]
         shares = NOBODY if group is None else new.get(group) or self._standings[group]
-        parts = self._parts[lane]
-        borrows = parts > pays.left or parts > shares.left
-        return rank[0], borrows, shares.band, pays.band, rank[4], rank[5]
+        return _standing_so(rank, self._parts[lane], pays, shares)
 
     def _move(self, lanes: Iterable[Lane]) -> None:
         """Their heads are the same, only who pays for them stands otherwise."""
         ranks, standings = self._ranks, self._standings
         for lane in lanes:
-            old, parts, (user, group) = ranks[lane], self._parts[lane], self._payers[lane]
+            old, (user, group) = ranks[lane], self._payers[lane]
             pays, shares = standings[user], NOBODY if group is None else standings[group]
-            borrows = parts > pays.left or parts > shares.left
-            if (borrows, shares.band, pays.band) != old[1:4]:
-                new = ranks[lane] = (old[0], borrows, shares.band, pays.band, old[4], old[5])
+            new = _standing_so(old, self._parts[lane], pays, shares)
+            if new != old:
+                ranks[lane] = new
                 here = self.best[lane.shape]
                 del here[bisect_left(here, old)]
                 insort(here, new)
@@ -136,3 +134,9 @@ class Heads:
             self._lanes[payer].discard(lane)
             if not self._lanes[payer]:
                 del self._lanes[payer], self._standings[payer]
+
+
+def _standing_so(rank: RankTuple, parts: int, user: Standing, group: Standing) -> RankTuple:
+    """The same request's rank where its payers stand like this."""
+    borrows = parts > user.left or parts > group.left
+    return rank[0], borrows, group.band, user.band, rank[4], rank[5]
