@@ -83,6 +83,11 @@ def read_order(new: wire.NewJob, default_python: str) -> Order:
             f"A job may not set {', '.join(refused)}.",
             "These place its ranks or steer the interpreter; set others, or use `python`.",
         )
+    if new.launcher == "torch" and new.launcher_args:
+        raise BadRequest(
+            f"{' '.join(new.launcher_args)}: torch's launcher takes no flags here.",
+            "Leave them out: `ranks`, `per_rank` and `max_restarts` say the same.",
+        )
     placing = placing_flags(new.launcher_args)
     if placing:
         raise BadRequest(
