@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .magics import load_ipython_extension as load_ipython_extension
     from .rapids import rapids_status
     from .reservations import reservations, reserve
+    from .resuming import checkpoint_dir, resume_from
     from .status import status
     from .training import job, jobs, launch, log
     from .usage import usage
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GpuWorkbenchError",
     "attach",
+    "checkpoint_dir",
     "cluster",
     "clusters",
     "job",
@@ -45,6 +47,7 @@ __all__ = [
     "request",
     "reservations",
     "reserve",
+    "resume_from",
     "status",
     "usage",
 ]
@@ -52,6 +55,7 @@ __all__ = [
 _HOMES = {
     "GpuWorkbenchError": "errors",
     "attach": "leases",
+    "checkpoint_dir": "resuming",
     "cluster": "cluster",
     "clusters": "cluster",
     "job": "training",
@@ -66,6 +70,7 @@ _HOMES = {
     "request": "leases",
     "reservations": "reservations",
     "reserve": "reservations",
+    "resume_from": "resuming",
     "status": "status",
     "usage": "usage",
 }

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, SupportsFloat
 from urllib.parse import urlencode
 
+from msgspec.structs import replace
+
 from . import job_display
 from . import protocol as wire
 from .client import Client, get_client
@@ -61,6 +63,8 @@ def launch(
     env: Mapping[str, str] | None = None,
     max_restarts: int = 0,
     hang_seconds: float | None = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    resume_args: Sequence[str] = (),
 ) -> JobHandle:
     """Run a function, a script, a notebook or a launcher's line on ranks, each on its own slice.
 
@@ -71,6 +75,10 @@ def launch(
     attempt at once; one that hangs is told within seconds, and ended where no rank has made a step
     for `hang_seconds`. Up to `max_restarts` times all ranks start again. Raises `GpuWorkbenchError`
     where it can't be run.
+
+    `checkpoint_dir` is where a script saves by itself; without it `gw.checkpoint_dir()` is a
+    directory of the job's own. `resume_args` are added to a script's arguments where there is a
+    checkpoint to go on from: `["--resume", "{checkpoint}"]`.
 
         job = gw.launch(train, ranks=2, per_rank="0.5", args=(config,))
         job.watch(); job.result()
@@ -91,7 +99,7 @@ def launch(
             command = read_command(os.fspath(what), [str(one) for one in script_args])
         except ValueError as error:
             raise ValueError(f"launch: {error}") from None
-    new = wire.NewJob(
+    new = wire.JobSpec(
         ranks=ranks,
         per_rank=per_rank,
         script=command.script if command else None,
@@ -107,6 +115,8 @@ def launch(
         hang_seconds=hang_seconds,
         launcher=command.launcher if command else "torch",
         launcher_args=command.flags if command else [],
+        checkpoint_dir=None if checkpoint_dir is None else os.fspath(checkpoint_dir),
+        resume_args=list(resume_args),
     )
     client = get_client()
     return JobHandle(client.call("POST", "jobs", new, returns=wire.Job), client)
@@ -228,6 +238,33 @@ class JobHandle(Rich):
         """Ask its ranks to end; returns at once."""
         self._last = self._client.call("POST", f"jobs/{self.id}/stop", returns=wire.Job)
         return self
+
+    @property
+    def spec(self) -> wire.JobSpec:
+        """What was ordered, all of it."""
+        return self._client.call("GET", f"jobs/{self.id}/spec", returns=wire.JobSpec)
+
+    def again(self, **changes: Any) -> JobHandle:
+        """A new job of the same spec with some fields changed: `job.again(ranks=4, args=["-x"])`.
+
+        It starts from the beginning; `resume` goes on. Raises `TypeError` for an unknown field.
+        """
+        new = replace(self.spec, **{"resume_from": None, **changes})
+        return JobHandle(self._client.call("POST", "jobs", new, returns=wire.Job), self._client)
+
+    def checkpoints(self) -> list[wire.Checkpoint]:
+        """What it can be resumed from, newest last; one that is not `whole` was cut off."""
+        path = f"jobs/{self.id}/checkpoints"
+        return self._client.call("GET", path, returns=wire.Checkpoints).checkpoints
+
+    def resume(self, ranks: int | None = None, checkpoint: str | None = None) -> JobHandle:
+        """A new job that goes on from the newest whole checkpoint, or from the one at a path.
+
+        Raises `GpuWorkbenchError` where there is none, and while this one is not over.
+        """
+        body = wire.Resume(ranks=ranks, checkpoint=checkpoint)
+        made = self._client.call("POST", f"jobs/{self.id}/resume", body, returns=wire.Job)
+        return JobHandle(made, self._client)
 
     def wait(self, timeout: float | None = None) -> wire.Job:
         """Until it is over, however it ends; raises `TimeoutError` after `timeout` seconds."""

@@ -32,8 +32,9 @@ MAY = {
 # The composition root, in two halves, the hub service's, and the command line's.
 ROOTS = {"app", "compose", "hub.main", "cli.outside"}
 KNOW_EVERYBODY = ROOTS | {"__init__"}
-# The wire types are the one module that both sides share.
-SHARED = "gpu_workbench.protocol"
+# Both sides share the wire types, and rules that both must follow alike: what a checkpoint is.
+WIRE = "gpu_workbench.protocol"
+SHARED = (WIRE, "gpu_workbench.checkpoints")
 # What a module needs to do I/O, to know the time or to run things: not for the domain.
 IMPURE = {
     *("asyncio", "concurrent", "ctypes", "glob", "io", "logging", "multiprocessing", "os"),
@@ -92,11 +93,23 @@ def test_the_domain_is_pure() -> None:
     assert wrong == []
 
 
-def test_the_server_shares_only_the_wire_types_with_the_kernel_package() -> None:
+def test_the_server_shares_only_wire_types_and_common_rules_with_the_kernel_package() -> None:
     wrong = [
         str(one)
         for one in imports(SERVER)
-        if one.target.split(".")[0] == KERNEL.name and not f"{one.target}.".startswith(f"{SHARED}.")
+        if one.target.split(".")[0] == KERNEL.name
+        and not f"{one.target}.".startswith(tuple(f"{shared}." for shared in SHARED))
+    ]
+    assert wrong == []
+
+
+def test_the_common_rules_need_the_wire_types_and_the_standard_library_only() -> None:
+    known = {WIRE, *sys.stdlib_module_names}
+    wrong = [
+        str(one)
+        for one in imports(KERNEL)
+        if ".".join(one.module.relative_to(KERNEL.parent).with_suffix("").parts) in SHARED[1:]
+        and not any(f"{one.target}.".startswith(f"{name}.") for name in known)
     ]
     assert wrong == []
 

@@ -80,7 +80,7 @@ class Workplace:
     def launch(self, function: Callable[..., Any], args: Sequence[Any], **more: Any) -> wire.Job:
         """Start a job and follow it to its end."""
         packed = base64.b64encode(cloudpickle.dumps((function, tuple(args), {}))).decode()
-        job = self.jobs.create(WHO, wire.NewJob(function_b64=packed, cwd=os.getcwd(), **more))
+        job = self.jobs.create(WHO, wire.JobSpec(function_b64=packed, cwd=os.getcwd(), **more))
         over = ("succeeded", "failed", "stopped", "lost")
         self.until(lambda: self.jobs.get(WHO, job.id).state in over, 240, "the job is over")
         return self.jobs.get(WHO, job.id)

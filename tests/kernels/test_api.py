@@ -18,6 +18,7 @@ def test_the_notebook_api_is_these_names() -> None:
     assert gw.__all__ == [
         "GpuWorkbenchError",
         "attach",
+        "checkpoint_dir",
         "cluster",
         "clusters",
         "job",
@@ -31,6 +32,7 @@ def test_the_notebook_api_is_these_names() -> None:
         "request",
         "reservations",
         "reserve",
+        "resume_from",
         "status",
         "usage",
     ]

@@ -6,125 +6,35 @@ import json
 import os
 import shutil
 import sys
-import time
-from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import psutil
 import pytest
 
 from gpu_workbench import protocol as wire
-from gpu_workbench_server.devices.simulated import SimulatedBackend
-from gpu_workbench_server.engines.local import LocalEngine
 from gpu_workbench_server.errors import BadRequest, NotFound, Refused
-from gpu_workbench_server.ports import News, Principal, ProcessRef, ProcessSpec
-from gpu_workbench_server.services.broker import Broker
 from gpu_workbench_server.services.job_files import JobFiles
-from gpu_workbench_server.services.jobs import Jobs
-from gpu_workbench_server.services.policy import Policy
-from gpu_workbench_server.store.memory import MemoryStore
-from tests.support.waiting import wait_for
-
-ANA, BEN, ADMIN = Principal("ana"), Principal("ben"), Principal("root", admin=True)
-NAME = "jobs-under-test"
-
-
-class Clock:
-    def now(self) -> float:
-        return time.time()
-
-
-class Paper:
-    """Keeps the news."""
-
-    def __init__(self) -> None:
-        self.news: list[News] = []
-
-    def tell(self, news: News) -> None:
-        self.news.append(news)
-
-
-class CutOff(Exception):
-    """The server is killed at this very line."""
-
-
-class EngineThatIsCutOff(LocalEngine):
-    """Starts the process, and then its server dies before it could note the pid."""
-
-    def submit(self, spec: ProcessSpec) -> ProcessRef:
-        super().submit(spec)
-        raise CutOff
-
-
-class World:
-    """One data directory; `jobs` is what a server makes of it, a new one after each restart."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.engine = LocalEngine(root / "engine", NAME)
-        self.store = MemoryStore()
-        self.paper = Paper()
-        self.devices = SimulatedBackend(broker=NAME)
-        self.broker = self._broker()
-        self.jobs = self.service(self.engine)
-
-    def _broker(self) -> Broker:
-        broker = Broker(self.store, self.devices, Clock(), self.paper, Policy())
-        broker.start()
-        return broker
-
-    def service(self, engine: LocalEngine) -> Jobs:
-        inherited = {
-            name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
-        }
-        inherited |= {wire.BROKER_ENV: NAME, "JUPYTERHUB_API_TOKEN": "secret"}
-        common = (self.broker, engine, self.store, self.paper, Clock())
-        return Jobs(*common, self.root / "jobs", inherited)
-
-    def restart(self) -> None:
-        """A new server on the same directory."""
-        self.broker = self._broker()
-        self.jobs = self.service(LocalEngine(self.root / "engine", NAME))
-
-    def until(self, job_id: str, *states: str, seconds: float = 60.0) -> wire.Job:
-        def reached() -> wire.Job | None:
-            self.jobs.reconcile()
-            now = self.jobs.get(ANA, job_id)
-            return now if now.state in states else None
-
-        return wait_for(reached, seconds, f"{job_id} {states}: {self.jobs.get(ANA, job_id)}")
-
-    def directory(self, job_id: str) -> Path:
-        return self.root / "jobs" / job_id
+from tests.support.job_world import (
+    ADMIN,
+    ANA,
+    BEN,
+    NAME,
+    CutOff,
+    EngineThatIsCutOff,
+    World,
+    fill,
+    new,
+    sleeper,
+)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     one = World(tmp_path)
     yield one
-    for lease in one.broker.alive():
-        one.engine.kill_lease(lease.id)
-
-
-def new(**changes: Any) -> wire.NewJob:
-    defaults: dict[str, Any] = {"ranks": 1, "per_rank": "0.25", "name": "count"}
-    if "script" not in changes:
-        defaults["function_b64"] = b64encode(cloudpickle.dumps((len, ("abc",), {}))).decode()
-    return wire.NewJob(**(defaults | changes))
-
-
-def sleeper(tmp_path: Path) -> str:
-    script = tmp_path / "sleeper.py"
-    script.write_text("import time\nprint('up', flush=True)\ntime.sleep(300)\n")
-    return str(script)
-
-
-def fill(world: World) -> wire.Request:
-    """Somebody takes all quarters."""
-    return world.broker.ask(BEN, wire.Ask(what="0.25", count=4, purpose="cell"))
+    one.close()
 
 
 # --- without a rank ---------------------------------------------------------------------------

@@ -23,7 +23,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..protocol import RUN_ENV
+from ..checkpoints import newest_whole
+from ..protocol import CHECKPOINTS_ENV, RESUME_ENV, RUN_ENV
 from .failures import error_record
 from .files import SPEC, read_json, write_json
 from .launchers import torch_names
@@ -58,7 +59,8 @@ def enter_slice(directory: Path) -> None:
     os.environ.update(torch_names(os.environ))
     spec = read_json(directory / SPEC) or {}
     rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
-    run = run_directory(directory, int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")), rank)
+    attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    run = run_directory(directory, attempt, rank)
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
     for number, name in ((1, "out.log"), (2, "err.log")):
         log = os.open(run / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -71,7 +73,11 @@ def enter_slice(directory: Path) -> None:
     os.execve(
         sys.executable,
         [sys.executable, "-u", "-m", "gpu_workbench.holders.rank", str(directory), "--run"],
-        {**rank_environment(os.environ, lease, local_rank), RUN_ENV: str(run)},
+        {
+            **rank_environment(os.environ, lease, local_rank),
+            **checkpoint_environment(spec, again=attempt > 0),
+            RUN_ENV: str(run),
+        },
     )
 
 
@@ -94,6 +100,23 @@ def rank_environment(base: Mapping[str, str], lease: Lease, local_rank: int) -> 
         if sum(one.gpu == mine.gpu for one in lease.slices) > 1:
             environment.setdefault("NCCL_MULTI_RANK_GPU_ENABLE", "1")
     return environment
+
+
+def checkpoint_environment(spec: Mapping[str, Any], again: bool) -> dict[str, str]:
+    """Where this attempt saves, and what it goes on from.
+
+    Looked up before any rank runs user code, so all ranks of an attempt are told the same. `again`:
+    what the job itself has saved since its start counts, and is newer than what it was given.
+    """
+    where, given = spec.get("checkpoints"), spec.get("resume_from")
+    if where is None:
+        return {}
+    saved = None
+    if again:
+        since = float(spec.get("started_at") or 0.0)
+        saved = newest_whole(Path(where), since, int(spec["ranks"]))
+    found = saved or given
+    return {CHECKPOINTS_ENV: where} | ({RESUME_ENV: found} if found else {})
 
 
 # --- second stage: the user's code ------------------------------------------------------------
@@ -121,7 +144,7 @@ def run_rank(directory: Path) -> int:
             run_notebook(Path(spec["script"]), output_notebook(spec))
         elif spec.get("script"):
             stage = "run"
-            run_script(spec["script"], spec.get("args") or [])
+            run_script(spec["script"], arguments(spec, os.environ.get(RESUME_ENV)))
         else:
             function, args, kwargs = load_function(directory / FUNCTION, spec["cwd"])
             stage = "run"
@@ -133,6 +156,13 @@ def run_rank(directory: Path) -> int:
         return _failed(run, error, spec, stage)
     _done(run)
     return 0
+
+
+def arguments(spec: Mapping[str, Any], checkpoint: str | None) -> list[str]:
+    """Of a script; with those for going on, where there is a checkpoint."""
+    added = spec.get("resume_args") or [] if checkpoint else []
+    filled = [one.replace("{checkpoint}", checkpoint or "") for one in added]
+    return [*(spec.get("args") or []), *filled]
 
 
 def run_script(script: str, args: list[str]) -> None:

@@ -18,6 +18,8 @@ SIMULATED_ENV = "GPU_WORKBENCH_SIMULATED"  # "1" where the slices are simulated
 MEMORY_ENV = "GPU_WORKBENCH_MEMORY_BYTES"  # of one slice
 CONNECTION_ENV = "GPU_WORKBENCH_CONNECTION"  # file with the server's address and token
 RUN_ENV = "GPU_WORKBENCH_RUN"  # directory of a job's run, for ranks
+CHECKPOINTS_ENV = "GPU_WORKBENCH_CHECKPOINTS"  # directory for a job's checkpoints, for ranks
+RESUME_ENV = "GPU_WORKBENCH_RESUME"  # the checkpoint to go on from, where there is one
 
 
 class Wire(Struct, frozen=True, kw_only=True, omit_defaults=False):

@@ -15,10 +15,14 @@ JobState = Literal[
 
 Launcher = Literal["torch", "accelerate", "mpi"]
 
+CheckpointKind = Literal["torch", "torch-distributed", "lightning", "accelerate", "transformers"]
 
-class NewJob(Wire, frozen=True, kw_only=True):
-    """Body of `POST /jobs`: a script or a pickled function on N ranks."""
 
+class JobSpec(Wire, frozen=True, kw_only=True):
+    """All that a job is: the body of `POST /jobs`, kept with the job, given back to be changed and
+    posted again. Only `ranks`, `per_rank` and what to run are needed."""
+
+    version: Literal[1] = 1
     ranks: int
     per_rank: str
     script: str | None = None
@@ -29,16 +33,60 @@ class NewJob(Wire, frozen=True, kw_only=True):
     function_name: str | None = None
     name: str | None = None
     seconds: int | None = None
+    """For how long its slices are asked for; None takes the pool's default."""
     cwd: str | None = None
     env: dict[str, str] = field(default_factory=dict)
     python: str | None = None
-    max_restarts: int = 0
-    hang_seconds: float | None = None
-    """A run whose ranks make no step for so long is ended; None: it is only told."""
     launcher: Launcher = "torch"
     """What starts the ranks: torch's agent, that with Accelerate's variables, or mpirun."""
     launcher_args: list[str] = field(default_factory=list)
     """Flags of `accelerate launch` or `mpirun`, without those that place the ranks."""
+    max_restarts: int = 0
+    """How often all ranks start again where they are, after one has failed."""
+    hang_seconds: float | None = None
+    """A run whose ranks make no step for so long is ended; None: it is only told."""
+    checkpoint_dir: str | None = None
+    """Where the script leaves its checkpoints, absolute or relative to `cwd`; None: a directory of
+    the job's own, which goes with it."""
+    resume_from: str | None = None
+    """The checkpoint to go on from, as `GET /jobs/{id}/checkpoints` names it."""
+    resume_args: list[str] = field(default_factory=list)
+    """Arguments added where there is a checkpoint; `{checkpoint}` in them is its path."""
+    sweep: str | None = None
+    """The sweep that it is a part of."""
+
+
+class Again(Wire, frozen=True, kw_only=True):
+    """Body of `POST /jobs/{id}/again`: the same once more, with what is given here changed."""
+
+    ranks: int | None = None
+    per_rank: str | None = None
+
+
+class Resume(Wire, frozen=True, kw_only=True):
+    """Body of `POST /jobs/{id}/resume`."""
+
+    ranks: int | None = None
+    checkpoint: str | None = None
+    """The path of one of its checkpoints; None: the newest whole one."""
+
+
+class Checkpoint(Wire, frozen=True, kw_only=True):
+    """What a run can go on from: a file or a directory."""
+
+    path: str
+    kind: CheckpointKind
+    step: int | None
+    """As its name tells; of Accelerate, the number of the save."""
+    whole: bool
+    """False: it was cut off while it was written, or has been damaged since."""
+    at: float
+    bytes: int
+
+
+class Checkpoints(Wire, frozen=True, kw_only=True):
+    checkpoints: list[Checkpoint]
+    """Newest last."""
 
 
 class RankView(Wire, frozen=True, kw_only=True):
@@ -85,6 +133,16 @@ class Job(Wire, frozen=True, kw_only=True):
     has_result: bool = False
     cause: Cause | None = None
     """Of one that failed or was lost."""
+    resumed_from: str | None = None
+    """The job that it goes on from."""
+    sweep: str | None = None
+    """The sweep that it is a part of."""
+    hours_held: float | None = None
+    """GPU-hours (1.0 is a whole GPU for an hour) of its slices; None until it is over."""
+    hours_used: float | None = None
+    """How much of that was used, as measured; None where nothing was."""
+    size_hint: str | None = None
+    """Which slice would have done, where another one than it had."""
 
 
 class LogChunk(Wire, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ import type {
   Layout,
   Lease,
   NewCluster,
-  NewJob,
+  JobSpec,
   Notice,
   Request,
   Status
@@ -57,7 +57,7 @@ export type AskBody = Body<Ask, 'what'>;
 /** Body of `POST clusters`. */
 export type ClusterBody = Body<NewCluster, 'workers' | 'per_worker'>;
 /** Body of `POST jobs`. */
-export type JobBody = Body<NewJob, 'ranks' | 'per_rank'>;
+export type JobBody = Body<JobSpec, 'ranks' | 'per_rank'>;
 
 /** A message of the WebSocket: `type` names what `data` is. */
 export type WireEvent = Exclude<LiveEvent, { type: 'tick' }> | { type: 'layout'; data: Layout };

@@ -45,6 +45,12 @@ class Job:
     """For people, why it is being stopped; empty where its owner asked for it."""
     cause: Cause | None = None
     """Of one that failed."""
+    resumed_from: str | None = None
+    sweep: str | None = None
+    hours_held: float | None = None
+    """GPU-hours, of all leases that it had."""
+    hours_used: float | None = None
+    size_hint: str | None = None
 
     @property
     def over(self) -> bool:

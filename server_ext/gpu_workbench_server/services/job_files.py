@@ -14,7 +14,6 @@ import math
 import os
 import shutil
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +24,8 @@ from gpu_workbench import protocol as wire
 
 from ..domain.diagnosis import End, Raised, RankEnd, first_cause
 
+WANTED = "wanted.json"
+FUNCTION = "function.pkl"
 LOG_PIECE = 64 * 1024
 POINTS_PIECE = 256 * 1024
 MAX_RESULT = 256 * 1024 * 1024
@@ -132,21 +133,26 @@ class JobFiles:
 
     # --- written ------------------------------------------------------------------------------
 
-    def create(self, wanted: Mapping[str, Any], function: bytes | None) -> None:
-        """What is to run, kept until its slices are granted. Readable by its owner only."""
+    def create(self, spec: wire.JobSpec, function: bytes | None) -> None:
+        """What is to run, kept with the job. Readable by its owner only."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if function is not None:
-            _replace(self.path / "function.pkl", function)
-        _replace(self.path / "wanted.json", json.dumps(wanted).encode())
+            _replace(self.path / FUNCTION, function)
+        _replace(self.path / WANTED, msgspec.json.encode(spec))
 
     def discard(self) -> None:
         """Of a job that was never written down."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def start(self, lease: wire.Lease) -> None:
-        """What runs, and where: `spec.json`."""
-        wanted = json.loads((self.path / "wanted.json").read_bytes())
-        spec = {**wanted, "lease": msgspec.to_builtins(lease)}
+    def start(self, lease: wire.Lease, now: float) -> None:
+        """What runs, where and since when: `spec.json`, which the supervisor reads."""
+        spec = {
+            **json.loads((self.path / WANTED).read_bytes()),
+            "id": self.path.name,
+            "checkpoints": self.checkpoints(),
+            "started_at": now,
+            "lease": msgspec.to_builtins(lease),
+        }
         _replace(self.path / "spec.json", json.dumps(spec).encode())
 
     def want_stop(self, reason: str) -> None:
@@ -155,6 +161,23 @@ class JobFiles:
         )
 
     # --- read ---------------------------------------------------------------------------------
+
+    def spec(self) -> wire.JobSpec | None:
+        """What was ordered, without the function; None where nothing (or nothing known) is left."""
+        data = self._read(WANTED, MAX_STATUS)
+        try:
+            return None if data is None else msgspec.json.decode(data, type=wire.JobSpec)
+        except msgspec.MsgspecError:
+            return None
+
+    def function(self) -> bytes | None:
+        """The pickled `(function, args, kwargs)`, of a job that runs one."""
+        return self._read(FUNCTION, MAX_RESULT)
+
+    def checkpoints(self) -> str:
+        """The directory where its checkpoints are: a directory of its own, or the ordered one."""
+        spec = self.spec()
+        return (spec and spec.checkpoint_dir) or str(self.path / "checkpoints")
 
     def status(self) -> JobStatus | None:
         """The supervisor's word, or None where there is none yet."""

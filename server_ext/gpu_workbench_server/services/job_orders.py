@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from msgspec.structs import replace
 
 from gpu_workbench import protocol as wire
 
@@ -21,48 +22,27 @@ LEAST_HANG = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A `NewJob` that can be run. `env` may hold secrets: it goes into the job's directory only."""
+    """A spec that can be run: its paths are absolute, it has a name and an interpreter, and its
+    function is beside it. Its `env` may hold secrets: it goes into the job's directory only."""
 
-    name: str
-    ranks: int
-    python: str
-    cwd: str
-    script: str | None
-    args: list[str]
+    spec: wire.JobSpec
     function: bytes | None
-    function_name: str
-    max_restarts: int
-    hang_seconds: float | None
-    launcher: wire.Launcher
-    launcher_args: list[str]
-    env: dict[str, str] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name or ""
 
     @property
     def command(self) -> list[str]:
         """For people: what is run."""
+        spec = self.spec
         words = {"torch": ["python"], "accelerate": ["accelerate", "launch"], "mpi": ["mpirun"]}
-        if self.script is not None:
-            return [*words[self.launcher], *self.launcher_args, self.script, *self.args]
-        return [f"{self.function_name}()"]
-
-    def spec(self, job_id: str) -> dict[str, Any]:
-        """What the supervisor reads; the lease is added when it is granted."""
-        return {
-            "id": job_id,
-            "name": self.name,
-            "ranks": self.ranks,
-            "script": self.script,
-            "args": self.args,
-            "cwd": self.cwd,
-            "env": self.env,
-            "max_restarts": self.max_restarts,
-            "hang_seconds": self.hang_seconds,
-            "launcher": self.launcher,
-            "launcher_args": self.launcher_args,
-        }
+        if spec.script is not None:
+            return [*words[spec.launcher], *spec.launcher_args, spec.script, *spec.args]
+        return [f"{spec.function_name}()"]
 
 
-def read_order(new: wire.NewJob, default_python: str) -> Order:
+def read_order(new: wire.JobSpec, default_python: str) -> Order:
     """Check it; raises `BadRequest` that says what is wrong."""
     if not 1 <= new.ranks <= MAX_RANKS:
         raise BadRequest(f"{new.ranks} ranks can't be run.", f"Ask for 1 to {MAX_RANKS}.")
@@ -94,24 +74,30 @@ def read_order(new: wire.NewJob, default_python: str) -> Order:
             f"{', '.join(placing)} would place the ranks.",
             "Leave it out: `ranks` and `per_rank` say how many there are and on what.",
         )
+    if new.resume_args and not any("{checkpoint}" in one for one in new.resume_args):
+        raise BadRequest(
+            f"{' '.join(new.resume_args)} names no checkpoint.",
+            "Write {checkpoint} where its path belongs.",
+        )
     cwd = _directory(new.cwd)
     script = None if new.script is None else _script(new.script, cwd)
     function_name = new.function_name or "function"
-    return Order(
+    spec = replace(
+        new,
+        function_b64=None,
+        function_name=None if script else function_name,
         name=new.name or (os.path.basename(script) if script else function_name),
-        ranks=new.ranks,
         python=_interpreter(new.python or default_python),
         cwd=cwd,
         script=script,
-        args=list(new.args),
-        function=None if new.function_b64 is None else _function(new.function_b64),
-        function_name=function_name,
-        max_restarts=new.max_restarts,
-        hang_seconds=new.hang_seconds,
-        launcher=new.launcher,
-        launcher_args=list(new.launcher_args),
-        env=dict(new.env),
+        checkpoint_dir=_absolute(new.checkpoint_dir, cwd),
+        resume_from=_absolute(new.resume_from, cwd),
     )
+    return Order(spec, None if new.function_b64 is None else _function(new.function_b64))
+
+
+def _absolute(path: str | None, cwd: str) -> str | None:
+    return None if path is None else str(Path(cwd) / Path(path).expanduser())
 
 
 def _directory(cwd: str | None) -> str:

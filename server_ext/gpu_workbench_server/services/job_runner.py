@@ -96,7 +96,7 @@ class JobRunner:
         if lease.state == "ended":
             return self._fail(job, "lease_ended", lease_over(lease))
         files = self._records.files(job.id)
-        files.start(lease)
+        files.start(lease, self._clock.now())
         slices = tuple(one.id for one in lease.slices)
         message = f"starting {job.ranks} ranks on {lease.profile}"
         self._records.move(job, "starting", message=message, has_lease=True, slices=slices)

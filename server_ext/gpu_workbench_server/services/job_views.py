@@ -54,6 +54,11 @@ def view(job: Job, status: JobStatus | None) -> wire.Job:
         step=max((one.step for one in ranks if one.step is not None), default=None),
         has_result=status.has_result if status else False,
         cause=_cause(job, status),
+        resumed_from=job.resumed_from,
+        sweep=job.sweep,
+        hours_held=job.hours_held,
+        hours_used=job.hours_used,
+        size_hint=job.size_hint,
     )
 
 

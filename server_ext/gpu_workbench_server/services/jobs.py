@@ -1,7 +1,7 @@
 """Training jobs of this server's user: start, follow, stop; logs, metrics and results by id.
 
-The verbs only. `job_orders` checks what is to run, `job_runner` moves it on, `job_records` writes
-it down, `job_files` reads what it left on disk.
+The verbs only. `job_orders` checks what is to run and `job_kept` says what that is once more,
+`job_runner` moves it on, `job_records` writes it down, `job_files` reads what it left on disk.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from ..domain.environment import environment_for_holder
 from ..domain.jobs import Job
 from ..errors import NotFound, WorkbenchError
 from ..ports import BrokerApi, Clock, Engine, EventSink, Principal, Store
+from .job_kept import KeptSpecs
 from .job_orders import Order, read_order
 from .job_records import JobRecords, may_see
 from .job_runner import JobRunner, owner
@@ -51,23 +53,47 @@ class Jobs:
         self._python = python
         self._records = JobRecords(store, sink, clock, root)
         self._runner = JobRunner(broker, engine, self._records, clock, base, stop_grace)
+        self._kept = KeptSpecs(self._records)
         self._lock = threading.RLock()
 
     # --- for people -----------------------------------------------------------------------------
 
-    def create(self, who: Principal, new: wire.NewJob) -> wire.Job:
+    def create(self, who: Principal, new: wire.JobSpec) -> wire.Job:
         """Ask for its slices; it starts when they are granted.
 
         Raises `BadRequest` for what can't be run and `Refused` for what can never be had.
         """
-        order = read_order(new, self._python)
+        return self._submit(who, read_order(new, self._python))
+
+    def spec(self, who: Principal, job_id: str) -> wire.JobSpec:
+        """What was ordered, function included: a changed copy can be posted as a new job."""
+        return self._kept.spec(self._records.own(who, job_id))
+
+    def again(self, who: Principal, job_id: str, body: wire.Again) -> wire.Job:
+        """A new job of the same spec, with what is in `body` changed."""
+        return self._submit(who, self._kept.again(self._records.own(who, job_id), body))
+
+    def checkpoints(self, who: Principal, job_id: str) -> wire.Checkpoints:
+        """What it left to go on from, and what it went on from itself; newest last."""
+        return wire.Checkpoints(checkpoints=self._kept.checkpoints(self._records.own(who, job_id)))
+
+    def resume(self, who: Principal, job_id: str, body: wire.Resume) -> wire.Job:
+        """A new job of the same spec that goes on from a checkpoint; of one that is over.
+
+        Raises `WrongState`, and `BadRequest` where there is no whole checkpoint.
+        """
+        job = self._records.own(who, job_id)
+        return self._submit(who, self._kept.resume(job, body), resumed_from=job_id)
+
+    def _submit(self, who: Principal, order: Order, resumed_from: str | None = None) -> wire.Job:
         job_id = f"job-{secrets.token_hex(4)}"
+        spec = order.spec
         request = self._broker.ask(
             who,
             wire.Ask(
-                what=new.per_rank,
-                count=new.ranks,
-                seconds=new.seconds,
+                what=spec.per_rank,
+                count=spec.ranks,
+                seconds=spec.seconds,
                 purpose="job",
                 name=order.name,
                 key=job_id,
@@ -77,8 +103,9 @@ class Jobs:
         files = self._records.files(job_id)
         with self._lock:
             try:
-                files.create(order.spec(job_id), order.function)
-                job = self._records.put(self._new(who, new, order, job_id, request.id))
+                files.create(spec, order.function)
+                job = self._new(who, order, job_id, request.id)
+                job = self._records.put(replace(job, resumed_from=resumed_from))
             except BaseException:
                 files.discard()
                 self._runner.give_back(who, request.id)
@@ -170,20 +197,19 @@ class Jobs:
             log.warning("job %s: %s", job.id, error)  # the next round tries again
             return self._records.view(self._records.newest(job))
 
-    def _new(
-        self, who: Principal, new: wire.NewJob, order: Order, job_id: str, request_id: int
-    ) -> Job:
+    def _new(self, who: Principal, order: Order, job_id: str, request_id: int) -> Job:
         return Job(
             id=job_id,
             owner=who.user,
             groups=who.groups,
             name=order.name,
-            ranks=new.ranks,
-            per_rank=new.per_rank,
+            ranks=order.spec.ranks,
+            per_rank=order.spec.per_rank,
             command=tuple(order.command),
-            python=order.python,
+            python=order.spec.python or self._python,
             created_at=self._clock.now(),
             request_id=request_id,
+            sweep=order.spec.sweep,
         )
 
     def _attempt(self, job: Job) -> int:

@@ -23,7 +23,7 @@ class MetricsQuery(Struct, frozen=True):
     offset: Offset = 0
 
 
-async def create(call: Call[wire.NewJob, None]) -> wire.Job:
+async def create(call: Call[wire.JobSpec, None]) -> wire.Job:
     return await call.workbench.on_holders(call.services.jobs.create, call.who, call.body)
 
 
@@ -33,6 +33,24 @@ async def listing(call: Call[None, None]) -> wire.Jobs:
 
 async def get(call: Call[None, None]) -> wire.Job:
     return await call.workbench.on_holders(call.services.jobs.get, call.who, call.item)
+
+
+async def spec(call: Call[None, None]) -> wire.JobSpec:
+    return await call.workbench.on_holders(call.services.jobs.spec, call.who, call.item)
+
+
+async def again(call: Call[wire.Again, None]) -> wire.Job:
+    return await call.workbench.on_holders(call.services.jobs.again, call.who, call.item, call.body)
+
+
+async def checkpoints(call: Call[None, None]) -> wire.Checkpoints:
+    return await call.workbench.on_holders(call.services.jobs.checkpoints, call.who, call.item)
+
+
+async def resume(call: Call[wire.Resume, None]) -> wire.Job:
+    return await call.workbench.on_holders(
+        call.services.jobs.resume, call.who, call.item, call.body
+    )
 
 
 async def stop(call: Call[None, None]) -> wire.Job:
