@@ -202,13 +202,13 @@ def test_a_log_is_read_in_pieces_that_cut_no_character(files: JobFiles) -> None:
     (files.path / "attempt-0" / "rank-0" / "out.log").write_text(text)
     pieces, offset, at_end = [], 0, False
     while not at_end:
-        start, offset, piece, at_end = files.log(0, 0, "out", offset)
+        start, offset, piece, at_end = files.log(0, 0, "out").read(offset)
         assert len(piece.encode()) == offset - start <= 64 * 1024
         pieces.append(piece)
     assert "".join(pieces) == text
-    assert files.log(0, 0, "out", -4)[2] == "😀", "a negative offset counts from the end"
-    assert files.log(0, 0, "out", 10**9)[0] == 0, "a new attempt's log starts again"
-    assert files.log(0, 0, "err", 0) == (0, 0, "", True)
+    assert files.log(0, 0, "out").read(-4).text == "😀", "a negative offset counts from the end"
+    assert files.log(0, 0, "out").read(10**9).start == 0, "a new attempt's log starts again"
+    assert files.log(0, 0, "err").read(0) == (0, 0, "", True)
 
 
 @pytest.mark.parametrize("what", ["file", "directory", "pipe"])
@@ -226,7 +226,7 @@ def test_a_log_that_leads_elsewhere_is_not_followed(
     else:
         shutil.rmtree(rank)
         rank.symlink_to(secret)
-    assert files.log(0, 0, "out", 0) == (0, 0, "", True)
+    assert files.log(0, 0, "out").read(0) == (0, 0, "", True)
 
 
 def test_points_that_are_half_written_odd_or_no_numbers_are_passed_over(files: JobFiles) -> None:

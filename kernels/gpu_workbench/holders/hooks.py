@@ -1,8 +1,11 @@
 """What a rank adds to the user's code without touching it, each only once its library is imported.
 
-- a beat at every optimizer step (`torch.optim`), so that a frozen rank shows;
+- a beat at every optimizer step (`torch.optim`), so that a frozen rank shows, and the moment at
+  which a backward pass begins, so that a slow one does;
 - rank 0's rendezvous store listens on loopback only (torch's own listens on every interface);
-- the TensorBoard event files that the script opens, noted so that the supervisor can follow them.
+- what Transformers' Trainer logs, whatever it reports to;
+- TensorBoard's event files and Lightning's `metrics.csv` that the script opens, noted so that the
+  supervisor can follow them.
 
 It imports no library itself: a script that needs none of them pays nothing.
 """
@@ -10,10 +13,12 @@ It imports no library itself: a script that needs none of them pays nothing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -21,11 +26,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .metrics import RunLog
+from ..protocol import RUN_ENV
+from .metrics import RunLog, current
 
-EVENT_FILES = "tensorboard.txt"
-"""In a rank's directory: paths of the event files it opened, one a line."""
+METRIC_FILES = "metric-files.txt"
+"""In a rank's directory: paths of the loggers' files that it opened, one a line."""
 
+_CSV = "metrics.csv"
 _LOOPBACK = "127.0.0.1"
 
 
@@ -38,9 +45,52 @@ def install(directory: Path, log: RunLog) -> None:
         )
 
     after_import(
-        {"torch.optim.optimizer": beat, "torch.distributed.rendezvous": listen_on_loopback}
+        {
+            "torch.optim.optimizer": beat,
+            "torch.autograd": lambda autograd: tell_backward(autograd, log),
+            "torch.distributed.rendezvous": listen_on_loopback,
+            "transformers.trainer": lambda trainer: log_what_the_trainer_logs(trainer, log),
+        }
     )
-    note_event_files(directory / EVENT_FILES)
+    note_metric_files(directory / METRIC_FILES)
+
+
+def install_here() -> None:
+    """The same in a child of a rank, the kernel of its notebook say."""
+    log = current()
+    if log is not None:
+        install(Path(os.environ[RUN_ENV]), log)
+
+
+def tell_backward(autograd: ModuleType, log: RunLog) -> None:
+    """`loss.backward()` calls this function by its name in the module."""
+    backward = autograd.backward
+
+    @functools.wraps(backward)
+    def told(*args: Any, **kwargs: Any) -> Any:
+        log.backward()
+        return backward(*args, **kwargs)
+
+    autograd.backward = told  # type: ignore[attr-defined]
+
+
+def log_what_the_trainer_logs(trainer: ModuleType, log: RunLog) -> None:
+    """One callback more for each Trainer; the names are those that TensorBoard gets from it."""
+    integrations: Any = import_module("transformers.integrations")
+
+    class Told(trainer.TrainerCallback):  # type: ignore[misc, name-defined]
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any
+        ) -> None:
+            if state.is_world_process_zero:
+                plain = {name: one for name, one in (logs or {}).items() if _is_number(one)}
+                log.note(state.global_step, integrations.rewrite_logs(plain))
+
+    trainer.DEFAULT_CALLBACKS.append(Told)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def listen_on_loopback(rendezvous: ModuleType) -> None:
@@ -57,15 +107,16 @@ def listen_on_loopback(rendezvous: ModuleType) -> None:
     rendezvous.TCPStore = tcp_store  # type: ignore[attr-defined]
 
 
-def note_event_files(note: Path) -> None:
-    """Write down each event file that this process opens for writing, wherever it lies."""
+def note_metric_files(note: Path) -> None:
+    """Write down each loggers' file that this process opens for writing, wherever it lies."""
     seen: set[str] = set()
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event != "open" or not isinstance(args[0], str | bytes):
             return
         path, mode, flags = os.fsdecode(args[0]), args[1], args[2]
-        if "tfevents" not in path:
+        name = os.path.basename(path)
+        if "tfevents" not in name and name != _CSV:
             return
         path = os.path.abspath(path)
         writes = (
@@ -122,5 +173,5 @@ class _Loader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
         # Our additions must never cost a run: another torch may have other names.
-        with contextlib.suppress(AttributeError, TypeError):
+        with contextlib.suppress(AttributeError, TypeError, ImportError):
             self._call(module)

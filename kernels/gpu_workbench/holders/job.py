@@ -28,6 +28,7 @@ from typing import Any
 from .agent import AGENT
 from .files import SPEC, STATUS, TARGET, append_json_line, read_json, tail, write_json
 from .launchers import mpi_command, rank_program
+from .logs import Logs
 from .memory import oom_kills
 from .metrics import read_beat
 from .points import Points
@@ -38,6 +39,8 @@ from .watch import Standing, Watch
 _TICK = 0.2
 _BEATS_EVERY = 1.0
 _MAX_THREADS = 8
+_RESTLESS = ("step", "beat_at", "step_seconds", "own_seconds")
+"""What of a rank changes with every step."""
 
 
 def agent_environment(directory: Path, spec: dict[str, Any]) -> dict[str, str]:
@@ -82,6 +85,7 @@ class Supervisor:
         script = self._spec.get("script")
         self._root = os.path.dirname(os.path.abspath(script)) if script else self._spec.get("cwd")
         self._points = Points(directory)
+        self._logs = Logs()
         self._watch = Watch(str(self._root))
         self._standing: dict[int, Standing] = {}
         self._ended: dict[int, Standing] = {}
@@ -156,6 +160,7 @@ class Supervisor:
             self._all_done_at = None
             self._event("restart", attempt=self._attempt)
         self._points.gather(self._run_directories())
+        self._logs.bound(self._run_directories().values())
         if agent is None:
             return
         reap(except_for=agent.pid)
@@ -239,8 +244,10 @@ class Supervisor:
             "pid": started["pid"] if started else None,
             "state": state,
             "exit_code": exit_code,
-            "step": beat[0] if beat else None,
-            "beat_at": beat[1] if beat else None,
+            "step": beat.step if beat else None,
+            "beat_at": beat.at if beat else None,
+            "step_seconds": beat.step_seconds if beat else None,
+            "own_seconds": beat.own_seconds if beat else None,
             "gone_at": self._gone.get(rank),
             "done_at": done["time"] if done else None,
             "stands": stands.words if stands and state == "running" else None,
@@ -299,8 +306,7 @@ class Supervisor:
 def _still(status: dict[str, Any]) -> dict[str, Any]:
     """The part of a status that does not change with every step."""
     ranks = [
-        {k: v for k, v in rank.items() if k not in ("step", "beat_at")}
-        for rank in status.get("ranks", [])
+        {k: v for k, v in rank.items() if k not in _RESTLESS} for rank in status.get("ranks", [])
     ]
     return {**status, "ranks": ranks, "metrics": None}
 

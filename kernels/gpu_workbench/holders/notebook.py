@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 _KERNEL = "python3"
+_AS_A_RANK = "from gpu_workbench.holders import hooks; hooks.install_here(); del hooks"
+"""Its loggers, its optimizer's steps and its rendezvous are those of a rank."""
 _FIRST_LINE = 70
 
 
@@ -54,6 +56,7 @@ def run_notebook(source: Path, output: Path) -> None:
         notebook,
         timeout=None,
         kernel_name=_KERNEL,
+        extra_arguments=[f"--IPKernelApp.exec_lines={_AS_A_RANK}"],
         resources={"metadata": {"path": str(Path.cwd())}},
         on_cell_execute=begin,
         on_cell_executed=show,

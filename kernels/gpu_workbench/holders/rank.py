@@ -226,7 +226,7 @@ def _failed(run: Path, error: BaseException, spec: dict[str, Any], stage: str) -
     beat = read_beat(run)
     root = os.path.dirname(os.path.abspath(spec["script"])) if spec.get("script") else spec["cwd"]
     record = getattr(error, "record", None) or error_record(error, root)
-    record |= {"rank": int(os.environ["RANK"]), "step": beat[0] if beat else None, "stage": stage}
+    record |= {"rank": int(os.environ["RANK"]), "step": beat.step if beat else None, "stage": stage}
     print(record["traceback"], file=sys.stderr, flush=True)
     write_json(run / ERROR, record)
     if isinstance(error, SystemExit) and isinstance(error.code, int):

@@ -99,6 +99,10 @@ class RankView(Wire, frozen=True, kw_only=True):
     beat_at: float | None = None
     stands: str | None = None
     """What keeps it from making steps: stopped by a signal, or where it stands."""
+    step_seconds: float | None = None
+    """Of a step, the median of the last 50; None while that is not known."""
+    slower: float | None = None
+    """How many times longer it works at a step than the other ranks do (their median)."""
 
 
 class Cause(Wire, frozen=True, kw_only=True):
@@ -130,6 +134,8 @@ class Job(Wire, frozen=True, kw_only=True):
     metrics: dict[str, float] = field(default_factory=dict)
     """The newest value of each metric of rank 0."""
     step: int | None = None
+    step_seconds: float | None = None
+    """Of a step, the median of the ranks' medians: 1 / this is the throughput in steps/s."""
     has_result: bool = False
     cause: Cause | None = None
     """Of one that failed or was lost."""
@@ -154,6 +160,24 @@ class LogChunk(Wire, frozen=True, kw_only=True):
     next_offset: int
     text: str
     ended: bool
+
+
+class LogMatch(Wire, frozen=True, kw_only=True):
+    """A line of a rank's log; the log can be read on from `offset`."""
+
+    rank: int
+    stream: Literal["out", "err"]
+    offset: int
+    text: str
+
+
+class LogMatches(Wire, frozen=True, kw_only=True):
+    """What a search found: of the rank that failed first, then by rank."""
+
+    matches: list[LogMatch]
+    more: bool
+    """There are more than are told here."""
+    first_failed: int | None
 
 
 class MetricPoint(Wire, frozen=True, kw_only=True):

@@ -13,9 +13,8 @@ import json
 import math
 import os
 import shutil
-import stat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -23,10 +22,12 @@ from msgspec import Struct, field
 from gpu_workbench import protocol as wire
 
 from ..domain.diagnosis import End, Raised, RankEnd, first_cause
+from ..domain.pace import Pace
+from .job_logs import RankLog, Stream, open_plain
 
 WANTED = "wanted.json"
 FUNCTION = "function.pkl"
-LOG_PIECE = 64 * 1024
+MAX_REASON = 64 * 1024
 POINTS_PIECE = 256 * 1024
 MAX_RESULT = 256 * 1024 * 1024
 MAX_STATUS = 16 * 1024 * 1024
@@ -55,6 +56,8 @@ class RankStatus(Struct):
     exit_code: int | None = None
     step: int | None = None
     beat_at: float | None = None
+    step_seconds: float | None = None
+    own_seconds: float | None = None
     gone_at: float | None = None
     done_at: float | None = None
     stands: str | None = None
@@ -62,7 +65,7 @@ class RankStatus(Struct):
     stood_at: str | None = None
     error: _Error | None = None
 
-    def view(self) -> wire.RankView:
+    def view(self, slower: float | None = None) -> wire.RankView:
         return wire.RankView(
             rank=self.rank,
             slice_id=self.slice_id,
@@ -72,6 +75,8 @@ class RankStatus(Struct):
             step=self.step,
             beat_at=self.beat_at,
             stands=self.stands,
+            step_seconds=self.step_seconds,
+            slower=slower,
         )
 
     def end(self) -> RankEnd:
@@ -118,11 +123,24 @@ class JobStatus(Struct):
             oom_kills=self.oom_kills,
         )
 
+    def paces(self) -> dict[int, Pace]:
+        """Of the ranks whose steps took a known time."""
+        return {
+            one.rank: Pace(one.step_seconds, one.own_seconds)
+            for one in self.ranks
+            if one.step_seconds is not None
+        }
+
     def first_traceback(self) -> str | None:
         """Of the rank that failed first, where it raised."""
-        first = first_cause(self.end().ranks)
-        error = self.ranks[first.rank].error if first else None
+        rank = self.first_rank()
+        error = None if rank is None else self.ranks[rank].error
         return error.traceback if error else None
+
+    def first_rank(self) -> int | None:
+        """The rank that failed first."""
+        first = first_cause(self.end().ranks) if self.state == "failed" else None
+        return first.rank if first else None
 
 
 class JobFiles:
@@ -189,39 +207,19 @@ class JobFiles:
 
     def last_words(self) -> str:
         """The end of what the supervisor itself wrote to stderr; it is quiet unless it breaks."""
-        with contextlib.suppress(OSError), _open(self.path / "err.log") as file:
+        with contextlib.suppress(OSError), open_plain(self.path / "err.log") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 2000))
             lines = file.read(2000).decode(errors="replace").strip().splitlines()
             return lines[-1] if lines else ""
         return ""
 
-    def log(
-        self, attempt: int, rank: int, stream: Literal["out", "err"], offset: int
-    ) -> tuple[int, int, str, bool]:
-        """(offset, next offset, text, at the end) of at most 64 KiB of a rank's newest attempt.
-
-        A negative offset counts from the end. An offset past the end (a new attempt has a new log)
-        starts again.
-        """
-        try:
-            file = _open(self.path / f"attempt-{attempt}" / f"rank-{rank}" / f"{stream}.log")
-        except OSError:
-            return 0, 0, "", True
-        with file:
-            size = os.fstat(file.fileno()).st_size
-            start = max(0, size + offset) if offset < 0 else offset
-            start = 0 if start > size else start
-            file.seek(start)
-            data = file.read(LOG_PIECE)
-        if start + len(data) < size:
-            data = _whole_characters(data)
-        following = start + len(data)
-        return start, following, data.decode(errors="replace"), following >= size
+    def log(self, attempt: int, rank: int, stream: Stream) -> RankLog:
+        return RankLog(self.path / f"attempt-{attempt}" / f"rank-{rank}", stream)
 
     def points(self, offset: int) -> tuple[list[wire.MetricPoint], int, bool]:
         """(points, next offset, at the end); the offset is opaque to readers."""
         try:
-            file = _open(self.path / "metrics.jsonl")
+            file = open_plain(self.path / "metrics.jsonl")
         except OSError:
             return [], 0, True
         with file:
@@ -239,35 +237,20 @@ class JobFiles:
         data = self._read(str(rank / "result.pkl"), MAX_RESULT)
         if data is not None:
             return base64.b64encode(data).decode(), None
-        reason = self._read(str(rank / "result-error.json"), LOG_PIECE)
+        reason = self._read(str(rank / "result-error.json"), MAX_REASON)
         with contextlib.suppress(ValueError, AttributeError):
             return None, str(json.loads(reason or b"{}").get("message") or "") or None
         return None, None
 
     def _read(self, name: str, most: int) -> bytes | None:
         try:
-            with _open(self.path / name) as file:
+            with open_plain(self.path / name) as file:
                 if os.fstat(file.fileno()).st_size > most:
                     return None
                 data: bytes = file.read(most)
                 return data
         except OSError:
             return None
-
-
-def _open(path: Path) -> Any:
-    """Open a regular file for reading, following no link, neither it nor the rank's directory.
-
-    Raises `OSError`; also for a pipe, which would block us.
-    """
-    for part in (path.parent, path.parent.parent):
-        if part.is_symlink():
-            raise OSError(f"a link: {part}")
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(f"not a file: {path}")
-    return os.fdopen(handle, "rb")
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -278,16 +261,6 @@ def _replace(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(half, path)
-
-
-def _whole_characters(data: bytes) -> bytes:
-    """Without the first bytes of a UTF-8 character whose rest comes with the next piece."""
-    for back in range(1, min(4, len(data)) + 1):
-        byte = data[-back]
-        if byte & 0xC0 != 0x80:
-            need = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return data if need <= back else data[:-back]
-    return data
 
 
 def _point(line: bytes) -> wire.MetricPoint | None:

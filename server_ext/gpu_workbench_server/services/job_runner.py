@@ -20,7 +20,7 @@ from ..domain.transitions import JOB, check
 from ..ports import BrokerApi, Clock, Engine, Principal, ProcessRef, ProcessSpec
 from .job_files import JobStatus
 from .job_records import JobRecords
-from .job_views import lease_over, running_message
+from .job_views import held_up, lease_over, running_message
 
 
 class JobRunner:
@@ -141,10 +141,11 @@ class JobRunner:
         """The supervisor said its last word."""
         if status.state == "succeeded":
             took = max(0.0, (status.ended_at or self._clock.now()) - status.started_at)
-            return self.finish(job, "succeeded", f"done in {took:.0f} s", status)
+            return self.finish(job, "succeeded", f"done in {took:.0f} s{held_up(status)}", status)
         if status.state == "failed" and job.stop_asked_at is None:
             cause = diagnose(status.end())
-            return self.finish(job, "failed", cause.sentence, status, cause)
+            message = cause.sentence + held_up(status)
+            return self.finish(job, "failed", message, status, cause)
         return self._stopped(job, status)
 
     def _vanished(self, job: Job, status: JobStatus | None) -> wire.Job:

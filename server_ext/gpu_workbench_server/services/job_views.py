@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from gpu_workbench import protocol as wire
 
 from ..domain.jobs import Job
+from ..domain.pace import slow_rank, slowness
 from .job_files import JobStatus
 
 SILENT_SECONDS = 30.0
@@ -28,7 +31,8 @@ _WHY_OVER: dict[str | None, str] = {
 def view(job: Job, status: JobStatus | None) -> wire.Job:
     """The job, with what its ranks do as the supervisor saw it last."""
     if status is not None and status.ranks:
-        ranks = [one.view() for one in status.ranks]
+        slower = slowness(status.paces())
+        ranks = [one.view(slower.get(one.rank)) for one in status.ranks]
     else:
         slices = [*job.slices, *[None] * (job.ranks - len(job.slices))]
         ranks = [
@@ -36,6 +40,7 @@ def view(job: Job, status: JobStatus | None) -> wire.Job:
             for number in range(job.ranks)
         ]
     latest = status.metrics if status else {}
+    took = [one.step_seconds for one in ranks if one.step_seconds is not None]
     return wire.Job(
         id=job.id,
         name=job.name,
@@ -52,6 +57,7 @@ def view(job: Job, status: JobStatus | None) -> wire.Job:
         ended_at=job.ended_at,
         metrics={name: value for name, value in latest.items() if value is not None},
         step=max((one.step for one in ranks if one.step is not None), default=None),
+        step_seconds=median(took) if took else None,
         has_result=status.has_result if status else False,
         cause=_cause(job, status),
         resumed_from=job.resumed_from,
@@ -89,6 +95,9 @@ def running_message(job: Job, status: JobStatus, now: float) -> str:
     words += [f"rank {one.rank} {one.stands}" for one in status.ranks if one.stands][
         :_MOST_STANDING
     ]
+    slow = slow_rank(status.paces())
+    if slow:
+        words.append("rank {} is {:.1f}× slower than the others".format(*slow))
     beats = [
         (one.beat_at, one.step)
         for one in status.ranks
@@ -99,6 +108,12 @@ def running_message(job: Job, status: JobStatus, now: float) -> str:
         # Whole tens: the sentence is news each time it changes.
         words.append(f"no step for {(now - at) // 10 * 10:.0f} s, since step {step_made}")
     return "; ".join(words)
+
+
+def held_up(status: JobStatus) -> str:
+    """What a run that is over says of a rank that the others waited for; "" where there is none."""
+    slow = slow_rank(status.paces())
+    return "; rank {} was {:.1f}× slower than the others".format(*slow) if slow else ""
 
 
 def lease_over(lease: wire.Lease) -> str:

@@ -13,8 +13,8 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 from gpu_workbench import protocol as wire
 
@@ -23,11 +23,15 @@ from ..domain.jobs import Job
 from ..errors import NotFound, WorkbenchError
 from ..ports import BrokerApi, Clock, Engine, EventSink, Principal, Store
 from .job_kept import KeptSpecs
+from .job_logs import Stream
 from .job_orders import Order, read_order
 from .job_records import JobRecords, may_see
 from .job_runner import JobRunner, owner
 
 log = logging.getLogger(__name__)
+
+MOST_MATCHES = 500
+"""Lines that one search finds."""
 
 
 class Jobs:
@@ -132,22 +136,43 @@ class Jobs:
             return self._runner.begin_stop(job, "")
 
     def logs(
-        self, who: Principal, job_id: str, rank: int, stream: Literal["out", "err"], offset: int
+        self, who: Principal, job_id: str, rank: int, stream: Stream, offset: int
     ) -> wire.LogChunk:
         """At most 64 KiB of one rank's log, of its newest attempt."""
         job = self._records.own(who, job_id)
-        if not 0 <= rank < job.ranks:
-            raise NotFound(f"There is no rank {rank} in {job_id}.", f"Ranks: 0 to {job.ranks - 1}.")
-        start, following, text, at_end = self._records.files(job_id).log(
-            self._attempt(job), rank, stream, offset
-        )
+        _check_rank(job, rank)
+        log = self._records.files(job_id).log(self._attempt(job), rank, stream)
+        piece = log.read(offset)
         return wire.LogChunk(
             rank=rank,
             stream=stream,
-            offset=start,
-            next_offset=following,
-            text=text,
-            ended=at_end and job.over,
+            offset=piece.start,
+            next_offset=piece.following,
+            text=piece.text,
+            ended=piece.at_end and job.over,
+        )
+
+    def search(
+        self, who: Principal, job_id: str, text: str, rank: int | None, stream: Stream | None
+    ) -> wire.LogMatches:
+        """The lines of the ranks' newest logs that have `text`, at most `MOST_MATCHES`: those of
+        the rank that failed first, then by rank."""
+        job = self._records.own(who, job_id)
+        if rank is not None:
+            _check_rank(job, rank)
+        files, status = self._records.files(job_id), self._records.files(job_id).status()
+        failed = status.first_rank() if status else None
+        ranks = sorted(range(job.ranks), key=lambda one: (one != failed, one))
+        streams: tuple[Stream, ...] = (stream,) if stream else ("out", "err")
+        found = (
+            wire.LogMatch(rank=one, stream=name, offset=match.offset, text=match.text)
+            for one in (ranks if rank is None else [rank])
+            for name in streams
+            for match in files.log(status.attempt if status else 0, one, name).search(text)
+        )
+        matches = list(islice(found, MOST_MATCHES + 1))
+        return wire.LogMatches(
+            matches=matches[:MOST_MATCHES], more=len(matches) > MOST_MATCHES, first_failed=failed
         )
 
     def metrics(self, who: Principal, job_id: str, offset: int) -> wire.MetricChunk:
@@ -219,3 +244,8 @@ class Jobs:
     def _traceback(self, job: Job) -> str | None:
         status = self._records.files(job.id).status()
         return status.first_traceback() if status else None
+
+
+def _check_rank(job: Job, rank: int) -> None:
+    if not 0 <= rank < job.ranks:
+        raise NotFound(f"There is no rank {rank} in {job.id}.", f"Ranks: 0 to {job.ranks - 1}.")

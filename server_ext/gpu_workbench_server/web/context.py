@@ -48,6 +48,14 @@ class JobsApi(Protocol):
     def logs(
         self, who: Principal, job_id: str, rank: int, stream: Literal["out", "err"], offset: int
     ) -> wire.LogChunk: ...
+    def search(
+        self,
+        who: Principal,
+        job_id: str,
+        text: str,
+        rank: int | None,
+        stream: Literal["out", "err"] | None,
+    ) -> wire.LogMatches: ...
     def metrics(self, who: Principal, job_id: str, offset: int) -> wire.MetricChunk: ...
     def result(self, who: Principal, job_id: str) -> wire.JobResult: ...
 

@@ -19,6 +19,14 @@ class LogsQuery(Struct, frozen=True):
     offset: Offset = 0
 
 
+class SearchQuery(Struct, frozen=True):
+    text: Annotated[
+        str, Meta(min_length=1, max_length=1000, description="Found in upper and lower case.")
+    ]
+    rank: Annotated[int, Meta(ge=0, description="Default is every rank.")] | None = None
+    stream: Literal["out", "err"] | None = None
+
+
 class MetricsQuery(Struct, frozen=True):
     offset: Offset = 0
 
@@ -61,6 +69,13 @@ async def logs(call: Call[None, LogsQuery]) -> wire.LogChunk:
     query = call.query
     return await call.workbench.on_holders(
         call.services.jobs.logs, call.who, call.item, query.rank, query.stream, query.offset
+    )
+
+
+async def search(call: Call[None, SearchQuery]) -> wire.LogMatches:
+    query = call.query
+    return await call.workbench.on_holders(
+        call.services.jobs.search, call.who, call.item, query.text, query.rank, query.stream
     )
 
 

@@ -315,6 +315,14 @@ ROUTES: tuple[Route, ...] = (
         query=jobs.LogsQuery,
     ),
     _read(
+        "/jobs/{id}/logs/search",
+        "Lines of the ranks' output with a text in them",
+        "jobs",
+        jobs.search,
+        wire.LogMatches,
+        query=jobs.SearchQuery,
+    ),
+    _read(
         "/jobs/{id}/metrics",
         "Logged metrics since an offset",
         "jobs",
