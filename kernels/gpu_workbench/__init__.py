@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .reservations import reservations, reserve
     from .resuming import checkpoint_dir, resume_from
     from .status import status
-    from .training import job, jobs, launch, log
+    from .training import compare, job, jobs, launch, log
     from .usage import usage
     from .widgets.monitor import monitor
 
@@ -36,6 +36,7 @@ __all__ = [
     "checkpoint_dir",
     "cluster",
     "clusters",
+    "compare",
     "job",
     "jobs",
     "launch",
@@ -58,6 +59,7 @@ _HOMES = {
     "checkpoint_dir": "resuming",
     "cluster": "cluster",
     "clusters": "cluster",
+    "compare": "training",
     "job": "training",
     "jobs": "training",
     "launch": "training",

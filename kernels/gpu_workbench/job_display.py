@@ -10,7 +10,10 @@ import time
 from collections.abc import Sequence
 from html import escape
 
+from . import ansi
 from . import protocol as wire
+from .curves import COLOURS, Line, Points, drawing
+from .curves import row as row_of
 from .display import Tone, block, duration, row
 
 OVER = ("succeeded", "failed", "stopped", "lost")
@@ -23,18 +26,11 @@ _TONE: dict[str, Tone] = {
     "running": "mine", "succeeded": "free", "failed": "bad", "lost": "bad",
     "waiting": "wait", "starting": "wait", "stopping": "wait", "stopped": "plain",
 }  # fmt: skip
-_LINES = (
-    "var(--jp-brand-color1,#2f80d0)",
-    "var(--jp-warn-color1,#c98a1b)",
-    "var(--jp-success-color1,#2f9e62)",
-    "var(--jp-accent-color1,#8e5bb5)",
-)
 _GREY = "var(--jp-ui-font-color2,#808890)"
-_RULE = "var(--jp-border-color2,#d0d4d8)"
-_FIGURES = "display:flex;flex-wrap:wrap;gap:4px 20px;margin-left:13px"
 _PRE = "margin:4px 0 0 13px;font-size:var(--jp-code-font-size,12px);white-space:pre-wrap"
 _MOST_COLUMNS = 200
-_WIDTH, _HEIGHT, _MOST_POINTS, _MOST_RANKS = 300, 90, 150, 16
+_SLOW = 1.3
+_MOST_CURVES, _MOST_RANKS = 4, 16
 
 
 def text(job: wire.Job) -> str:
@@ -48,6 +44,8 @@ def _facts(job: wire.Job) -> list[str]:
     facts = [_ranks(job)]
     if job.step is not None:
         facts.append(f"step {job.step}")
+    if job.step_seconds:
+        facts.append(f"{1 / job.step_seconds:.3g} steps/s")
     facts += [f"{name} {value:.4g}" for name, value in list(job.metrics.items())[:4]]
     if job.started_at is not None:
         facts.append(duration((job.ended_at or time.time()) - job.started_at))
@@ -58,15 +56,27 @@ def _ranks(job: wire.Job) -> str:
     return f"{len(job.ranks)} rank{'s' * (len(job.ranks) != 1)}"
 
 
-def html(job: wire.Job, points: Sequence[wire.MetricPoint] = (), said: Sequence[str] = ()) -> str:
-    """Name, state, message, curves of rank 0, what each rank does, and what was said last."""
+def html(
+    job: wire.Job,
+    points: Sequence[wire.MetricPoint] = (),
+    said: Sequence[str] = (),
+    used: Points = (),
+) -> str:
+    """Name, state, message, curves of rank 0 and of its GPU's use by step, what each rank does, and
+    what was said last."""
     title = f"{_MARK[job.state]} {job.name}"
     head = row(_TONE[job.state], title, job.state, *_facts(job), job.id, note=job.message)
-    tail = "\n".join(line[:_MOST_COLUMNS] for line in said)
-    words = f'<pre style="{_PRE}">{escape(tail)}</pre>' if tail else ""
+    tail = "\n".join(_shown(line) for line in said)
+    words = f'<pre style="{_PRE}">{tail}</pre>' if tail else ""
     hint = job.cause.hint if job.cause else ""
     advice = f'<div style="margin-left:13px">{escape(hint)}</div>' if hint else ""
-    return block(head, advice, _curves(points), _table(job.ranks), words)
+    return block(head, advice, _curves(points, used), _table(job.ranks), words)
+
+
+def _shown(line: str) -> str:
+    """In its colours; a line that is too long in none, as it is cut."""
+    short = ansi.plain(line)
+    return ansi.html(line) if len(short) <= _MOST_COLUMNS else escape(short[:_MOST_COLUMNS])
 
 
 def _table(ranks: Sequence[wire.RankView]) -> str:
@@ -82,48 +92,27 @@ def _rank(one: wire.RankView) -> str:
         words.append(f"slice {one.slice_id}")
     if one.step is not None:
         words.append(f"step {one.step}")
+    if one.slower is not None and one.slower >= _SLOW:
+        words.append(f"{one.slower:.1f}× slower than the others")
     return escape(" · ".join(words))
 
 
 # --- curves -----------------------------------------------------------------------------------
 
 
-def _curves(points: Sequence[wire.MetricPoint]) -> str:
-    """A small drawing for each of the first four metrics that has at least two points."""
-    series: dict[str, list[tuple[int, float]]] = {}
+def _curves(points: Sequence[wire.MetricPoint], used: Points) -> str:
+    """A small drawing for each of the first metrics that has at least two points."""
+    series: dict[str, list[tuple[float, float]]] = {}
     for point in points:
         if point.rank == 0:
             for name, value in point.values.items():
                 series.setdefault(name, []).append((point.step, value))
-    drawn = [(name, line) for name, line in series.items() if len(line) > 1]
-    figures = [
-        _curve(name, line, colour) for (name, line), colour in zip(drawn, _LINES, strict=False)
-    ]
-    return f'<div style="{_FIGURES}">{"".join(figures)}</div>'
-
-
-def _curve(name: str, line: list[tuple[int, float]], colour: str) -> str:
-    newest = line[-1]
-    line = line[:: max(1, len(line) // _MOST_POINTS)]
-    if line[-1] != newest:
-        line.append(newest)
-    steps, values = [x for x, _ in line], [y for _, y in line]
-    low, high, first = min(values), max(values), min(steps)
-    wide, tall = max(1, max(steps) - first), (high - low) or 1.0
-    path = " ".join(
-        f"{(x - first) / wide * _WIDTH:.1f},{_HEIGHT - (y - low) / tall * _HEIGHT:.1f}"
-        for x, y in line
-    )
-    label = f"{name} {newest[1]:.4g} at step {newest[0]}, from {low:.4g} to {high:.4g}"
-    small = f'font-size="10" style="fill:{_GREY}"'
-    return (
-        f'<div style="width:{_WIDTH}px"><b>{escape(name)}</b> {newest[1]:.4g}'
-        f'<svg role="img" aria-label="{escape(label, quote=True)}" width="{_WIDTH}" '
-        f'height="{_HEIGHT + 16}" viewBox="0 -2 {_WIDTH} {_HEIGHT + 16}">'
-        f'<path d="M0 0H{_WIDTH}M0 {_HEIGHT}H{_WIDTH}" style="stroke:{_RULE}"/>'
-        f'<polyline points="{path}" fill="none" style="stroke:{colour};stroke-width:1.5"/>'
-        f'<text x="{_WIDTH}" y="10" text-anchor="end" {small}>{high:.4g}</text>'
-        f'<text x="0" y="{_HEIGHT + 12}" {small}>{low:.4g} · step {first}</text>'
-        f'<text x="{_WIDTH}" y="{_HEIGHT + 12}" text-anchor="end" {small}>{max(steps)}</text>'
-        "</svg></div>"
+    drawn = [(name, line) for name, line in series.items() if len(line) > 1][:_MOST_CURVES]
+    if len(used) > 1:
+        drawn.append(("GPU use", list(used)))
+    return row_of(
+        *(
+            drawing(name, [Line(name, line, COLOURS[number % len(COLOURS)])])
+            for number, (name, line) in enumerate(drawn)
+        )
     )

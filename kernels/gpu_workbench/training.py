@@ -13,12 +13,11 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, SupportsFloat
-from urllib.parse import urlencode
+from typing import Any, SupportsFloat
 
 from msgspec.structs import replace
 
-from . import job_display
+from . import ansi, job_display, job_logs, job_metrics
 from . import protocol as wire
 from .client import Client, get_client
 from .commands import read_command
@@ -26,6 +25,8 @@ from .display import Live, Rich
 from .errors import GpuWorkbenchError
 from .holders import metrics
 from .job_display import OVER
+from .job_logs import Stream, Text
+from .job_metrics import Comparison, Rows
 from .shipping import function_name, pack
 
 _POLL_SECONDS = 0.5
@@ -42,13 +43,6 @@ class JobFailed(GpuWorkbenchError):
 
     def _render_traceback_(self) -> list[str]:
         return [*((self.traceback or "").splitlines()), *super()._render_traceback_()]
-
-
-class Text(str):
-    """Text that a notebook shows as it is, not as a quoted string."""
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def launch(
@@ -135,6 +129,16 @@ def job(job_id: str) -> JobHandle:
     return JobHandle(client.call("GET", f"jobs/{job_id}", returns=wire.Job), client)
 
 
+def compare(*jobs: JobHandle | str, metric: str = "loss") -> Comparison:
+    """One metric of several jobs, drawn together: `gw.compare(job, "job-1f2e", metric="loss")`.
+
+    `.rows` is for a data frame. Raises `GpuWorkbenchError` for a job that is not there.
+    """
+    handles = [one if isinstance(one, JobHandle) else job(one) for one in jobs]
+    lines = [(one.status, job_metrics.series(one._all_points(), metric)) for one in handles]
+    return Comparison(metric, lines)
+
+
 def log(step: int, **values: SupportsFloat) -> None:
     """Note metrics of this rank at a step: `gw.log(step, loss=loss, lr=0.1)`.
 
@@ -185,7 +189,7 @@ class JobHandle(Rich):
             while True:
                 now = self.status
                 said = self._last_lines(now)
-                live.show(job_display.text(now), job_display.html(now, self.metrics(), said=said))
+                live.show(job_display.text(now), self._block(now, said))
                 if now.state in OVER:
                     return self
                 time.sleep(_WATCH_SECONDS)
@@ -193,33 +197,43 @@ class JobHandle(Rich):
             print(f"{self.id} goes on; .watch() shows it again, .stop() ends it.")
             return self
 
-    def metrics(self) -> list[wire.MetricPoint]:
-        """All points so far, of all ranks."""
+    def metrics(self) -> Rows:
+        """All points so far, of all ranks, as rows for a data frame: `pandas.DataFrame(…)`."""
+        return job_metrics.rows(self._all_points())
+
+    def gpu_use(self) -> Rows:
+        """What its slices did meanwhile, as rows: `time`, `rank`, `activity` (0 to 1),
+        `memory_bytes`; empty a day after its end."""
+        return job_metrics.gpu_use(self._client, self.status)
+
+    def _all_points(self) -> list[wire.MetricPoint]:
         while True:
             path = f"jobs/{self.id}/metrics?offset={self._points_offset}"
             chunk = self._client.call("GET", path, returns=wire.MetricChunk)
             self._points += chunk.points
             if chunk.next_offset == self._points_offset:
-                return list(self._points)
+                return self._points
             self._points_offset = chunk.next_offset
 
     def logs(
-        self, rank: int = 0, tail: int | None = None, stream: Literal["out", "err"] | None = None
+        self,
+        rank: int | None = None,
+        tail: int | None = None,
+        stream: Stream | None = None,
+        search: str | None = None,
     ) -> Text:
-        """What a rank wrote, its last `tail` lines where given; None is stdout, then stderr."""
-        streams: tuple[Literal["out", "err"], ...] = (stream,) if stream else ("out", "err")
-        whole = "".join(self._log(rank, one) for one in streams)
-        return Text(whole if tail is None else "\n".join(whole.splitlines()[-tail:]))
+        """What a rank wrote, its last `tail` lines where given; `stream` "out" or "err", or both.
 
-    def _log(self, rank: int, stream: str) -> str:
-        pieces, offset = [], 0
-        while True:
-            query = urlencode({"rank": rank, "stream": stream, "offset": offset})
-            chunk = self._client.call("GET", f"jobs/{self.id}/logs?{query}", returns=wire.LogChunk)
-            pieces.append(chunk.text)
-            if chunk.next_offset <= offset:
-                return "".join(pieces)
-            offset = chunk.next_offset
+        Without `rank` it is the one that failed first, or rank 0. With `search` it is every line of
+        every rank (or of `rank`) that has it, whatever its case.
+        """
+        if search is not None:
+            found = job_logs.search(self._client, self.id, search, rank, stream)
+            return job_logs.last(found, tail)
+        if rank is None:
+            cause = self.status.cause
+            rank = (cause.rank if cause else None) or 0
+        return job_logs.last(job_logs.read(self._client, self.id, rank, stream), tail)
 
     def _last_lines(self, now: wire.Job) -> list[str]:
         """The end of rank 0's output, or of the traceback of the rank that failed first."""
@@ -232,7 +246,7 @@ class JobHandle(Rich):
         chunk = self._client.call("GET", path, returns=wire.LogChunk)
         self._said = (self._said + chunk.text)[-_SAID_CHARACTERS:]
         self._said_offset = chunk.next_offset
-        return self._said.splitlines()[-_SAID_LINES:]
+        return ansi.lines(self._said.rstrip("\n"))[-_SAID_LINES:]
 
     def stop(self) -> JobHandle:
         """Ask its ranks to end; returns at once."""
@@ -296,9 +310,14 @@ class JobHandle(Rich):
     def _html(self) -> str:
         now = self._fresh()
         try:
-            return job_display.html(now, self.metrics())
+            return self._block(now)
         except GpuWorkbenchError:
             return job_display.html(now, self._points)
+
+    def _block(self, now: wire.Job, said: Sequence[str] = ()) -> str:
+        points = self._all_points()
+        used = job_metrics.gpu_line(points, job_metrics.gpu_use(self._client, now))
+        return job_display.html(now, points, said, used)
 
     def _fresh(self) -> wire.Job:
         """Now, or as it was last where the server can't be asked: showing a job never raises."""

@@ -21,6 +21,7 @@ def test_the_notebook_api_is_these_names() -> None:
         "checkpoint_dir",
         "cluster",
         "clusters",
+        "compare",
         "job",
         "jobs",
         "launch",

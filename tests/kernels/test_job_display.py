@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gpu_workbench import job_display
+from gpu_workbench import ansi, job_display, job_metrics
 from gpu_workbench import protocol as wire
+from gpu_workbench.job_metrics import Comparison
 
 
 def a_job(**changes: object) -> wire.Job:
@@ -64,3 +65,58 @@ def test_names_and_output_can_not_be_markup() -> None:
     )
     assert "<img" not in html
     assert '>"' not in html
+
+
+def test_output_keeps_its_colours_and_a_progress_bar_its_last_state() -> None:
+    said = ansi.lines("epoch 1:  10%\repoch 1: 100%\n\x1b[1;31mbad\x1b[0m <b>")
+    html = job_display.html(a_job(), said=said)
+    assert "10%" not in html.replace("100%", "")
+    assert '<span style="font-weight:bold;color:var(--jp-ansi-red,' in html
+    assert ">bad</span> &lt;b&gt;" in html
+
+
+def test_other_sequences_of_a_terminal_are_dropped() -> None:
+    assert ansi.html("\x1b[2K\x1b[38;5;196mred\x1b[39m\x1b[48;2;1;2;3m.\x1b[m\x1b") == (
+        '<span style="color:#ff0000">red</span><span style="background:#010203">.</span>'
+    )
+
+
+def test_a_slow_rank_and_the_throughput_are_said() -> None:
+    slow = wire.RankView(rank=3, slice_id=None, pid=1, state="running", slower=1.84)
+    even = wire.RankView(rank=0, slice_id=None, pid=1, state="running", slower=0.9)
+    job = a_job(ranks=[even, slow], step_seconds=0.05)
+    assert "20 steps/s" in job_display.text(job)
+    assert "rank 3 · running · 1.8× slower than the others" in job_display.html(job)
+    assert job_display.html(job).count("slower") == 1
+
+
+def test_the_gpus_use_stands_beside_the_loss_step_under_step() -> None:
+    steps = [
+        wire.MetricPoint(rank=0, step=n, time=100.0 + n, values={"loss": 1.0 / (n + 1)})
+        for n in range(10)
+    ]
+    use = [
+        {"time": 95.0, "rank": 0, "activity": 0.0, "memory_bytes": 1},
+        {"time": 102.5, "rank": 0, "activity": 0.5, "memory_bytes": 1},
+        {"time": 105.0, "rank": 0, "activity": 0.9, "memory_bytes": 1},
+        {"time": 105.0, "rank": 1, "activity": 0.1, "memory_bytes": 1},
+        {"time": 107.0, "rank": 0, "activity": None, "memory_bytes": 1},
+    ]
+    line = job_metrics.gpu_line(steps, use)
+    assert line == [(3.0, 0.5), (5.0, 0.9)]
+    html = job_display.html(a_job(), steps, used=line)
+    assert 'aria-label="GPU use 0.9 at step 5, from 0.5 to 0.9"' in html
+
+
+def test_jobs_are_compared_in_a_drawing_and_in_words() -> None:
+    fast = a_job(id="job-2", name="<fast>", step_seconds=0.1)
+    both = Comparison("loss", [(a_job(), [(0, 3.0), (1, 2.0)]), (fast, [(0, 3.0), (1, 1.0)])])
+    assert repr(both).splitlines()[1] == (
+        "<fast> (job-2) running: loss 1 at step 1, from 1 to 3, 10 steps/s"
+    )
+    assert both.rows[0] == {"job": "job-1f2e", "name": "train", "step": 0, "loss": 3.0}
+    html = both._repr_html_()
+    assert html.count("<polyline") == 2
+    assert "<fast>" not in html
+    nothing = Comparison("loss", [(a_job(), [])])
+    assert "no loss" in repr(nothing) and "<svg" not in nothing._repr_html_()

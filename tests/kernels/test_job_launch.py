@@ -87,7 +87,7 @@ def test_a_function_trains_on_two_ranks_and_its_result_comes_back() -> None:
     assert job.result(timeout=60) == {"total": 3.0, "ranks": 2}
     assert job.status.name == "add_up"
     points = job.metrics()
-    assert [one.step for one in points if one.rank == 1] == list(range(20))
+    assert [one["step"] for one in points if one["rank"] == 1] == list(range(20))
     assert job.status.metrics["loss"] == pytest.approx(0.05)
     assert job.logs(rank=1) == "rank 1\n"
     assert job.logs(rank=1, tail=1) == "rank 1"
@@ -126,6 +126,41 @@ def test_a_module_beside_the_notebook_travels_with_the_function(
     job = training.launch(lambda: my_model.answer(21), ranks=1)
     (tmp_path / "my_model.py").unlink()  # what was imported is what runs
     assert job.result(timeout=60) == 42
+
+
+def talk(lines: int) -> None:
+    """With colours, and a word on one rank only."""
+    import os
+    import sys
+    import time
+
+    import gpu_workbench as gw
+
+    rank = int(os.environ["RANK"])
+    for number in range(lines):
+        print(f"\x1b[32mline {number} of rank {rank}\x1b[0m")
+        gw.log(number, loss=1.0 / (number + 1 + rank))
+        time.sleep(0.1)
+    if rank == 1:
+        print("Loss is NaN", file=sys.stderr)
+        raise FloatingPointError("the loss is nan")
+    time.sleep(20)
+
+
+@pytest.mark.usefixtures("here")
+def test_logs_are_searched_and_those_of_the_rank_that_failed_come_first() -> None:
+    job = training.launch(talk, ranks=2, args=(30,))
+    assert job.wait(60).state == "failed"
+    assert job.logs(search="LOSS IS nan").splitlines()[0] == "rank 1 err: Loss is NaN"
+    found = job.logs(search="line 3 ").splitlines()
+    assert [line.partition(":")[0] for line in found] == ["rank 1 out", "rank 0 out"]
+    assert job.logs(search="line 3 ", rank=0).count("\n") == 0
+    assert "of rank 1" in job.logs(tail=40), "of the rank that failed, where none is named"
+    assert "color:var(--jp-ansi-green" in job.logs(rank=0)._repr_html_()
+    assert {one["rank"] for one in job.gpu_use()} <= {0, 1}
+    both = training.compare(job, job.id, metric="loss")
+    assert len(both.rows) == 60
+    assert "<polyline" in both._repr_html_()
 
 
 @pytest.mark.usefixtures("here")

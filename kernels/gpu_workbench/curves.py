@@ -1,0 +1,94 @@
+"""Small drawings of lines, as SVG: what a metric did, of one job or of several. Pure.
+
+No script and no kernel is needed, so a saved notebook stays readable. Names are escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+COLOURS = (
+    "var(--jp-brand-color1,#2f80d0)",
+    "var(--jp-warn-color1,#c98a1b)",
+    "var(--jp-success-color1,#2f9e62)",
+    "var(--jp-accent-color1,#8e5bb5)",
+)
+_GREY = "var(--jp-ui-font-color2,#808890)"
+_RULE = "var(--jp-border-color2,#d0d4d8)"
+_ROW = "display:flex;flex-wrap:wrap;gap:4px 20px;margin-left:13px"
+_MOST_POINTS = 150
+_WIDTH, _HEIGHT = 300, 90
+_DASHES = ("", "6 3", "2 2")
+"""Lines of one drawing differ in more than colour."""
+
+Points = Sequence[tuple[float, float]]
+
+
+class Line(NamedTuple):
+    """A name, (x, y) with x rising, and its colour."""
+
+    name: str
+    points: Points
+    colour: str
+
+
+def row(*drawings: str) -> str:
+    """Drawings side by side."""
+    return f'<div style="{_ROW}">{"".join(drawings)}</div>'
+
+
+def drawing(title: str, lines: Sequence[Line], wide: int = _WIDTH, tall: int = _HEIGHT) -> str:
+    """Lines over one axis of steps. Each needs two points at least; the label tells it in words."""
+    thin = [line._replace(points=_thinned(line.points)) for line in lines]
+    steps = [x for line in thin for x, _ in line.points]
+    values = [y for line in thin for _, y in line.points]
+    low, high, first, last = min(values), max(values), min(steps), max(steps)
+    width, height = max(1, last - first), (high - low) or 1.0
+    newest = lines[0].points[-1]
+    label = f"{title} {newest[1]:.4g} at step {newest[0]:.0f}, from {low:.4g} to {high:.4g}"
+    if len(lines) > 1:
+        label = f"{title} from {low:.4g} to {high:.4g}: " + "; ".join(
+            f"{line.name} {line.points[-1][1]:.4g} at step {line.points[-1][0]:.0f}"
+            for line in lines
+        )
+    small = f'font-size="10" style="fill:{_GREY}"'
+    drawn = []
+    for number, line in enumerate(thin):
+        path = " ".join(
+            f"{(x - first) / width * wide:.1f},{tall - (y - low) / height * tall:.1f}"
+            for x, y in line.points
+        )
+        dash = _DASHES[number // len(COLOURS) % len(_DASHES)]
+        drawn.append(
+            f'<polyline points="{path}" fill="none" style="stroke:{line.colour};'
+            f'stroke-width:1.5;stroke-dasharray:{dash or "none"}"/>'
+        )
+    return (
+        f'<div style="width:{wide}px"><b>{escape(title)}</b> {_said(lines)}'
+        f'<svg role="img" aria-label="{escape(label, quote=True)}" width="{wide}" '
+        f'height="{tall + 16}" viewBox="0 -2 {wide} {tall + 16}">'
+        f'<path d="M0 0H{wide}M0 {tall}H{wide}" style="stroke:{_RULE}"/>'
+        f"{''.join(drawn)}"
+        f'<text x="{wide}" y="10" text-anchor="end" {small}>{high:.4g}</text>'
+        f'<text x="0" y="{tall + 12}" {small}>{low:.4g} · step {first:.0f}</text>'
+        f'<text x="{wide}" y="{tall + 12}" text-anchor="end" {small}>{last:.0f}</text>'
+        "</svg></div>"
+    )
+
+
+def _said(lines: Sequence[Line]) -> str:
+    """The newest value, or a legend."""
+    if len(lines) == 1:
+        return f"{lines[0].points[-1][1]:.4g}"
+    return " ".join(
+        f'<span style="color:{line.colour}">{escape(line.name)} {line.points[-1][1]:.4g}</span>'
+        for line in lines
+    )
+
+
+def _thinned(points: Points) -> Points:
+    """A few hundred of them, the newest always among these."""
+    kept = list(points[:: max(1, len(points) // _MOST_POINTS)])
+    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
