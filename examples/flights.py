@@ -7,6 +7,7 @@ the US Bureau of Transportation Statistics, and NOAA's hourly weather at the thr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +25,19 @@ def load() -> pd.DataFrame:
     flights = pd.read_csv(_file("flights.csv.zip"))
     weather = pd.read_csv(_file("weather.csv"))[["origin", "month", "day", "hour", *WEATHER]]
     return flights.merge(weather, on=["origin", "month", "day", "hour"], how="left")
+
+
+def year(number: int, file: str, frames: str = "pandas") -> pd.DataFrame:
+    """The flights in the Parquet file `file` as if they were of another year: a table that grows.
+
+    `frames` is the library that reads it: "pandas", or "cudf" for one on the GPU.
+    """
+    return import_module(frames).read_parquet(file).assign(year=number)
+
+
+def planes() -> pd.DataFrame:
+    """What is known of each plane, by its `tailnum`: among others how many `seats` it has."""
+    return pd.read_csv(_file("planes.csv")).drop(columns="year")
 
 
 def carriers() -> pd.Series:
@@ -64,6 +78,20 @@ def features(flights: pd.DataFrame, test_share: float = 0.2, seed: int = 0) -> S
     late = (known["arr_delay"] > LATE_MINUTES).to_numpy(np.float32)
     test = np.random.default_rng(seed).random(len(late)) < test_share
     return Split(x[~test], late[~test], x[test], late[test])
+
+
+def for_trees(flights: pd.DataFrame) -> pd.DataFrame:
+    """What is known before departure, as trees like it, beside `late` (0 or 1); all float32.
+
+    Kinds are numbered, nothing is scaled, and what is missing stays missing.
+    """
+    known = flights.dropna(subset=["arr_delay"]).reset_index(drop=True)
+    table = known[["month", "day", "hour", "minute", "distance", *WEATHER]].astype("float32")
+    table["weekday"] = pd.to_datetime(known[["year", "month", "day"]]).dt.weekday
+    for kind in ("carrier", "origin", "dest"):
+        table[kind] = pd.factorize(known[kind], sort=True)[0]
+    table["late"] = known["arr_delay"] > LATE_MINUTES
+    return table.astype("float32")
 
 
 def _file(name: str) -> Path:

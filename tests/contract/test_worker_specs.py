@@ -163,6 +163,7 @@ def test_a_worker_is_told_its_slices_own_bytes_device_and_cpus(
     assert found.device_memory_limit == spill == int(found.env["CUDF_SPILL_DEVICE_LIMIT"])
     assert (found.rmm_pool, found.rmm_maximum) == (pool, maximum)
     assert found.cpus == (4, 5, 6, 7) and found.nthreads == 2
+    assert found.env["ARROW_DEFAULT_MEMORY_POOL"] == "system", "it gives memory back"
     assert found.env["CUDF_SPILL"] == "on" and found.env["OMP_NUM_THREADS"] == "2"
     assert found.resources == {"GPU": 1}
     share = {"gpu": 1.0, "0.5": 0.5, "0.25": 0.25}.get(what) or round(int(what[0]) / 7, 4)

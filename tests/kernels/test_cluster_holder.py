@@ -223,6 +223,8 @@ def test_each_worker_is_found_by_the_lease_that_it_is_on(directory: Path, start:
         assert tagged is not None
         assert (tagged.lease_id, tagged.slices) == (number + 1, (worker.slice_id,))
         assert tagged.key == "cluster-1"
+        started_with = psutil.Process(worker.pid or 0).environ()
+        assert started_with["MALLOC_TRIM_THRESHOLD_"] == "65536", "it gives memory back"
     assert process.pid not in {*found.pids_of(1), *found.pids_of(2)}
 
 
@@ -363,6 +365,8 @@ def test_one_that_is_forked_from_a_warm_parent_is_as_one_that_was_started(
         again = LocalEngine(tmp_path / "engine", broker)
         assert again.find("cluster-1") == ref and again.state(ref) == "running"
         assert again.lease_pids(1) == [worker.pid]
+        started_with = psutil.Process(worker.pid or 0).environ()
+        assert started_with["MALLOC_TRIM_THRESHOLD_"] == "65536", "it gives memory back"
         assert {ref.pid, worker.pid} <= set(again.kill_key("cluster-1"))
     finally:
         engine.kill_key("cluster-1")

@@ -28,6 +28,7 @@ from .. import protocol as wire
 from . import files, tags
 from .dask_workers import has_dask_cuda
 from .slice_cluster import SliceCluster, write_security
+from .worker_specs import PROCESS
 
 _TICK = 0.2
 _TELL_EVERY = 2.0
@@ -244,8 +245,10 @@ def main(directory: Path) -> int:
     os.environ["DASK_LOGGING__DISTRIBUTED"] = "warning"
     quiet = "ignore::UserWarning:multiprocessing.resource_tracker"
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), quiet]))
-    # Room for the tags of workers, which are forked from a server that starts with these.
+    # Workers are forked from a server that starts with these: room for their tags, and what comes
+    # too late in a nanny's options.
     os.environ.update({name: tags.ROOM[name] for name in (wire.LEASE_ENV, wire.SLICES_ENV)})
+    os.environ.update(PROCESS | os.environ)
     try:
         return asyncio.run(_run(directory))
     except Exception as error:

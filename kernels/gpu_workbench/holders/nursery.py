@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import tags
+from .worker_specs import PROCESS
 
 _QUIET_SECONDS = 3.0
 _UNUSED_SECONDS = 900.0
-# Numerical libraries read these when they are imported, which is here; see `worker_specs`.
-_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
 def main() -> int:
@@ -82,7 +81,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
 if __name__ == "__main__":
     if any(os.environ.get(name) != room for name, room in tags.ROOM.items()):
         # With room for the tags of all that will be forked from here.
-        environment = _ONE_THREAD | os.environ | tags.ROOM
+        environment = PROCESS | os.environ | tags.ROOM
         argv = [sys.executable, "-m", "gpu_workbench.holders.nursery"]
         os.execve(sys.executable, argv, environment)
     sys.exit(main())

@@ -21,6 +21,18 @@ HOST_PART = 0.8
 """Of the host's memory: what all workers on all GPUs get together."""
 SMALLEST_HOST_MEMORY = 2 << 30
 
+PROCESS = {
+    # A worker's threads are Dask's; libraries that bring their own would fight over the same CPUs.
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # What is freed goes back to the system at once. Else a worker looks full with memory that it
+    # does not use, and spills nearly all that it holds.
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 10),
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""What libraries read once, at the start of the process that workers are forked from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -53,8 +65,8 @@ def worker_spec(
     asked: wire.ClusterSpec, lease: wire.Lease, one: wire.Slice, machine: Machine
 ) -> WorkerSpec:
     """The worker of one slice of this lease."""
-    threads = {name: str(asked.threads_per_worker) for name in _THREADS}
-    env = threads | slice_environment(lease, [one])
+    threads = {name: str(asked.threads_per_worker) for name in PROCESS if name.endswith("_THREADS")}
+    env = PROCESS | threads | slice_environment(lease, [one])
     spill = pool = maximum = None
     cpus: tuple[int, ...] = ()
     if one.tier != "simulated":
@@ -77,10 +89,6 @@ def worker_spec(
         resources={"GPU": 1},
         env=env,
     )
-
-
-# A worker's threads are Dask's; libraries that bring their own would fight over the same CPUs.
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def _host_memory(asked: wire.ClusterSpec, one: wire.Slice, machine_bytes: int) -> int:
