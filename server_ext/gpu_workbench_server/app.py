@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
+from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode
@@ -27,6 +28,7 @@ from .errors import BadConfiguration, BrokerBusy, StoreTrouble, WorkbenchError
 from .observe.events import AuditEvents
 from .observe.logging import attach
 from .ports import EventSink
+from .rapids_kernel import NotOffered, offer
 from .settings import Devices, Settings
 from .web.auth import SETTING
 from .web.connection import Connection, local_url, new_token
@@ -125,6 +127,11 @@ class GpuWorkbenchApp(ExtensionApp):
         help="Seconds that a lease waits for a holder whose process is gone: a kernel's restart "
         "must fit in.",
     ).tag(config=True)
+    rapids_environment = Unicode(
+        "",
+        help="Path of another environment in which RAPIDS is installed, a venv's or conda's: it is "
+        "offered as the kernel `Python (RAPIDS)`, on a slice.",
+    ).tag(config=True)
     live_windows = Int(
         64, help="Windows with live telemetry that one person may have open at the same time."
     ).tag(config=True)
@@ -222,6 +229,7 @@ class GpuWorkbenchApp(ExtensionApp):
             fractions=tuple(self.fractions),
             grace_seconds=self.grace_seconds,
             restart_seconds=self.restart_seconds,
+            rapids_environment=_path(self.rapids_environment),
             tick_seconds=self.tick_seconds,
         )
 
@@ -281,6 +289,17 @@ class GpuWorkbenchApp(ExtensionApp):
         )
         self.workbench.up(self._running.services)
         self.log.info("GPU Workbench: %s", self._running.summary)
+        if settings.rapids_environment is not None:
+            await loop.run_in_executor(None, self._offer_rapids, settings)
+
+    def _offer_rapids(self, settings: Settings) -> None:
+        """It is an extra: without it all else works."""
+        assert settings.rapids_environment is not None
+        manager = cast(Any, self.serverapp).kernel_spec_manager
+        try:
+            offer(manager, settings.rapids_environment, settings.data_dir / "kernels")
+        except (NotOffered, NoSuchKernel, OSError) as error:
+            self.log.warning("GPU Workbench offers no kernel with RAPIDS: %s", error)
 
     # --- what the hub asks of the services --------------------------------------------------------
 

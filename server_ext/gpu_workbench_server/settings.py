@@ -42,6 +42,7 @@ class Settings:
     fractions: tuple[float, ...] = (0.25, 0.5)
     grace_seconds: float = 15.0
     restart_seconds: float = 10.0
+    rapids_environment: Path | None = None
     tick_seconds: float = 1.0
     live_windows: int = 64
 

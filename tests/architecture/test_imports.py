@@ -19,6 +19,7 @@ MAY = {
     "housekeeping": set(),
     "lock": {"errors"},
     "procscan": set(),
+    "rapids_kernel": set(),
     "services": PORTS | {"settings"},
     "store": PORTS,
     "devices": PORTS | {"procscan"},
@@ -26,7 +27,7 @@ MAY = {
     "observe": PORTS,
     "web": SERVICES,
     "hub": SERVICES,
-    "cli": SERVICES | {"simulate"},
+    "cli": SERVICES | {"simulate", "rapids_kernel"},
     "simulate": SERVICES,
 }
 # The composition root, in two halves, the hub service's, and the command line's.

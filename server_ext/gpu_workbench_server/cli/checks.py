@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import BadConfiguration, NoDevices, WorkbenchError
+from ..rapids_kernel import NotOffered, inspect
 from ..services.policy_source import PolicySource
 from ..settings import Settings
 from . import outside
@@ -67,6 +68,7 @@ def all_checks(read: Callable[[], Settings]) -> dict[str, Check]:
         "Dask": dask,
         "training": training,
         "RAPIDS": rapids,
+        "RAPIDS kernel": partial(rapids_kernel, read),
         "configuration": partial(configuration, read),
         "data directory": partial(directory, read),
         "store": partial(store, read),
@@ -216,6 +218,26 @@ def rapids() -> Iterable[Finding]:
         yield Finding("RAPIDS", "warning", message, hint)
     else:
         yield Finding("RAPIDS", "note", "dask-cuda and cudf are missing; no GPU here needs them.")
+
+
+def rapids_kernel(read: Callable[[], Settings]) -> Iterable[Finding]:
+    """Of another environment, where one is configured."""
+    try:
+        environment = read().rapids_environment
+    except BadConfiguration:
+        return  # said already
+    if environment is None:
+        return
+    name = "RAPIDS kernel"
+    try:
+        found = inspect(environment)
+    except NotOffered as error:
+        hint = "Mend it, or unset GpuWorkbenchApp.rapids_environment."
+        yield Finding(name, "warning", str(error), hint)
+        return
+    has = "with cudf" if found.cudf else "without cudf: its dataframes are pandas'"
+    level: Level = "ok" if found.cudf else "warning"
+    yield Finding(name, level, f"{environment} is offered as a kernel, {has}.")
 
 
 def configuration(read: Callable[[], Settings]) -> Iterable[Finding]:
