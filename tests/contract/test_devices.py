@@ -124,7 +124,7 @@ def test_a_registered_process_and_its_children_belong_to_the_lease(devices_rig: 
         if isinstance(devices_rig, NvmlRig):
             devices_rig.show(child.pid, one)
         wait_for(lambda: child.pid in devices_rig.backend.processes_of(lease))
-        seen = {part.pid: part.lease_id for part in devices_rig.backend.read([lease]).processes}
+        seen = {part.pid: part.lease_id for part in look(devices_rig.backend, [lease]).processes}
         assert seen[child.pid] == 7
         # Given back: the kernel lives on, and nothing of it counts any more.
         assert devices_rig.backend.processes_of(Held(7, (one,), {})) == []
@@ -155,7 +155,7 @@ def test_a_slice_is_never_more_than_fully_busy(devices_rig: Rig) -> None:
         devices_rig.start(7, one, BUSY)
 
     def busy() -> Reading | None:
-        reading = devices_rig.backend.read(held)
+        reading = look(devices_rig.backend, held)
         return reading if len(reading.processes) == 2 and reading.slices[0].activity else None
 
     reading = wait_for(busy, every=0.2)

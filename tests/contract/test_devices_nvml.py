@@ -185,7 +185,7 @@ def test_no_metric_is_required(devices_nvml: NvmlRig, code: int) -> None:
         rig.driver.refuse = dict.fromkeys(refused, code)
         rig.write()
         assert len(rig.backend.inventory()) == 2
-        reading = rig.backend.read(held)
+        reading = look(rig.backend, held)
         assert len(reading.gpus) == 2 and len(reading.slices) == 2
         rig.backend.processes_of(held[0])
     assert {
@@ -295,7 +295,7 @@ def test_processes_are_told_with_their_instance_and_their_owner(devices_nvml: Nv
     rig.write()
 
     def owned() -> bool:
-        reading = rig.backend.read([Held(7, (one,), {})])
+        reading = look(rig.backend, [Held(7, (one,), {})])
         told = {
             p.pid: (p.instance, p.slice_id, p.lease_id, p.memory_bytes) for p in reading.processes
         }
@@ -336,7 +336,7 @@ def test_load_that_nobody_is_known_to_own_leaves_a_share_unknown(devices_nvml: N
     other = spawn(IDLE, {})
     try:
         rig.show(other.pid, share, activity=50)
-        (reading,) = rig.backend.read([Held(7, (share,), {})]).slices
+        (reading,) = look(rig.backend, [Held(7, (share,), {})]).slices
         assert (reading.activity, reading.memory_bytes) == (None, None)
     finally:
         other.kill()

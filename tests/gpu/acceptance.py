@@ -198,6 +198,7 @@ def _sees_its_device(
 def _is_attributed(rows: Rows, place: Workplace, profile: str, lease: wire.Lease, pid: int) -> None:
     held = next(one for one in place.reaper.held() if one.lease_id == lease.id)
     rows.check(profile, "in use while it runs", pid in place.devices.processes_of(held), pid)
+    place.devices.read_slow()  # lists what runs there
     seen = [one for one in place.devices.read([held]).processes if one.pid == pid]
     if not seen:  # in a container the driver tells the host's pids
         rows.check(profile, "the driver shows its process", None, "not under this pid")

@@ -16,7 +16,7 @@ ProcessOwner = Literal["mine", "other", "stranger", "unknown"]
 class GpuSample(Wire, frozen=True, kw_only=True):
     """One look at a GPU; None is "not told", never 0. Shares run from 0 to 1.
 
-    Figures up to `throttle` are of this very tick, those after it a second or a few older.
+    Figures up to `temperature_c` are of this very tick, those after it a second or a few older.
     """
 
     uuid: str
@@ -40,6 +40,8 @@ class GpuSample(Wire, frozen=True, kw_only=True):
     ecc_uncorrected: int | None = None
     xid: int | None = None
     """The last critical error since the broker started."""
+    xid_at: float | None = None
+    """When it was heard of, in seconds since the epoch."""
     energy_joules: float | None = None
     """A counter: since the driver was loaded."""
     sm_activity: float | None = None

@@ -47,7 +47,7 @@ FLEET_GPU = [_MEMORY, _column("power_watts", "u16", 0.1), *_SHARES]
 FLEET_GPU += [_column("temperature_c", "u8"), _STATE]
 FLEET_SLICE = [_MEMORY, *_SHARES]
 ONE_GPU = [
-    *(_column(name, "f64") for name in ("memory_bytes", "energy_joules")),
+    *(_column(name, "f64") for name in ("memory_bytes", "energy_joules", "xid_at")),
     *_PROFILING,
     *(_column(name) for name in ("power_watts", "temperature_c")),
     *(_column(name) for name in ("sm_clock_mhz", "memory_clock_mhz")),

@@ -29,6 +29,7 @@ export function GpuErrors(props: { gpu: Gpu }): React.ReactElement {
   const told = COUNTERS.filter(metric => !Number.isNaN(look.value(uuid, metric)));
   const words = (metric: MetricId, value: number): string =>
     metric === 'xid' && value === 0 ? trans.__('none') : String(value);
+  const at = model.workbench.telemetry.value(uuid, 'xid_at');
   return (
     <section className="gw-dash-part" aria-label={trans.__('Errors')} data-testid="gw-events">
       <h4>{trans.__('Hardware errors')}</h4>
@@ -39,6 +40,9 @@ export function GpuErrors(props: { gpu: Gpu }): React.ReactElement {
           {told.map(metric => (
             <span key={metric}>
               {nameOf(trans, metric)} <b>{words(metric, look.value(uuid, metric))}</b>
+              {metric === 'xid' &&
+                !Number.isNaN(at) &&
+                ` ${trans.__('at %1', clockTime(at, model.workbench.clock.now))}`}
             </span>
           ))}
         </p>

@@ -147,5 +147,5 @@ def _free(sample: Any) -> None:
 
 
 def _in_units(name: str, value: float) -> float:
-    """Percent as shares, MiB as bytes."""
-    return value * MIB if name in _RATES else min(1.0, max(0.0, value / 100))
+    """Percent as shares, MiB as bytes; no more digits than there is in it."""
+    return round(value * MIB if name in _RATES else min(1.0, max(0.0, value / 100)), 3)

@@ -25,11 +25,11 @@ from .nvml_inventory import Device, read_devices
 from .nvml_library import DriverGone, GpuLost, NvmlLibrary, ask
 from .nvml_mig import cut
 from .nvml_processes import (
+    Listed,
     OnDevice,
     is_mps_server,
     is_on,
     list_processes,
-    process_activity,
     slice_of,
 )
 from .nvml_slow import SlowLane
@@ -76,7 +76,10 @@ class NvmlBackend:
     def read(self, held: Sequence[Held]) -> Reading:
         with self._lock:
             self._devices_now()
-            owners = self._table.owners(held)
+            listed = {one.gpu.uuid: self._slow.processes(one.gpu.uuid) for one in self._devices}
+            # Looking for them costs more than all the rest: only where something runs.
+            some = any(one is not None and one.processes for one in listed.values())
+            owners = self._table.owners(held) if some else {}
             gpus: list[GpuReading] = []
             slices: list[SliceReading] = []
             processes: list[DeviceProcess] = []
@@ -85,7 +88,8 @@ class NvmlBackend:
                     here = _slices_on(device, held)
                     try:
                         gpu = read_gpu(device, self._slow)
-                        found = self._read_processes(device, here, owners)
+                        told = listed[device.gpu.uuid]
+                        found = None if told is None else self._named(device, told, here, owners)
                         parts = [read_slice(device, gpu, one, found, self._slow) for _, one in here]
                     except GpuLost:
                         gpus.append(lost_gpu(device, self._slow))
@@ -93,7 +97,7 @@ class NvmlBackend:
                         continue
                     gpus.append(gpu)
                     slices += parts
-                    processes += found
+                    processes += found or ()
             except DriverGone:
                 self._disconnect()
                 raise
@@ -211,13 +215,16 @@ class NvmlBackend:
 
     # --- processes ----------------------------------------------------------------------------
 
-    def _read_processes(
-        self, device: Device, here: Sequence[tuple[int, Slice]], owners: dict[int, Owner]
+    def _named(
+        self,
+        device: Device,
+        listed: Listed,
+        here: Sequence[tuple[int, Slice]],
+        owners: dict[int, Owner],
     ) -> list[DeviceProcess]:
-        listed = list(list_processes(device))
-        busy = process_activity(device.handle) if listed and not device.gpu.mig else None
+        busy = listed.activity
         found: list[DeviceProcess] = []
-        for process in listed:
+        for process in listed.processes:
             owner = owners.get(process.pid)
             one = slice_of(process, device, here, owner)
             instance = device.instances.get(-1 if process.gi is None else process.gi)

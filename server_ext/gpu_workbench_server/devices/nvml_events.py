@@ -1,14 +1,16 @@
 """Critical errors (XID) as the driver reports them: one event set for all GPUs, never waited on.
 
-Knows no lease. A GPU that tells no events simply has none.
+Knows no lease. A GPU that tells no events simply has none. The driver tells no time: an error's is
+when it was heard of, at most a round of the slow lane later.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from ctypes import c_void_p, cast
-from typing import Any
+from typing import Any, NamedTuple
 
 import pynvml
 
@@ -19,11 +21,18 @@ MOST_AT_ONCE = 64
 """A GPU that reports without end must not keep the slow lane from the others."""
 
 
+class Xid(NamedTuple):
+    """A critical error: its number, and when (seconds since the epoch)."""
+
+    code: int | None = None
+    at: float | None = None
+
+
 class XidEvents:
-    """`last` is the newest code of each GPU (UUID) since this began. Used by one thread."""
+    """`last` is the newest one of each GPU (UUID) since this began. Used by one thread."""
 
     def __init__(self) -> None:
-        self.last: dict[str, int] = {}
+        self.last: dict[str, Xid] = {}
         self._set: Any = None
         self._registered: dict[int, str] = {}
 
@@ -42,7 +51,7 @@ class XidEvents:
                     return
                 uuid = self._registered.get(_address(event.device))
                 if uuid is not None and event.eventType == pynvml.nvmlEventTypeXidCriticalError:
-                    self.last[uuid] = int(event.eventData)
+                    self.last[uuid] = Xid(int(event.eventData), round(time.time(), 3))
         except GpuLost:
             self.close()  # a set with a lost GPU in it tells nothing any more: begin another
 

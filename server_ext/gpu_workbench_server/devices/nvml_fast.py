@@ -1,4 +1,4 @@
-"""The fast lane of a real GPU: about ten calls that answer at once, and the slow lane's last round.
+"""The fast lane of a real GPU: four calls that answer at once, and the slow lane's last round.
 
 Turns NVML's answers into readings. No metric is required: what is not told is None. Remembers
 nothing, holds no lock.
@@ -8,28 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pynvml
 
 from ..domain.leases import Slice
-from ..domain.readings import DeviceProcess, GpuReading, SliceReading, Throttle
+from ..domain.readings import DeviceProcess, GpuReading, SliceReading
 from ..domain.units import PARTS
 from .gpm import Profile
 from .nvml_inventory import Device
 from .nvml_library import GpuLost, Handle
 from .nvml_slow import SlowLane
 
-_THROTTLES: dict[int, Throttle] = {
-    pynvml.nvmlClocksEventReasonSwPowerCap: "power_cap",
-    pynvml.nvmlClocksEventReasonSwThermalSlowdown: "thermal",
-    pynvml.nvmlClocksEventReasonHwThermalSlowdown: "thermal",
-    pynvml.nvmlClocksEventReasonHwSlowdown: "hw_slowdown",
-    pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown: "power_brake",
-    pynvml.nvmlClocksEventReasonSyncBoost: "sync_boost",
-    pynvml.nvmlClocksEventReasonApplicationsClocksSetting: "app_clocks",
-    pynvml.nvmlClocksEventReasonDisplayClockSetting: "display",
-}
 _PROFILED = ("sm_activity", "sm_occupancy", "tensor_activity", "dram_activity")
 
 
@@ -39,6 +28,7 @@ def read_gpu(device: Device, slow: SlowLane) -> GpuReading:
     if gpu.health == "lost":
         raise GpuLost(gpu.uuid)
     handle.failed = ""
+    xid = slow.xid(gpu.uuid)
     profile = _profile(device, slow)
     rates = handle.ask(pynvml.nvmlDeviceGetUtilizationRates)
     power = handle.ask(pynvml.nvmlDeviceGetPowerUsage)
@@ -51,10 +41,8 @@ def read_gpu(device: Device, slow: SlowLane) -> GpuReading:
         memory_bytes=memory,
         power_watts=None if power is None else power / 1000,
         temperature_c=None if celsius is None else float(celsius),
-        sm_clock_mhz=handle.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_SM),
-        memory_clock_mhz=handle.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_MEM),
-        throttle=_throttle(handle),
-        xid=slow.xid(gpu.uuid),
+        xid=xid.code,
+        xid_at=xid.at,
         **{name: getattr(profile, name) for name in _PROFILED},
         state="unknown" if silent else "ok",
         trouble=f"The driver answers with an error: {handle.failed}." if silent else "",
@@ -62,9 +50,11 @@ def read_gpu(device: Device, slow: SlowLane) -> GpuReading:
 
 
 def lost_gpu(device: Device, slow: SlowLane) -> GpuReading:
+    xid = slow.xid(device.gpu.uuid)
     return GpuReading(
         uuid=device.gpu.uuid,
-        xid=slow.xid(device.gpu.uuid),
+        xid=xid.code,
+        xid_at=xid.at,
         state="lost",
         trouble="The GPU does not answer any more: it fell off the bus, or must be reset.",
     )
@@ -74,10 +64,10 @@ def read_slice(
     device: Device,
     gpu: GpuReading,
     one: Slice,
-    processes: Sequence[DeviceProcess],
+    processes: Sequence[DeviceProcess] | None,
     slow: SlowLane,
 ) -> SliceReading:
-    """One look at a leased slice, given what was read of its GPU and of what runs there."""
+    """One look at a leased slice, given what was read of its GPU and is known to run there."""
     if one.kind == "whole":
         told = {name: getattr(gpu, name) for name in _PROFILED}
         return SliceReading(one.id, gpu.activity, gpu.memory_bytes, **told)
@@ -88,6 +78,8 @@ def read_slice(
                 told = {name: getattr(profile, name) for name in _PROFILED}
                 used = used_bytes(handle)
                 return SliceReading(one.id, profile.activity, used, **told, gpu_instance=gi)
+        return SliceReading(one.id)
+    if processes is None:
         return SliceReading(one.id)
     mine = [process for process in processes if process.slice_id == one.id]
     if not mine and any(process.lease_id is None for process in processes):
@@ -129,16 +121,3 @@ def _weighted(parts: Iterable[tuple[float | None, int]], slices: int) -> float |
             return None
         total += share * compute / slices
     return min(1.0, total)
-
-
-def _throttle(handle: Handle) -> tuple[Throttle, ...] | None:
-    mask = handle.ask(pynvml.nvmlDeviceGetCurrentClocksEventReasons)
-    if mask is None:  # a driver from before the reasons were called events
-        mask = handle.ask(_old_throttle_reasons)
-    if mask is None:
-        return None
-    return tuple(dict.fromkeys(code for bit, code in _THROTTLES.items() if mask & bit))
-
-
-def _old_throttle_reasons(raw: Any) -> int:
-    return int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(raw))

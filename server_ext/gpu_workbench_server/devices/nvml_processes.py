@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import psutil
 import pynvml
@@ -36,6 +37,20 @@ class OnDevice:
     mps: bool
 
 
+class Listed(NamedTuple):
+    """What one look showed; `activity` is by pid, None where it is not told."""
+
+    processes: tuple[OnDevice, ...]
+    activity: dict[int, float] | None
+
+
+def listed_on(device: Device) -> Listed:
+    """What runs on the GPU, and what each did in the last second (not told where MIG is on)."""
+    found = tuple(list_processes(device))
+    busy = _activity(device.handle) if found and not device.gpu.mig else None
+    return Listed(found, busy)
+
+
 def list_processes(device: Device) -> Iterator[OnDevice]:
     """Compute, MPS and graphics processes, each once per MIG instance.
 
@@ -59,8 +74,7 @@ def list_processes(device: Device) -> Iterator[OnDevice]:
                     )
 
 
-def process_activity(handle: Handle) -> dict[int, float] | None:
-    """Share of the GPU that each pid used in the last second; None where it is not told."""
+def _activity(handle: Handle) -> dict[int, float] | None:
     since = max(0, int(time.time() * 1e6) - _UTILISATION_WINDOW_US)
     samples = handle.ask_list(pynvml.nvmlDeviceGetProcessUtilization, since)
     if samples is None:

@@ -1,7 +1,7 @@
 """The slow lane of a real GPU: what takes time to tell, or changes seldom.
 
-Runs in a thread of its own beside the fast lane and shares nothing with it but `figures` and
-`profiles`, which are replaced as a whole. Knows no lease.
+Runs in a thread of its own beside the fast lane and shares nothing with it but what the last round
+told, which is replaced as a whole. Knows no lease.
 """
 
 from __future__ import annotations
@@ -12,15 +12,26 @@ from typing import Any
 
 import pynvml
 
-from ..domain.readings import GpuReading
+from ..domain.readings import GpuReading, Throttle
 from .gpm import Gpm, Profile
-from .nvml_events import XidEvents
+from .nvml_events import Xid, XidEvents
 from .nvml_inventory import Device, mig_layout
 from .nvml_library import GpuLost, Handle
+from .nvml_processes import Listed, listed_on
 
 STALE_SECONDS = 15.0
 """Figures that are older are told no more: the slow lane hangs in a call."""
 
+_THROTTLES: dict[int, Throttle] = {
+    pynvml.nvmlClocksEventReasonSwPowerCap: "power_cap",
+    pynvml.nvmlClocksEventReasonSwThermalSlowdown: "thermal",
+    pynvml.nvmlClocksEventReasonHwThermalSlowdown: "thermal",
+    pynvml.nvmlClocksEventReasonHwSlowdown: "hw_slowdown",
+    pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown: "power_brake",
+    pynvml.nvmlClocksEventReasonSyncBoost: "sync_boost",
+    pynvml.nvmlClocksEventReasonApplicationsClocksSetting: "app_clocks",
+    pynvml.nvmlClocksEventReasonDisplayClockSetting: "display",
+}
 _ALL_LINKS = 0xFFFFFFFF
 _ECC_CORRECTED, _ECC_UNCORRECTED = (
     pynvml.NVML_FI_DEV_ECC_SBE_VOL_TOTAL,
@@ -42,7 +53,7 @@ _LONGS = (pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG, pynvml.NVML_VALUE_TYPE_UNSI
 
 
 class SlowLane:
-    """One round is `look`. Used by one thread, but for `of`, `profile` and `xid`."""
+    """One round is `look`. Used by one thread, but for what tells of the last round."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -51,6 +62,7 @@ class SlowLane:
         self._counters: dict[tuple[str, str], tuple[int, float]] = {}
         self._figures: dict[str, GpuReading] = {}
         self._profiles: dict[str, Profile] = {}
+        self._listed: dict[str, Listed] = {}
         self._layouts: dict[str, tuple[int, ...]] = {}
         self._looked = float("-inf")
         self.moved = False
@@ -65,13 +77,19 @@ class SlowLane:
         """What a GPU or MIG instance did during the last round."""
         return self._profiles.get(uuid, Profile()) if self._fresh() else Profile()
 
-    def xid(self, uuid: str) -> int | None:
-        return self._events.last.get(uuid)
+    def processes(self, uuid: str) -> Listed | None:
+        """What ran on a GPU at the last round; None where that is not known."""
+        return self._listed.get(uuid) if self._fresh() else None
+
+    def xid(self, uuid: str) -> Xid:
+        """A GPU's last critical error."""
+        return self._events.last.get(uuid, Xid())
 
     def look(self, devices: Sequence[Device]) -> None:
         """One round; a lost GPU is left out. May block for as long as the driver does."""
         figures: dict[str, GpuReading] = {}
         profiles: dict[str, Profile] = {}
+        listed: dict[str, Listed] = {}
         self._events.look(devices)
         for device in devices:
             uuid = device.gpu.uuid
@@ -81,10 +99,12 @@ class SlowLane:
                 self._check_layout(device)
                 profiles |= self._look_at_profiles(device)
                 figures[uuid] = self._look_at(device, profiles.get(uuid, Profile()))
+                listed[uuid] = listed_on(device)
             except GpuLost:
                 continue
         self._gpm.keep(profiles)
-        self._figures, self._profiles, self._looked = figures, profiles, self._monotonic()
+        self._figures, self._profiles, self._listed = figures, profiles, listed
+        self._looked = self._monotonic()
 
     def close(self) -> None:
         """Give everything back, while the library still runs."""
@@ -92,7 +112,7 @@ class SlowLane:
         self._events.close()
         self._counters.clear()
         self._layouts.clear()
-        self._figures, self._profiles = {}, {}
+        self._figures, self._profiles, self._listed = {}, {}, {}
 
     def _fresh(self) -> bool:
         return self._monotonic() - self._looked < STALE_SECONDS
@@ -116,6 +136,7 @@ class SlowLane:
             for one in handle.ask(pynvml.nvmlDeviceGetFieldValues, _FIELDS) or ()
             if one.nvmlReturn == pynvml.NVML_SUCCESS
         }
+        asked_at = self._monotonic()
         energy = told.get(_ENERGY)
 
         def pcie(way: str, profiled: float | None) -> float | None:
@@ -123,7 +144,7 @@ class SlowLane:
                 return profiled
             counter = told.get(_PCIE[way])
             if counter is not None:
-                return self._rate(uuid, f"pcie {way}", counter)
+                return self._rate(uuid, f"pcie {way}", counter, asked_at)
             # Older GPUs: the call looks over a window of time and blocks for as long.
             kilobytes = handle.ask(pynvml.nvmlDeviceGetPcieThroughput, _PCIE_WINDOW[way])
             return None if kilobytes is None else kilobytes * 1024.0
@@ -132,10 +153,13 @@ class SlowLane:
             kibibytes = told.get(_NVLINK[way])
             if profiled is not None or kibibytes is None:
                 return profiled
-            return self._rate(uuid, f"nvlink {way}", kibibytes * 1024)
+            return self._rate(uuid, f"nvlink {way}", kibibytes * 1024, asked_at)
 
         return GpuReading(
             uuid,
+            sm_clock_mhz=handle.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_SM),
+            memory_clock_mhz=handle.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_MEM),
+            throttle=_throttle(handle),
             pcie_tx_bytes_s=pcie("tx", profile.pcie_tx_bytes_s),
             pcie_rx_bytes_s=pcie("rx", profile.pcie_rx_bytes_s),
             nvlink_tx_bytes_s=nvlink("tx", profile.nvlink_tx_bytes_s),
@@ -147,14 +171,13 @@ class SlowLane:
             energy_joules=None if energy is None else energy / 1000,
         )
 
-    def _rate(self, uuid: str, name: str, value: int) -> float | None:
+    def _rate(self, uuid: str, name: str, value: int, now: float) -> float | None:
         """Of a counter since the last round; None at the first, and where it began anew."""
-        now = self._monotonic()
         before = self._counters.get((uuid, name))
         self._counters[uuid, name] = (value, now)
         if before is None or value < before[0] or now <= before[1]:
             return None
-        return (value - before[0]) / (now - before[1])
+        return round((value - before[0]) / (now - before[1]), 3)
 
 
 def _value(field: Any) -> int | None:
@@ -170,3 +193,16 @@ def _value(field: Any) -> int | None:
 def _share(handle: Handle, function: Callable[..., Any]) -> float | None:
     told = handle.ask(function)
     return None if told is None else min(100, int(told[0])) / 100
+
+
+def _throttle(handle: Handle) -> tuple[Throttle, ...] | None:
+    mask = handle.ask(pynvml.nvmlDeviceGetCurrentClocksEventReasons)
+    if mask is None:  # a driver from before the reasons were called events
+        mask = handle.ask(_old_throttle_reasons)
+    if mask is None:
+        return None
+    return tuple(dict.fromkeys(code for bit, code in _THROTTLES.items() if mask & bit))
+
+
+def _old_throttle_reasons(raw: Any) -> int:
+    return int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(raw))

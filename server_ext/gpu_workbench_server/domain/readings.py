@@ -35,11 +35,11 @@ class GpuReading:
     memory_bytes: int | None = None
     power_watts: float | None = None
     temperature_c: float | None = None
+    # slow
     sm_clock_mhz: int | None = None
     memory_clock_mhz: int | None = None
     throttle: tuple[Throttle, ...] | None = None
     """Empty: clocks are free."""
-    # slow
     pcie_tx_bytes_s: float | None = None
     pcie_rx_bytes_s: float | None = None
     nvlink_tx_bytes_s: float | None = None
@@ -51,6 +51,8 @@ class GpuReading:
     ecc_uncorrected: int | None = None
     xid: int | None = None
     """The last critical error since the broker started."""
+    xid_at: float | None = None
+    """When it was heard of, in seconds since the epoch."""
     energy_joules: float | None = None
     """A counter: since the driver was loaded."""
     # profiling

@@ -54,10 +54,11 @@ class Ring:
             self._first, self.newest = since, since - 1
         assert self.newest < since <= bucket
         self._reserve(bucket - self._first + 1)
-        missed = self._places(max(self.newest + 1, bucket - self._size + 1), bucket + 1)
+        open_since = max(self.newest + 1, bucket - self._size + 1)
+        missed = self._places(open_since, bucket + 1)
         self.newest = bucket
         for metric, column in self.columns.items():
-            if metric not in values or len(missed) > bucket - since + 1:
+            if metric not in values or open_since < since:
                 column[:, missed] = np.nan
         places = self._places(since, bucket + 1)
         for metric, value in values.items():
@@ -83,7 +84,10 @@ class Ring:
     def nbytes(self) -> int:
         return sum(column.nbytes for column in self.columns.values())
 
-    def _places(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+    def _places(self, start: int, stop: int) -> slice | npt.NDArray[np.int64]:
+        first = (start - self._first) % self._capacity
+        if first + stop - start <= self._capacity:
+            return slice(first, first + stop - start)
         return (np.arange(start, stop) - self._first) % self._capacity
 
     def _column(self, metric: str) -> Half:

@@ -217,9 +217,8 @@ def _sample(now: float, simulated: bool, reading: Reading, held: Sequence[Held])
 
 
 def _figures(one: GpuReading | SliceReading) -> dict[str, Any]:
-    """A reading's fields: they are called the same on the wire. Floats to three places."""
-    figures = {name: getattr(one, name) for name in one.__slots__}
-    return {k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}
+    """A reading's fields: they are called the same on the wire."""
+    return {name: getattr(one, name) for name in one.__slots__}
 
 
 def _unknown(last: wire.Sample, held: Sequence[Held], error: Exception) -> Reading:
