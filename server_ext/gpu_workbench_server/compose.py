@@ -152,7 +152,7 @@ def compose(
             "jobs": jobs.reconcile,
             "leases": reaper.step,
             "use of leases": lambda: broker.meter(telemetry.take_used()),
-            "the fleet": every(FLEET_SECONDS, broker.refresh_fleet),
+            "the fleet": every(FLEET_SECONDS, broker.refresh_fleet, lambda: telemetry.lost),
         }
         housekeeping = Housekeeping(chores, settings.tick_seconds)
         telemetry.start()
@@ -220,14 +220,16 @@ class SystemClock:
         return time.time()
 
 
-def every(rounds: int, chore: Callable[[], object]) -> Callable[[], None]:
-    """A chore for one round in so many."""
-    left = rounds
+def every(
+    rounds: int, chore: Callable[[], object], sooner: Callable[[], object] = lambda: None
+) -> Callable[[], None]:
+    """A chore for one round in so many, and at once when `sooner` tells something else."""
+    left, told = rounds, sooner()
 
     def sometimes() -> None:
-        nonlocal left
-        left -= 1
-        if left <= 0:
+        nonlocal left, told
+        left, before, told = left - 1, told, sooner()
+        if left <= 0 or told != before:
             left = rounds
             chore()
 

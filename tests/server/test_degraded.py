@@ -15,7 +15,9 @@ from gpu_workbench import protocol as wire
 from gpu_workbench_server import app as app_module
 from gpu_workbench_server.lock import DataDirectoryLock
 from gpu_workbench_server.web.routes import ROUTES
+from tests.fakes.nvml import FakeDriver, FakeGpu, install
 from tests.support.lab import LabServer
+from tests.support.waiting import wait_for
 
 
 async def expect_503(workbench: Any, code: str) -> dict[str, str]:
@@ -147,3 +149,20 @@ def blocked(tmp_path: Path, settings: dict[str, Any], request: pytest.FixtureReq
     (tmp_path / "file").write_text("")
     settings["data_dir"] = str(tmp_path / "file" / "workbench")
     return request.getfixturevalue("workbench")
+
+
+def test_a_gpu_that_is_lost_while_it_is_watched_reaches_the_fleet_at_once(tmp_path: Path) -> None:
+    """The fleet itself is looked at every half minute only."""
+    gpus = [FakeGpu(), FakeGpu()]
+    fake = install(FakeDriver(gpus=gpus), tmp_path / "driver")
+    env = {"LD_LIBRARY_PATH": str(fake.directory)}
+    with LabServer(tmp_path / "lab", workbench={"devices": "nvml"}, env=env) as server:
+
+        def health() -> list[str]:
+            server.api("GET", "telemetry")  # somebody looks
+            return [one["health"] for one in server.api("GET", "fleet")["gpus"]]
+
+        assert health() == ["ok", "ok"]
+        gpus[1].lost = True
+        fake.write(FakeDriver(gpus=gpus))
+        wait_for(lambda: health() == ["ok", "lost"], 5, "the fleet shows it lost")

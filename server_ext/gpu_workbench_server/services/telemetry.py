@@ -103,6 +103,11 @@ class Telemetry:
     def latest(self) -> wire.Sample:
         return self._sample
 
+    @property
+    def lost(self) -> frozenset[str]:
+        """GPUs (UUIDs) that the latest sample shows lost."""
+        return frozenset(one.uuid for one in self._sample.gpus if one.state == "lost")
+
     def glance(self) -> wire.Sample:
         """The latest, for somebody who asks again and again instead of watching.
 
