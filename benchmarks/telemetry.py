@@ -1,7 +1,7 @@
 """Telemetry fan-out beside jupyterlab-nvdashboard 0.15 (BENCHMARKS §6).
 
     dev.py bench telemetry [--watchers 1,16,64,256] [--gpus 1,8] [--pcie-ms 0,20] [--mig]
-                           [--seconds 5] [--phases 10] [--stall 60] [--json FILE]
+                           [--only ours] [--seconds 5] [--phases 10] [--stall 60] [--json FILE]
 
 Each extension has a Jupyter server of its own on the same fake NVML library; both run all the time,
 one is measured at a time. Watchers are real WebSocket connections in processes of their own. Ours
@@ -262,6 +262,7 @@ def main() -> None:
     for name, default in (("watchers", "1,16,64,256"), ("gpus", "1,8"), ("pcie-ms", "0,20")):
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--mig", action="store_true", help="every GPU cut into four instances")
+    parser.add_argument("--only", default="", help="a side whose name begins so: ours, theirs")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--phases", type=int, default=10, help="watched, and as many unwatched")
     parser.add_argument("--stall", type=float, default=60.0, help="seconds; 0 leaves it out")
@@ -280,6 +281,7 @@ def main() -> None:
                 with ExitStack() as stack:
                     place = Path(name) / f"{many}-{window}"
                     both = sides(stack, place, many, window, asked.mig)
+                    both = [side for side in both if side.name.startswith(asked.only)]
                     case = {"gpus": many, "pcie_ms": window, "mig": asked.mig}
                     for count in counts:
                         for side in both:

@@ -78,7 +78,9 @@ PANELS = (
         "percent",
         most=100,
     ),
-    Panel("Memory", "In use on each GPU.", (("DCGM_FI_DEV_FB_USED", DEVICE),), "mbytes"),
+    Panel(
+        "Memory", "In use on each GPU.", (('DCGM_FI_DEV_FB_USED{GPU_I_ID=""}', DEVICE),), "mbytes"
+    ),
     Panel(
         "Slices",
         "Activity of each leased slice.",
@@ -142,7 +144,7 @@ PANELS = (
     Panel(
         "SM activity",
         "Share of a GPU's processors that had work. Only Hopper and newer tell.",
-        (("DCGM_FI_PROF_SM_ACTIVE", DEVICE),),
+        (('DCGM_FI_PROF_SM_ACTIVE{GPU_I_ID=""}', DEVICE),),
         "percentunit",
         most=1,
     ),

@@ -125,7 +125,7 @@ def test_gpus_are_told_under_the_names_and_units_of_the_dcgm_exporter(watched: W
     gpu = watched.broker.fleet(SYSTEM).gpus[1]
     labels = ("1", gpu.uuid, "nvidia1", gpu.model, "localhost", "true")
     assert exported["DCGM_FI_DEV_GPU_UTIL"][labels] == 25.0
-    assert exported["DCGM_FI_DEV_FB_USED"][labels] == 3072.0
+    assert exported["DCGM_FI_DEV_FB_USED"][(*labels, "", "")] == 3072.0
     assert exported["DCGM_FI_DEV_GPU_TEMP"][labels] == 41.0
 
 
@@ -157,6 +157,30 @@ def test_what_a_gpu_tells_seldom_has_dcgms_names_and_units_too(watched: Watched)
         assert list(exported[name].values()) == [value], f"{name}, of the one GPU that tells it"
     reasons = {labels[-1] for labels in exported["gpu_workbench_gpu_throttled"]}
     assert reasons == {"thermal", "power_cap"}
+
+
+def test_a_leased_mig_instance_stands_beside_its_gpu_under_dcgms_labels(watched: Watched) -> None:
+    request = watched.ask("1g.10gb")
+    watched.look(0.5, 1 << 30)
+    assert watched.sample is not None
+    (one,) = watched.sample.slices
+    gpu = next(
+        gpu
+        for gpu in watched.broker.fleet(SYSTEM).gpus
+        if gpu.uuid == watched.broker.lease(ADA, request.id).slices[0].gpu
+    )
+    instance = msgspec.structs.replace(one, gpu=gpu.uuid, gpu_instance=7, sm_activity=0.25)
+    watched.sample = msgspec.structs.replace(watched.sample, slices=[instance])
+    exported = watched.exported()
+    labels = (str(gpu.index), gpu.uuid, f"nvidia{gpu.index}", gpu.model, "localhost", "true")
+    told = {
+        "DCGM_FI_PROF_GR_ENGINE_ACTIVE": 0.5,
+        "DCGM_FI_PROF_SM_ACTIVE": 0.25,
+        "DCGM_FI_DEV_FB_USED": 1024.0,
+    }
+    for name, value in told.items():
+        assert exported[name][(*labels, "1g.10gb", "7")] == value
+    assert (*labels, "1g.10gb", "7") not in exported["DCGM_FI_DEV_GPU_UTIL"], "as with DCGM"
 
 
 def test_what_is_unknown_has_no_sample_and_is_never_0(watched: Watched) -> None:

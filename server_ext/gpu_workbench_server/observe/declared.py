@@ -6,7 +6,6 @@ holds and not where one comes from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +13,8 @@ from gpu_workbench import protocol as wire
 
 MIB = 1 << 20
 GPU = ("gpu", "UUID", "device", "modelName", "Hostname", "simulated")
+INSTANCE = ("GPU_I_PROFILE", "GPU_I_ID")
+"""Of a leased MIG instance; empty, which to Prometheus is absent, of the GPU as a whole."""
 SLICE = ("lease", "slice", "gpu", "profile", "simulated")
 
 
@@ -27,84 +28,108 @@ class Declared:
     help: str
 
 
-def _gpu(
-    name: str, help: str, value: Callable[[wire.GpuSample], float | None], times: float = 1.0
-) -> tuple[Declared, Callable[[wire.GpuSample], float | None]]:
-    def scaled(sample: wire.GpuSample) -> float | None:
-        told = value(sample)
-        return None if told is None else told * times
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A metric of a GPU: `field` of its sample, times so much."""
 
-    return Declared(f"DCGM_FI_{name}", "gauge", GPU, help), scaled
+    declared: Declared
+    field: str
+    times: float
+
+    @property
+    def of_instances(self) -> bool:
+        """It is told of leased MIG instances, too."""
+        return INSTANCE[0] in self.declared.labels
+
+    def of(self, sample: wire.GpuSample | wire.SliceSample) -> float | None:
+        told: float | None = getattr(sample, self.field)
+        return None if told is None else told * self.times
+
+
+def _gpu(name: str, help: str, field: str, times: float = 1.0, instances: bool = False) -> Figure:
+    labels = (*GPU, *INSTANCE) if instances else GPU
+    return Figure(Declared(f"DCGM_FI_{name}", "gauge", labels, help), field, times)
 
 
 # DCGM-exporter's names and units. Some of its counters are declared as gauges here: a library that
 # knew them as counters would put _total behind the name.
 DEVICE = (
-    _gpu("DEV_GPU_UTIL", "Activity of a GPU, in percent.", lambda one: one.activity, 100),
-    _gpu("DEV_FB_USED", "Memory of a GPU in use, in MiB.", lambda one: one.memory_bytes, 1 / MIB),
-    _gpu("DEV_POWER_USAGE", "Power that a GPU draws, in watts.", lambda one: one.power_watts),
-    _gpu("DEV_GPU_TEMP", "Temperature of a GPU, in °C.", lambda one: one.temperature_c),
-    _gpu("DEV_SM_CLOCK", "Clock of the SMs, in MHz.", lambda one: one.sm_clock_mhz),
-    _gpu("DEV_MEM_CLOCK", "Clock of the memory, in MHz.", lambda one: one.memory_clock_mhz),
-    _gpu("DEV_ENC_UTIL", "Use of the video encoder, in percent.", lambda one: one.encoder, 100),
-    _gpu("DEV_DEC_UTIL", "Use of the video decoder, in percent.", lambda one: one.decoder, 100),
+    _gpu("DEV_GPU_UTIL", "Activity of a GPU, in percent.", "activity", 100),
+    _gpu("DEV_FB_USED", "Memory of a GPU in use, in MiB.", "memory_bytes", 1 / MIB, instances=True),
+    _gpu("DEV_POWER_USAGE", "Power that a GPU draws, in watts.", "power_watts"),
+    _gpu("DEV_GPU_TEMP", "Temperature of a GPU, in °C.", "temperature_c"),
+    _gpu("DEV_SM_CLOCK", "Clock of the SMs, in MHz.", "sm_clock_mhz"),
+    _gpu("DEV_MEM_CLOCK", "Clock of the memory, in MHz.", "memory_clock_mhz"),
+    _gpu("DEV_ENC_UTIL", "Use of the video encoder, in percent.", "encoder", 100),
+    _gpu("DEV_DEC_UTIL", "Use of the video decoder, in percent.", "decoder", 100),
     _gpu(
         "DEV_TOTAL_ENERGY_CONSUMPTION",
         "Energy since the driver was loaded, in mJ; only grows.",
-        lambda one: one.energy_joules,
+        "energy_joules",
         1000,
     ),
-    _gpu("DEV_XID_ERRORS", "The last XID error of a GPU, its number.", lambda one: one.xid),
+    _gpu("DEV_XID_ERRORS", "The last XID error of a GPU, its number.", "xid"),
     _gpu(
         "DEV_ECC_SBE_VOL_TOTAL",
         "Corrected memory errors since the driver was loaded.",
-        lambda one: one.ecc_corrected,
+        "ecc_corrected",
     ),
     _gpu(
         "DEV_ECC_DBE_VOL_TOTAL",
         "Uncorrected memory errors since the driver was loaded.",
-        lambda one: one.ecc_uncorrected,
+        "ecc_uncorrected",
     ),
     _gpu(
         "PROF_PCIE_TX_BYTES",
         "What a GPU sends over PCIe, in bytes a second.",
-        lambda one: one.pcie_tx_bytes_s,
+        "pcie_tx_bytes_s",
     ),
     _gpu(
         "PROF_PCIE_RX_BYTES",
         "What a GPU receives over PCIe, in bytes a second.",
-        lambda one: one.pcie_rx_bytes_s,
+        "pcie_rx_bytes_s",
     ),
     _gpu(
         "PROF_NVLINK_TX_BYTES",
         "What a GPU sends over NVLink, in bytes a second.",
-        lambda one: one.nvlink_tx_bytes_s,
+        "nvlink_tx_bytes_s",
     ),
     _gpu(
         "PROF_NVLINK_RX_BYTES",
         "What a GPU receives over NVLink, in bytes a second.",
-        lambda one: one.nvlink_rx_bytes_s,
+        "nvlink_rx_bytes_s",
     ),
-    _gpu("PROF_SM_ACTIVE", "Share of the SMs that had work, 0 to 1.", lambda one: one.sm_activity),
+    _gpu(
+        "PROF_GR_ENGINE_ACTIVE",
+        "Share of the time in which anything ran, 0 to 1.",
+        "activity",
+        instances=True,
+    ),
+    _gpu(
+        "PROF_SM_ACTIVE", "Share of the SMs that had work, 0 to 1.", "sm_activity", instances=True
+    ),
     _gpu(
         "PROF_SM_OCCUPANCY",
         "Share of the warps that could be resident, 0 to 1.",
-        lambda one: one.sm_occupancy,
+        "sm_occupancy",
+        instances=True,
     ),
     _gpu(
         "PROF_PIPE_TENSOR_ACTIVE",
         "Share of the time in which tensor cores worked, 0 to 1.",
-        lambda one: one.tensor_activity,
+        "tensor_activity",
+        instances=True,
     ),
     _gpu(
         "PROF_DRAM_ACTIVE",
         "Share of the memory bandwidth in use, 0 to 1.",
-        lambda one: one.dram_activity,
+        "dram_activity",
+        instances=True,
     ),
 )
 
 METRICS = (
-    *(declared for declared, _ in DEVICE),
+    *(one.declared for one in DEVICE),
     Declared(
         "gpu_workbench_gpu_throttled",
         "gauge",

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from gpu_workbench import protocol as wire
 
-from .declared import DEVICE, METRICS
+from .declared import DEVICE, METRICS, Figure
 
 Gauges = dict[str, GaugeMetricFamily]
 
@@ -51,14 +51,34 @@ def gpus(
         if one.uuid not in known:
             continue
         labels = _labels(known[one.uuid])
-        for declared, tell in DEVICE:
-            value = tell(one)
-            if value is not None:
-                gauges[declared.name].add_metric(labels, value)
+        for figure in DEVICE:
+            whole = (*labels, "", "") if figure.of_instances else labels
+            _add(gauges, figure, whole, figure.of(one))
         for reason in one.throttle or ():
             gauges["gpu_workbench_gpu_throttled"].add_metric((*labels, reason), 1)
         if one.uuid in strangers:
             gauges["gpu_workbench_strangers"].add_metric(labels, strangers[one.uuid])
+
+
+def instances(
+    gauges: Gauges, fleet: wire.Fleet, held: Sequence[wire.Lease], sample: wire.Sample
+) -> None:
+    """Leased MIG instances, as DCGM-exporter names them: beside their GPU, told apart by labels."""
+    gpus = {gpu.uuid: gpu for gpu in fleet.gpus}
+    profiles = {one.id: one.profile for lease in held for one in lease.slices}
+    for one in sample.slices:
+        if one.gpu_instance is None or one.gpu not in gpus or one.slice_id not in profiles:
+            continue
+        profile = profiles[one.slice_id].removeprefix("mig-")
+        labels = (*_labels(gpus[one.gpu]), profile, str(one.gpu_instance))
+        for figure in DEVICE:
+            if figure.of_instances:
+                _add(gauges, figure, labels, figure.of(one))
+
+
+def _add(gauges: Gauges, figure: Figure, labels: Sequence[str], value: float | None) -> None:
+    if value is not None:
+        gauges[figure.declared.name].add_metric(labels, value)
 
 
 def _labels(gpu: wire.Gpu) -> tuple[str, ...]:

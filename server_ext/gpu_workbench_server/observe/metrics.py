@@ -126,6 +126,8 @@ class _Now(Collector):
             gauges.leases(found, leases)
             if sample is not None:
                 gauges.slices(found, leases, sample)
+                if fleet is not None:
+                    gauges.instances(found, fleet, leases, sample)
         if requests is not None:
             pools = [pool.name for pool in fleet.pools] if fleet is not None else []
             gauges.queue(found, pools, requests, self._sources.now())
