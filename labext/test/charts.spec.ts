@@ -1,6 +1,7 @@
 import { valueRange, timeLabels } from '../src/chart/axes';
 import { columnsOf } from '../src/chart/columns';
 import { cellAt, gridOf, neighbour } from '../src/chart/grid';
+import { pointAfter } from '../src/chart/keys';
 import { ColourScale, luminance } from '../src/chart/scale';
 import { summaryOf, Timeline } from '../src/model/timeline';
 
@@ -9,6 +10,23 @@ const GIB = 2 ** 30;
 function blocks(nodes: number, each: number): { pool: string; node: string; count: number }[] {
   return Array.from({ length: nodes }, (_, i) => ({ pool: 'p', node: `n${i}`, count: each }));
 }
+
+describe("a chart's cursor", () => {
+  it('appears at the newest point and moves by a point, a tenth, or to the ends', () => {
+    expect(pointAfter('ArrowLeft', null, 5, 105)).toBe(105);
+    expect(pointAfter('ArrowLeft', 105, 5, 105)).toBe(104);
+    expect(pointAfter('PageDown', 104, 5, 105)).toBe(94);
+    expect(pointAfter('Home', 94, 5, 105)).toBe(5);
+    expect(pointAfter('End', 5, 5, 105)).toBe(105);
+  });
+
+  it('stays among the points in sight, goes with Escape, and leaves other keys alone', () => {
+    expect(pointAfter('ArrowRight', 105, 5, 105)).toBe(105);
+    expect(pointAfter('PageDown', 7, 5, 105)).toBe(5);
+    expect(pointAfter('Escape', 7, 5, 105)).toBeNull();
+    expect(pointAfter('Tab', 7, 5, 105)).toBeUndefined();
+  });
+});
 
 describe('a timeline', () => {
   it('keeps mean, least and greatest of each step', () => {

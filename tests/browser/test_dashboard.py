@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def test_everything_is_reached_by_keyboard_and_axe_finds_nothing_serious(
         # A simulated GPU has no links: what is unknown is said, and never drawn as 0.
         expect(at(gpu, "gw-dash-missing")).to_contain_text("NVLink")
         expect(at(gpu, "gw-chart-nvlink")).to_have_count(0)
+        _reads_a_chart_by_keyboard(page, gpu)
         shoot(page, f"dashboard-{'dark' if dark else 'light'}")
         assert serious(page) == []
 
@@ -79,6 +81,19 @@ def test_everything_is_reached_by_keyboard_and_axe_finds_nothing_serious(
         at(dashboard, "gw-dash-tab-gpu").press("ArrowRight")
         expect(at(dashboard, "gw-dash-lease")).to_contain_text("churn.ipynb")
         assert serious(page) == []
+
+
+def _reads_a_chart_by_keyboard(page: Page, gpu: Locator) -> None:
+    """Arrow keys move a cursor that all charts share; what it is at is announced."""
+    chart = at(gpu, "gw-chart-use").get_by_role("slider", name="Use and SM activity")
+    chart.focus()
+    expect(chart).to_have_attribute("aria-valuetext", re.compile("^Use "))
+    page.keyboard.press("ArrowLeft")
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(r"^\d\d:\d\d:\d\d, Use "))
+    shared = at(gpu, "gw-chart-memory").locator(".gw-chart-at")
+    expect(shared).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(shared).to_have_count(0)
 
 
 def test_time_is_chosen_held_still_zoomed_and_saved(

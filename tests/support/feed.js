@@ -6,7 +6,9 @@
 //   vary = true          the server's ticks come when they come, with figures made up
 //   own = true           the server's ticks are dropped: time goes on only by `run`
 //   run(count, seconds)  so many ticks at once, each that much later than the one before
-//   known = {id: bytes}  only these work, with that much memory; 0 tells no use, as a GPU with MIG
+//   known = {id: bytes}  only these work, with that much memory
+//   parts = {gpu: [[id, units], …]}  what a GPU does is what its slices do; as `mig` it tells no use
+//   mig = [gpu, …]
 //   ticks                how many the page has got
 
 (() => {
@@ -14,7 +16,7 @@
   const WIDTH = { u8: 1, u16: 2, u32: 4, f32: 4, f64: 8 };
   const layouts = new Map();
   const newest = new Map(); // the last frame of each view, by its layouts' ids
-  const feed = { vary: false, own: false, known: null, ticks: 0, time: 0, run };
+  const feed = { vary: false, own: false, known: null, parts: {}, mig: [], ticks: 0, time: 0, run };
   window.gwFeed = feed;
   let socket = null;
 
@@ -101,26 +103,39 @@
 
   const paces = new Map();
 
+  /** What a share of a GPU is a share of, and what only adds up. */
+  const WEIGHED = ['use', 'activity', 'sm_activity', 'sm_occupancy', 'tensor_activity', 'dram_activity'];
+
   function figure(name, id, time) {
+    const parts = feed.parts[id];
+    if (feed.mig.includes(id) && ['activity', 'sm_activity'].includes(name)) {
+      return NaN;
+    }
+    if (parts && (WEIGHED.includes(name) || name === 'memory_bytes')) {
+      const weighed = ([one, units]) => (name === 'memory_bytes' ? 1 : units) * figure(name, one, time);
+      return parts.map(weighed).reduce((sum, each) => sum + each, 0);
+    }
     let seed = paces.get(id);
     if (seed === undefined) {
       seed = [...id].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 9973, 7) / 9973;
       paces.set(id, seed);
     }
     const size = feed.known ? feed.known[id] : 80 * 2 ** 30;
-    if (size === 0 && ['activity', 'sm_activity'].includes(name)) {
-      return NaN;
-    }
     const still = seed < 0.25 || size === undefined;
     const wave = 0.5 + 0.5 * Math.sin(time / (20 + 90 * seed) + seed * 40);
-    const use = still ? 0 : Math.min(1, 0.15 + seed * wave * 1.1);
+    const use = parts
+      ? figure('use', id, time)
+      : still
+        ? 0
+        : Math.min(1, 0.15 + seed * wave * 1.1);
     const most = {
+      use,
       activity: use,
       sm_activity: use * (seed > 0.8 ? 0.04 : 0.2 + 0.7 * seed),
       sm_occupancy: use * 0.5 * seed,
       tensor_activity: use * 0.4 * seed,
       dram_activity: use * 0.6 * (1 - seed / 2),
-      memory_bytes: size === undefined ? 0 : (size || 40 * 2 ** 30) * (0.1 + 0.75 * seed + 0.06 * wave),
+      memory_bytes: size === undefined ? 0 : size * (0.1 + 0.75 * seed + 0.06 * wave),
       power_watts: 70 + 520 * use,
       temperature_c: 31 + 42 * use,
       sm_clock_mhz: 1980 - 300 * use,

@@ -66,7 +66,7 @@ def picture(page: Page, name: str, into: Path, width: int = 960) -> None:
 def opened(browser: Browser, server: LabServer, past: float = 300.0, **shown: Any) -> Page:
     """A dashboard with made-up load of what is held, and that many seconds of it behind it."""
     page = open_dashboard(browser, server, made_up=True, size=(1400, 940), **shown)
-    page.evaluate("known => { window.gwFeed.known = known; }", held_by(server))
+    page.evaluate("held => { Object.assign(window.gwFeed, held); }", held_by(server))
     page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
     page.wait_for_function("() => window.gwFeed.ticks > 4", timeout=60_000)
     page.evaluate("() => { window.gwFeed.own = true; }")
@@ -74,15 +74,16 @@ def opened(browser: Browser, server: LabServer, past: float = 300.0, **shown: An
     return page
 
 
-def held_by(server: LabServer) -> dict[str, float]:
-    """The memory of each GPU and slice that somebody holds, in bytes; 0 for a GPU with MIG."""
+def held_by(server: LabServer) -> dict[str, Any]:
+    """What works, for feed.js: slices that somebody holds, and GPUs as what their slices do."""
     known: dict[str, float] = {}
-    for gpu in server.api("GET", "fleet")["gpus"]:
+    parts: dict[str, list[tuple[str, float]]] = {}
+    gpus = server.api("GET", "fleet")["gpus"]
+    for gpu in gpus:
         held = [part for part in gpu["segments"] if part["slice_id"] is not None]
         known |= {part["slice_id"]: part["memory_bytes"] for part in held}
-        if held:
-            known[gpu["uuid"]] = 0 if gpu["mig"] else gpu["memory_bytes"]
-    return known
+        parts[gpu["uuid"]] = [(part["slice_id"], part["units"]) for part in held]
+    return {"known": known, "parts": parts, "mig": [gpu["uuid"] for gpu in gpus if gpu["mig"]]}
 
 
 def few(browser: Browser, root: Path, into: Path) -> None:

@@ -2,7 +2,8 @@
  * Some metrics over time, with axes; all charts of a page share one cursor and one window of time.
  *
  * It draws when told, only while it is in view, and at most once a frame. Beside the canvas stands the
- * same as text: the legend says the value under the cursor or the newest one, and a table sums up.
+ * same as text: the legend says the value under the cursor or the newest one, and a table sums up. By
+ * keyboard a chart is a slider over its points: arrow keys move the cursor, and its values are announced.
  */
 
 import type { ISignal } from '@lumino/signaling';
@@ -13,6 +14,7 @@ import type { Unit } from '../model/metrics';
 import { written } from '../model/metrics';
 import { momentOf, timeLabels, valueLabels, valueRange, valueSteps } from './axes';
 import { DASHES, faint, inkOf, lineColour } from './colours';
+import { pointAfter } from './keys';
 
 export interface ISeries {
   readonly name: string;
@@ -53,16 +55,23 @@ interface IReading {
   values: readonly (number | null)[];
   at: number | null;
   step: number;
+  /** Place among the points, of so many. */
+  row: number;
+  rows: number;
 }
 
 const HEIGHT = 132;
+const NOTHING: IReading = { values: [], at: null, step: 1, row: 0, rows: 1 };
 
 export function TimeChart(props: ITimeChartProps): React.ReactElement {
   const { drawn, themeChanged, series, group } = props;
   const host = useRef<HTMLDivElement>(null);
   const latest = useRef(props);
   latest.current = props;
-  const [reading, setReading] = useState<IReading>({ values: [], at: null, step: 1 });
+  const shown = useRef<uPlot | null>(null);
+  const [reading, setReading] = useState(NOTHING);
+  /** What the keyboard's cursor is at, in words; only keys change it, or each tick would be read out. */
+  const [said, setSaid] = useState('');
   const names = series.map(one => one.name).join('|');
 
   useEffect(() => {
@@ -98,7 +107,7 @@ export function TimeChart(props: ITimeChartProps): React.ReactElement {
     };
     const build = (): void => {
       chart?.destroy();
-      chart = new uPlot(options(node, latest.current, read), [[]], node);
+      shown.current = chart = new uPlot(options(node, latest.current, read), [[]], node);
       later();
     };
     const resized = new ResizeObserver(() => {
@@ -125,8 +134,24 @@ export function TimeChart(props: ITimeChartProps): React.ReactElement {
       resized.disconnect();
       seen?.disconnect();
       chart?.destroy();
+      shown.current = null;
     };
   }, [drawn, themeChanged, names, group]);
+
+  const pressed = (event: React.KeyboardEvent): void => {
+    const chart = shown.current;
+    if (chart && moveCursor(chart, event.key, group)) {
+      event.preventDefault();
+      event.stopPropagation();
+      setSaid(labelOf(props, readingOf(chart, props)));
+    }
+  };
+  const left = (): void => {
+    if (shown.current && said) {
+      moveCursor(shown.current, 'Escape', group);
+    }
+    setSaid('');
+  };
 
   const empty = reading.values.every(value => value === null);
   return (
@@ -150,8 +175,16 @@ export function TimeChart(props: ITimeChartProps): React.ReactElement {
         ref={host}
         className="gw-chart-host"
         style={{ minHeight: props.height ?? HEIGHT }}
-        role="img"
-        aria-label={labelOf(props, reading)}
+        role="slider"
+        tabIndex={0}
+        aria-label={props.title}
+        aria-valuemin={0}
+        aria-valuemax={Math.max(1, reading.rows - 1)}
+        aria-valuenow={reading.row}
+        aria-valuetext={said || labelOf(props, reading)}
+        onKeyDown={pressed}
+        onFocus={() => setSaid(labelOf(props, reading))}
+        onBlur={left}
       >
         {empty && <span className="gw-chart-nothing">{props.nothing}</span>}
       </div>
@@ -177,9 +210,29 @@ function Swatch(props: { index: number }): React.ReactElement {
   );
 }
 
-function labelOf({ title, unit, series }: ITimeChartProps, reading: IReading): string {
+/** "Use 43 %, SM activity 3 %", under a cursor with the moment before. */
+function labelOf({ unit, series }: ITimeChartProps, reading: IReading): string {
   const values = series.map((one, i) => `${one.name} ${written(unit, reading.values[i] ?? NaN)}`);
-  return `${title}: ${values.join(', ')}`;
+  const moment = reading.at === null ? [] : [momentOf(reading.at, reading.step)];
+  return [...moment, ...values].join(', ');
+}
+
+/** Leads the cursor of all charts of the group where the key says; whether it says anything. */
+function moveCursor(chart: uPlot, key: string, group: string): boolean {
+  const [first, last] = chart.series[0]?.idxs ?? [0, -1];
+  const { idx, left } = chart.cursor;
+  const at = typeof idx === 'number' && (left ?? -1) >= 0 ? idx : null;
+  const next = last < first ? undefined : pointAfter(key, at, first, last);
+  if (next === undefined) {
+    return false;
+  }
+  const time = next === null ? null : (chart.data[0][next] ?? 0);
+  for (const one of uPlot.sync(group).plots) {
+    one.setCursor(
+      time === null ? { left: -1, top: -1 } : { left: one.valToPos(time, 'x'), top: 1 }
+    );
+  }
+  return true;
 }
 
 /** The values under the cursor, else the newest ones. */
@@ -189,7 +242,8 @@ function readingOf(chart: uPlot, { series, picture }: ITimeChartProps): IReading
   const under = typeof idx === 'number' && (chart.cursor.left ?? -1) >= 0;
   const row = under ? idx : times.length - 1;
   const values = series.map((_, i) => chart.data[i + 1]?.[row] ?? null);
-  return { values, at: under ? (times[row] ?? null) : null, step: picture().step };
+  const at = under ? (times[row] ?? null) : null;
+  return { values, at, step: picture().step, row, rows: times.length };
 }
 
 function options(host: HTMLElement, props: ITimeChartProps, moved: () => void): uPlot.Options {
