@@ -206,6 +206,12 @@ def test_a_worker_that_leaves_hands_over_what_nobody_could_compute_again(
             at for at, w in dask.scheduler_info()["workers"].items() if w["name"] == "1.1"
         ]
         kept = dask.scatter(list(range(20)), workers=[address])
+
+        def lying() -> list[int | None]:
+            now = status(directory)
+            return [] if now is None else [worker.results for worker in now.workers]
+
+        wait_for(lambda: lying() == [0, 20], 10, "what lies on each is told")
         want(directory, leases=[one])
         workers(directory, "1.0")
         assert dask.gather(kept) == list(range(20))

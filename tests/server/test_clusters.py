@@ -104,6 +104,7 @@ def test_releasing_one_of_its_leases_takes_its_worker_and_the_last_one_the_clust
     world.broker.release(ADA, first)
     less = world.eventually(service, cluster.id, lambda one: len(one.workers) == 1)
     assert less.state == "running" and less.leases == [last] and less.workers_wanted == 1
+    assert less.notice == "A worker left: its slice was given back." and less.notice_at
     world.broker.release(ADA, last)
     assert world.until(service, cluster.id, "ended").message == "its slices were given back"
     assert world.pids() == []

@@ -204,6 +204,15 @@ def test_a_cluster_ends_with_its_last_lease(plan: SeatPlan, state: str, message:
     assert (after.seats, after.workers_wanted) == (plan.seats, plan.wanted)
 
 
+def test_workers_that_left_with_their_lease_are_told_of_until_others_do() -> None:
+    once = seated(record(), SeatPlan((Seat(8),), 1, over=("expired",)), NOW)
+    assert (once.notice, once.notice_at) == ("A worker left: its time was up.", NOW)
+    kept = seated(once, SeatPlan((Seat(8),), 1), NOW + 5)
+    assert (kept.notice, kept.notice_at) == (once.notice, NOW)
+    more = seated(kept, SeatPlan((), 0, over=("lost", "preempted")), NOW + 9)
+    assert more.notice.startswith("2 workers left, the last: its slice went to somebody")
+
+
 def test_stopping_keeps_its_first_reason() -> None:
     once = stopped(record(), "stopped", NOW)
     assert stopped(once, "another reason", NOW + 1) == once

@@ -185,6 +185,7 @@ class SliceCluster(_Cluster):  # type: ignore[misc]
             spilled_bytes=spilled.get("disk"),
             busy=None if cpu is None else round(cpu / 100, 2),
             tasks=None if worker is None else len(worker.processing),
+            results=None if worker is None else len(worker.has_what),
         )
 
     def tasks(self) -> int:

@@ -46,6 +46,8 @@ class WorkerView(Wire, frozen=True, kw_only=True):
     """CPU use of its process in cores."""
     tasks: int | None = None
     """Tasks that are on it now."""
+    results: int | None = None
+    """Results that lie on it: gone with it, unless another worker has them too."""
 
 
 class Adapt(Wire, frozen=True, kw_only=True):
@@ -81,6 +83,9 @@ class Cluster(Wire, frozen=True, kw_only=True):
     security: dict[str, str] | None = None
     """Paths of the TLS files (ca, cert, key) of this cluster; readable by its owner only."""
     ended_at: float | None = None
+    notice: str = ""
+    """What happened to it last that nobody asked it for: a lease ended, and a worker with it."""
+    notice_at: float | None = None
 
 
 class Scale(Wire, frozen=True, kw_only=True):

@@ -51,6 +51,9 @@ class ClusterRecord:
     started: float | None = None
     stopping_since: float | None = None
     ended_at: float | None = None
+    notice: str = ""
+    """What happened to it last that nobody asked for."""
+    notice_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,20 @@ _END_WORDS: dict[EndReason, str] = {
 }
 
 
+_LEFT_WORDS: dict[EndReason, str] = {
+    "released": "its slice was given back",
+    "expired": "its time was up",
+    "reclaimed": "its slice was taken back, because nobody used it",
+    "preempted": "its slice went to somebody with a higher claim",
+    "lost": "its lease was lost",
+}
+
+
 def seated(record: ClusterRecord, plan: SeatPlan, now: float) -> ClusterRecord:
     """The cluster after its seats were looked at: on its way out where it lost the last one."""
     record = replace(record, seats=plan.seats, workers_wanted=plan.wanted, waits_for=plan.waits_for)
+    if plan.over:
+        record = replace(record, notice=_left_words(plan.over), notice_at=now)
     if record.seats or not (plan.over or plan.refused):
         return record
     return stopped(record, _END_WORDS[plan.over[-1]] if plan.over else plan.refused, now)
@@ -125,6 +139,12 @@ def stopped(record: ClusterRecord, why: str, now: float) -> ClusterRecord:
     if record.state == "stopping":
         return record
     return replace(_moved(record, "stopping", why), stopping_since=now, waits_for="")
+
+
+def _left_words(over: tuple[EndReason, ...]) -> str:
+    """Like "A worker left: its time was up"; of several reasons, the last."""
+    count, why = len(over), _LEFT_WORDS[over[-1]]
+    return f"A worker left: {why}." if count == 1 else f"{count} workers left, the last: {why}."
 
 
 def _waiting(record: ClusterRecord) -> Step:

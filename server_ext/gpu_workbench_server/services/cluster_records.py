@@ -105,6 +105,8 @@ class ClusterRecords:
             else None,
             security=status.security if status else None,
             ended_at=record.ended_at,
+            notice=record.notice,
+            notice_at=record.notice_at,
         )
 
     def dashboard(self, record: ClusterRecord) -> str | None:
