@@ -1,5 +1,6 @@
 /** Registers the plugins, nothing else. */
 
+import { panesPlugin } from './cluster/panes';
 import { clusterPlugin } from './cluster/plugin';
 import { dashboardPlugin } from './dashboard/plugin';
 import { jobPlugin } from './job/plugin';
@@ -20,6 +21,7 @@ export default [
   toolbarPlugin,
   launcherPlugin,
   clusterPlugin,
+  panesPlugin,
   jobPlugin,
   dashboardPlugin
 ];

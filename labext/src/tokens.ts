@@ -21,6 +21,9 @@ export const CommandIDs = {
   insertClient: 'gpu-workbench:insert-client-code',
   scaleCluster: 'gpu-workbench:scale-cluster',
   stopCluster: 'gpu-workbench:stop-cluster',
+  renameCluster: 'gpu-workbench:rename-cluster',
+  restartCluster: 'gpu-workbench:restart-cluster',
+  openPane: 'gpu-workbench:open-dask-page',
   stopJob: 'gpu-workbench:stop-job',
   openLogs: 'gpu-workbench:open-job-logs'
 } as const;

@@ -1,80 +1,17 @@
-import { nullTranslator } from '@jupyterlab/translation';
-import { Signal } from '@lumino/signaling';
-import React, { act } from 'react';
-import type { Root } from 'react-dom/client';
-import { createRoot } from 'react-dom/client';
+import { act } from 'react';
 
-import { LiveClient } from '../src/api/live';
-import { WorkbenchApi } from '../src/api/rest';
-import { CardsModel } from '../src/model/cards';
-import { FormModel } from '../src/model/form';
-import { DEFAULTS } from '../src/model/settings';
-import { Workbench } from '../src/model/workbench';
-import type { IActions, IPanelContext } from '../src/panel/context';
-import { PanelContext } from '../src/panel/context';
-import { Panel } from '../src/panel/panel';
 import { slotsInView } from '../src/panel/windowed';
 import { FakeServer } from './server';
+import { cleared, shown } from './stage';
 import { card, fleet, gpu, lease, request, tick, segment, status } from './things';
 
-let root: Root | null = null;
-const open: Workbench[] = [];
-
-afterEach(async () => {
-  await act(async () => root?.unmount());
-  open.splice(0).forEach(one => one.dispose());
-  document.body.replaceChildren();
-});
-
-interface IStage {
-  context: IPanelContext;
-  find: (id: string) => HTMLElement[];
-  text: (id: string) => string;
-}
-
-/** The panel over a server, drawn when it has read everything. */
-async function shown(server: FakeServer, actions: Partial<IActions> = {}): Promise<IStage> {
-  const settings = server.settings();
-  const workbench = new Workbench({
-    api: new WorkbenchApi(settings),
-    live: new LiveClient(settings, () => 1)
-  });
-  open.push(workbench);
-  await workbench.start();
-  const form = new FormModel();
-  const cards = new CardsModel(workbench, form);
-  await cards.read();
-  const context: IPanelContext = {
-    workbench,
-    form,
-    cards,
-    actions: actions as IActions,
-    current: { path: null, changed: new Signal({}) },
-    focus: { lease: null, changed: new Signal({}) },
-    preferences: () => DEFAULTS,
-    themeChanged: null,
-    trans: nullTranslator.load('test')
-  };
-  const host = document.body.appendChild(document.createElement('div'));
-  root = createRoot(host);
-  await act(async () =>
-    root?.render(
-      <PanelContext.Provider value={context}>
-        <Panel />
-      </PanelContext.Provider>
-    )
-  );
-  const find = (id: string): HTMLElement[] => [
-    ...host.querySelectorAll<HTMLElement>(`[data-testid="${id}"]`)
-  ];
-  return { context, find, text: id => find(id)[0]?.textContent ?? '' };
-}
+afterEach(cleared);
 
 describe('the panel', () => {
   it('says that GPUs are simulated, and only where they are', async () => {
     const server = new FakeServer();
     expect((await shown(server)).text('gw-simulated')).toContain('simulated GPUs');
-    await act(async () => root?.unmount());
+    await cleared();
     server.status = status({ simulated: false });
     expect((await shown(server)).find('gw-simulated')).toEqual([]);
   });

@@ -5,7 +5,15 @@
 
 import { ServerConnection } from '@jupyterlab/services';
 
-import type { Card, Fleet, Lease, LiveEvent, Request as Ask, Status } from '../src/api/types';
+import type {
+  Card,
+  Cluster,
+  Fleet,
+  Lease,
+  LiveEvent,
+  Request as Ask,
+  Status
+} from '../src/api/types';
 import { card, fleet, lease, request, status } from './things';
 
 type Answer = { status: number; body: unknown };
@@ -14,6 +22,7 @@ export class FakeServer {
   status: Status = status();
   fleet: Fleet = fleet();
   cards: Card[] = [card({ profile: 'mig-1g.10gb', memory_gb: 10, units: 0.14 }), card()];
+  clusters = new Map<string, Cluster>();
   leases = new Map<number, Lease>();
   requests = new Map<number, Ask>();
   /** Slices that can still be granted. */
@@ -70,12 +79,14 @@ export class FakeServer {
   }
 
   private route(method: string, path: string, body: Partial<Ask> & { dry_run?: boolean }): Answer {
-    const [noun, id, verb] = path.split('/');
+    const [noun, id = '', verb = ''] = path.split('/');
     const known: Record<string, () => unknown> = {
       'GET status': () => this.status,
       'GET fleet': () => this.fleet,
       'GET cards': () => ({ cards: this.cards }),
-      'GET clusters': () => ({ clusters: [] }),
+      'GET clusters': () => ({ clusters: [...this.clusters.values()] }),
+      'POST clusters': () => this.changeCluster(id, verb, body),
+      'DELETE clusters': () => this.changeCluster(id, 'stop', {}),
       'GET jobs': () => ({ jobs: [] }),
       'GET requests': () =>
         id ? this.requests.get(Number(id)) : { requests: [...this.requests.values()] },
@@ -114,6 +125,21 @@ export class FakeServer {
     return ended;
   }
 
+  private changeCluster(id: string, verb: string, body: object): Cluster | undefined {
+    const { workers, name } = body as { workers?: number; name?: string };
+    const one = this.clusters.get(id);
+    const how: Record<string, Partial<Cluster>> = {
+      scale: { workers_wanted: workers ?? 0 },
+      rename: { name: name ?? '' },
+      stop: { state: 'stopping' }
+    };
+    const changed = one && { ...one, ...how[verb] };
+    if (changed) {
+      this.clusters.set(id, changed);
+    }
+    return changed;
+  }
+
   private change(id: number, how: Partial<Lease>): Lease | undefined {
     const one = this.leases.get(id);
     const changed = one && { ...one, ...how };
@@ -122,6 +148,12 @@ export class FakeServer {
     }
     return changed;
   }
+}
+
+export function serverWith(...clusters: Cluster[]): FakeServer {
+  const server = new FakeServer();
+  clusters.forEach(one => server.clusters.set(one.id, one));
+  return server;
 }
 
 /** The browser's end of a WebSocket, as far as a client sees it. */

@@ -1,6 +1,17 @@
 /** Whole objects of the wire; a test names only what it is about. */
 
-import type { Card, Fleet, Gpu, ITick, Lease, Request, SliceView, Status } from '../src/api/types';
+import type {
+  Card,
+  Cluster,
+  Fleet,
+  Gpu,
+  ITick,
+  Lease,
+  Request,
+  SliceView,
+  Status,
+  WorkerView
+} from '../src/api/types';
 
 const GIB = 2 ** 30;
 
@@ -167,6 +178,51 @@ export function lease(about: Partial<Lease> = {}): Lease {
     end_reason: null,
     cleared: false,
     reservation: null,
+    ...about
+  };
+}
+
+export function worker(about: Partial<WorkerView> = {}): WorkerView {
+  const slice_id = about.slice_id ?? '1.0';
+  return {
+    name: slice_id,
+    slice_id,
+    pid: 100,
+    state: 'running',
+    slice_bytes: 20 * GIB,
+    host_bytes: GIB,
+    host_limit_bytes: 4 * GIB,
+    spilled_bytes: 0,
+    busy: 0,
+    tasks: 0,
+    results: 0,
+    ...about
+  };
+}
+
+/** Two workers on two leases, running, with nothing to do. */
+export function cluster(about: Partial<Cluster> = {}): Cluster {
+  return {
+    id: 'cluster-1',
+    name: 'flights',
+    state: 'running',
+    user: 'ada',
+    leases: [1, 2],
+    per_worker: 'fraction-0.25',
+    workers_wanted: 2,
+    workers: [worker(), worker({ slice_id: '2.0' })],
+    created_at: 1000,
+    message: '',
+    adapt: null,
+    tasks: 0,
+    idle_seconds: 1800,
+    idle_at: null,
+    scheduler_address: 'tls://127.0.0.1:1',
+    dashboard_path: '/gpu-workbench/clusters/cluster-1/dashboard/status',
+    security: null,
+    ended_at: null,
+    notice: '',
+    notice_at: null,
     ...about
   };
 }

@@ -58,8 +58,12 @@ class LabServer:
         workbench: dict[str, Any] | None = None,
         config: dict[str, dict[str, Any]] | None = None,
         env: dict[str, str] | None = None,
+        beside_dask: bool = False,
     ) -> None:
-        """`workbench` are settings of the extension, `config` of anything else in the server."""
+        """`workbench` are settings of the extension, `config` of anything else in the server.
+
+        dask-labextension, where it is installed, is switched off unless a test is about it.
+        """
         self.root = root
         self.app = app
         self.token = secrets.token_hex(16)
@@ -70,6 +74,7 @@ class LabServer:
         self.log_file = root / "server.log"
         self.workbench = _QUICK | (workbench or {})
         self.config = config or {}
+        self.beside_dask = beside_dask
         self.process: subprocess.Popen[bytes] | None = None
         self._trouble: Exception | None = None
         self.env = self._environment() | (env or {})
@@ -249,6 +254,7 @@ class LabServer:
         }
 
     def _write_config(self) -> None:
+        others = dict.fromkeys(("dask_labextension", "jupyter_server_proxy"), self.beside_dask)
         settings: dict[str, dict[str, Any]] = {
             "ServerApp": {
                 "ip": "127.0.0.1",
@@ -256,7 +262,7 @@ class LabServer:
                 "port_retries": 0,
                 "root_dir": str(self.notebooks),
                 "open_browser": False,
-                "jpserver_extensions": {"gpu_workbench_server": True},
+                "jpserver_extensions": {"gpu_workbench_server": True, **others},
             },
             "IdentityProvider": {"token": self.token},
             "LabApp": {"expose_app_in_browser": True},
@@ -265,7 +271,9 @@ class LabServer:
         for name, values in self.config.items():
             settings.setdefault(name, {}).update(values)
         folder = self.root / "config"
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "labconfig").mkdir(parents=True, exist_ok=True)
+        off = {"disabledExtensions": {"dask-labextension": not self.beside_dask}}
+        (folder / "labconfig" / "page_config.json").write_text(json.dumps(off))
         (folder / "jupyter_server_config.json").write_text(json.dumps(settings))
         (folder / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": settings["LabApp"]}))
 

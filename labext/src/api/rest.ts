@@ -75,6 +75,19 @@ export class WorkbenchApi {
   scaleCluster = (id: string, workers: number): Promise<Cluster> =>
     this.send<Cluster>('POST', `clusters/${encodeURIComponent(id)}/scale`, { workers });
 
+  renameCluster = (id: string, name: string): Promise<Cluster> =>
+    this.send<Cluster>('POST', `clusters/${encodeURIComponent(id)}/rename`, { name });
+
+  restartCluster = (id: string): Promise<Cluster> =>
+    this.send<Cluster>('POST', `clusters/${encodeURIComponent(id)}/restart`);
+
+  /** Names of Dask's single pages of a cluster by their addresses; none where it has no pages now. */
+  daskPages = async (cluster: Cluster): Promise<Record<string, string>> => {
+    const path = cluster.dashboard_path?.replace(/\/status$/, '/individual-plots.json');
+    const url = path && URLExt.join(this.settings.baseUrl, path);
+    return url ? this.call<Record<string, string>>('GET', url) : {};
+  };
+
   stopCluster = (id: string): Promise<Cluster> =>
     this.send<Cluster>('DELETE', `clusters/${encodeURIComponent(id)}`);
 
@@ -135,8 +148,11 @@ export class WorkbenchApi {
     return this.send<T>('GET', `${path}?${asked.toString()}`);
   }
 
-  private async send<T>(method: Method, path: string, body?: unknown): Promise<T> {
-    const url = URLExt.join(this.settings.baseUrl, API_PATH, path);
+  private send<T>(method: Method, path: string, body?: unknown): Promise<T> {
+    return this.call<T>(method, URLExt.join(this.settings.baseUrl, API_PATH, path), body);
+  }
+
+  private async call<T>(method: Method, url: string, body?: unknown): Promise<T> {
     const init: RequestInit = { method };
     if (body !== undefined) {
       init.body = JSON.stringify(body);

@@ -27,6 +27,8 @@ export interface IFormState {
   readonly seconds: number;
   /** Of a cluster; empty lets the server choose. A job bears its script's name. */
   readonly name: string;
+  /** A cluster ends after so long without a task; 0 is never, null leaves it to the server. */
+  readonly idleSeconds: number | null;
   readonly script: string;
   readonly args: string;
   readonly target: Target;
@@ -42,6 +44,7 @@ export class FormModel {
       count: 1,
       seconds: 7200,
       name: '',
+      idleSeconds: null,
       script: '',
       args: '',
       target: { kind: 'new' },
@@ -160,6 +163,7 @@ export function clusterBody(state: IFormState): ClusterBody {
     workers: state.count,
     per_worker: whatOf(state),
     seconds: state.seconds,
+    ...(state.idleSeconds === null ? {} : { idle_seconds: state.idleSeconds }),
     ...(state.name.trim() ? { name: state.name.trim() } : {})
   };
 }

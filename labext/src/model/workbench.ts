@@ -158,6 +158,14 @@ export class Workbench extends WorkbenchState implements IDisposable {
     this.clusters.put(await this.api.scaleCluster(id, workers));
   }
 
+  async renameCluster(id: string, name: string): Promise<void> {
+    this.clusters.put(await this.api.renameCluster(id, name));
+  }
+
+  async restartCluster(id: string): Promise<void> {
+    this.clusters.put(await this.api.restartCluster(id));
+  }
+
   async stopCluster(id: string): Promise<void> {
     this.clusters.put(await this.api.stopCluster(id));
   }

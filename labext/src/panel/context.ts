@@ -5,9 +5,11 @@ import { nullTranslator } from '@jupyterlab/translation';
 import type { ISignal } from '@lumino/signaling';
 import { createContext, useCallback, useContext, useSyncExternalStore } from 'react';
 
-import type { Cluster, Job, Lease } from '../api/types';
+import type { Job, Lease } from '../api/types';
+import type { IClusterActions } from '../cluster/actions';
 import type { CardsModel } from '../model/cards';
 import type { FormModel } from '../model/form';
+import type { PresetsModel } from '../model/presets';
 import type { IPreferences } from '../model/settings';
 import type { Workbench } from '../model/workbench';
 
@@ -21,10 +23,7 @@ export interface IActions {
   reveal(lease: Lease): Promise<void>;
   /** Ask whether to, then give the lease back. */
   release(lease: Lease): Promise<void>;
-  /** Ask for the number of workers, then scale. */
-  scaleCluster(cluster: Cluster): Promise<void>;
-  stopCluster(cluster: Cluster): Promise<void>;
-  insertClient(cluster: Cluster): Promise<void>;
+  readonly clusters: IClusterActions;
   stopJob(job: Job): Promise<void>;
   openLogs(job: Job): Promise<void>;
   openSettings(): Promise<void>;
@@ -48,6 +47,7 @@ export interface IPanelContext {
   readonly workbench: Workbench;
   readonly form: FormModel;
   readonly cards: CardsModel;
+  readonly presets: PresetsModel;
   readonly actions: IActions;
   readonly current: ICurrent;
   readonly focus: IFocus;

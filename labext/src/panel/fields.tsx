@@ -49,7 +49,8 @@ export function ProfileCards(
   );
 }
 
-function whenWords(card: Card, now: number, trans: TranslationBundle): React.ReactNode {
+/** When a card could be had, in the few letters that it has room for. */
+export function whenWords(card: Card, now: number, trans: TranslationBundle): React.ReactNode {
   switch (card.when) {
     case 'now':
       return (

@@ -10,6 +10,7 @@ import { faultyField, fittingCard } from '../model/form';
 import { units } from '../model/words';
 import { useFollowed, useNow, usePanel } from './context';
 import { CountField, DurationField, MemoryField, ProfileCards } from './fields';
+import { ClusterPresets } from './presets';
 import { Meter, Section, Skeleton, Trouble } from './parts';
 import { PurposeFields } from './purpose';
 
@@ -59,6 +60,7 @@ export function RequestForm(): React.ReactElement {
         }}
       >
         <PurposeToggle />
+        {state.purpose === 'cluster' && <ClusterPresets />}
         {offered ? (
           <ProfileCards {...fields} cards={offered} now={now} />
         ) : cardsProblem ? (

@@ -2,10 +2,12 @@
 
 import { closeIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import React, { useEffect, useRef, useState } from 'react';
+import React, { useEffect, useMemo, useRef, useState } from 'react';
 
 import type { Lease } from '../api/types';
 import { Sparkline } from '../chart/sparkline';
+import type { IHolding } from '../model/holdings';
+import { holdingsOf } from '../model/holdings';
 import { loadOf } from '../model/load';
 import { shortName } from '../model/paths';
 import { countdown, gigabytes, memoryOf, percent, profileName } from '../model/words';
@@ -20,35 +22,47 @@ const SOON = 600;
 export function MineSection(): React.ReactElement {
   const { workbench, trans } = usePanel();
   const leases = useFollowed(workbench.leases.changed, () => workbench.leases.items);
+  const held = useMemo(() => holdingsOf(leases), [leases]);
   const [all, setAll] = useState(false);
-  const shown = all ? leases : leases.slice(0, FIRST);
+  const shown = all ? held : held.slice(0, FIRST);
   return (
-    <Section title={trans.__('Mine')} name="mine" aside={leases.length || undefined}>
+    <Section title={trans.__('Mine')} name="mine" aside={held.length || undefined}>
       {leases.length === 0 && (
         <p className="gw-empty" data-testid="gw-mine-empty">
           {trans.__('You hold nothing. Request a slice above, or in a cell: gw.request("20GB").')}
         </p>
       )}
       <ul className="gw-list">
-        {shown.map(lease => (
-          <LeaseRow key={lease.id} lease={lease} />
+        {shown.map(holding => (
+          <LeaseRow key={holding.cluster ?? holding.lease.id} holding={holding} />
         ))}
       </ul>
-      {shown.length < leases.length && (
+      {shown.length < held.length && (
         <button className="gw-link" onClick={() => setAll(true)}>
-          {trans.__('Show all %1', leases.length)}
+          {trans.__('Show all %1', held.length)}
         </button>
       )}
     </Section>
   );
 }
 
-function LeaseRow(props: { lease: Lease }): React.ReactElement {
-  const { lease } = props;
+function LeaseRow(props: { holding: IHolding }): React.ReactElement {
+  const { lease, ids } = props.holding;
   const { workbench, actions, focus, trans } = usePanel();
-  const focused = useFollowed(focus.changed, () => focus.lease === lease.id);
-  const extend = useAction(() => workbench.extend(lease.id, 3600));
-  const release = useAction(() => actions.release(lease));
+  const focused = useFollowed(
+    focus.changed,
+    () => focus.lease !== null && ids.includes(focus.lease)
+  );
+  // A cluster's slices go together: it is stopped, with the question that belongs to it.
+  const cluster = workbench.clusters.get(props.holding.cluster ?? '');
+  const extend = useAction(async () => {
+    for (const id of ids) {
+      await workbench.extend(id, 3600);
+    }
+  });
+  const release = useAction(() =>
+    cluster ? actions.clusters.stop(cluster) : actions.release(lease)
+  );
   const start = useAction(() => actions.startNotebook(lease));
   const row = useRef<HTMLLIElement>(null);
   useEffect(() => {
@@ -90,7 +104,7 @@ function LeaseRow(props: { lease: Lease }): React.ReactElement {
         </button>
         <IconButton
           icon={closeIcon}
-          label={trans.__('Release %1', name)}
+          label={cluster ? trans.__('Stop %1', name) : trans.__('Release %1', name)}
           testid="gw-lease-release"
           disabled={release.busy}
           onClick={release.go}

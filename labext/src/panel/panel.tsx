@@ -11,15 +11,22 @@
  *                       gw-gpu-open, gw-gpu-figures; gw-segment (`data-state` mine | others | free, `data-profile`)
  *   gw-request          section; gw-form-purpose-kernel | -cluster | -job, gw-card (`data-profile`,
  *                       `data-when`), gw-form-memory, gw-form-count, gw-form-duration,
- *                       gw-form-target (values new | path | later), gw-form-name, gw-form-script,
+ *                       gw-form-target (values new | path | later), gw-form-name, gw-form-idle,
+ *                       gw-preset (`data-size` small | medium | large, `data-when`), gw-form-script,
  *                       gw-form-args, gw-form-cost, gw-quotas, gw-form-submit; gw-said (what
  *                       happened), gw-trouble (an error, also elsewhere)
  *   gw-mine             section; gw-lease (`data-lease`, `data-state`): gw-lease-left, gw-lease-load,
  *                       gw-lease-start, gw-lease-extend, gw-lease-release; gw-mine-empty
  *   gw-waiting          section, only while somebody waits; gw-waiting-request (`data-request`):
  *                       gw-waiting-position, gw-waiting-reason, gw-waiting-cancel; gw-waiting-others
- *   gw-clusters         section; gw-cluster (`data-cluster`, `data-state`): gw-cluster-scale,
- *                       gw-cluster-insert, gw-cluster-stop
+ *   gw-clusters         section; gw-clusters-empty; gw-cluster (`data-cluster`, `data-state`):
+ *                       gw-cluster-fold, -workers ("2 of 4 × 1/4 GPU"), -message, -notice,
+ *                       bars -use, -memory, -host; buttons -insert, -panes, -rename, -restart,
+ *                       -stop, -extend; facts -tasks, -results, -spill, -age, -left, -idle;
+ *                       gw-scale (`data-target`): gw-cluster-slider, gw-cluster-count,
+ *                       gw-scale-said, gw-scale-when (`data-when`); gw-worker (`data-worker`,
+ *                       `data-state`): gw-worker-use, -memory, -cpu, -host
+ *   gw-pane             one of Dask's pages in the main area (`data-page`)
  *   gw-jobs             section; gw-job (`data-job`, `data-state`): gw-job-progress, gw-job-logs,
  *                       gw-job-stop
  *   gw-logs             the log view in the main area; gw-logs-text

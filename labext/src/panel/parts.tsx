@@ -81,7 +81,7 @@ export function IconButton(props: {
   label: string;
   testid?: string;
   disabled?: boolean;
-  onClick: () => void;
+  onClick: (event: React.MouseEvent<HTMLElement>) => void;
 }): React.ReactElement {
   return (
     <button

@@ -8,11 +8,14 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 
-import { insertClient, scaleCluster, stopCluster } from '../cluster/plugin';
+import { questions } from '../cluster/actions';
+import { dragCode } from '../cluster/drag';
+import { offerPanes } from '../cluster/panes';
 import { openLogs, stopJob } from '../job/plugin';
 import { outcome } from '../launcher/outcome';
 import { CardsModel } from '../model/cards';
 import { clusterBody, jobBody, resolved } from '../model/form';
+import { PresetsModel } from '../model/presets';
 import { confirmRelease } from '../talk';
 import { CommandIDs, IGpuWorkbench, INotebooks } from '../tokens';
 import type { IActions, IFocus } from './context';
@@ -42,6 +45,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       workbench,
       form,
       cards,
+      presets: new PresetsModel(workbench, form),
       actions: actionsOf(app, gpu, notebooks, cards, trans),
       current: notebooks.current,
       focus,
@@ -126,9 +130,11 @@ function actionsOf(
       }
     },
     release: lease => confirmRelease(workbench, trans, lease),
-    scaleCluster: cluster => scaleCluster(workbench, trans, cluster),
-    stopCluster: cluster => stopCluster(workbench, trans, cluster),
-    insertClient: async cluster => insertClient(current, trans, cluster),
+    clusters: {
+      ...questions(workbench, current, trans),
+      drag: (cluster, from) => dragCode(cluster.name, from),
+      offerPanes: (cluster, below) => offerPanes(app.commands, trans, cluster, below)
+    },
     stopJob: job => stopJob(workbench, trans, job),
     openLogs: async job => openLogs(app, workbench, trans, job),
     openDashboard: async gpu => {

@@ -4,7 +4,11 @@ import React from 'react';
 
 import type { Target } from '../model/form';
 import { shortName } from '../model/paths';
+import { duration } from '../model/words';
 import { useFollowed, usePanel } from './context';
+
+/** Idle times to choose from, in seconds. */
+const IDLE = [300, 900, 1800, 3600, 14_400];
 
 export function PurposeFields(): React.ReactElement {
   const { form } = usePanel();
@@ -51,11 +55,36 @@ function NotebookFields(): React.ReactElement {
 }
 
 function ClusterFields(): React.ReactElement {
-  const { trans } = usePanel();
+  const { form, trans } = usePanel();
+  const idle = useFollowed(form.changed, () => form.state.idleSeconds);
   return (
-    <div className="gw-row">
-      <TextField field="name" label={trans.__('name')} hint={trans.__('chosen for you')} />
-    </div>
+    <>
+      <div className="gw-row">
+        <TextField field="name" label={trans.__('name')} hint={trans.__('chosen for you')} />
+      </div>
+      <div className="gw-row">
+        <label className="gw-field gw-mod-wide">
+          <span>{trans.__('when idle')}</span>
+          <select
+            className="gw-input"
+            value={idle ?? ''}
+            data-testid="gw-form-idle"
+            onChange={event => {
+              const { value } = event.target;
+              form.set({ idleSeconds: value === '' ? null : Number(value) });
+            }}
+          >
+            <option value="">{trans.__('ends after the usual time')}</option>
+            {IDLE.map(seconds => (
+              <option key={seconds} value={seconds}>
+                {trans.__('ends after %1', duration(trans, seconds))}
+              </option>
+            ))}
+            <option value={0}>{trans.__('stays until its slices end')}</option>
+          </select>
+        </label>
+      </div>
+    </>
   );
 }
 

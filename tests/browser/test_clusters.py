@@ -1,0 +1,206 @@
+"""A Dask cluster from the panel, as a person makes, scales, uses, watches and stops it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.lab import LabServer
+from tests.support.waiting import wait_for
+
+from .conftest import shoot
+from .pages import at, notebook, open_panel, run_cell
+
+pytestmark = pytest.mark.timeout(240)
+
+Open = Callable[..., Page]
+BUSY = (
+    "import time\n"
+    "def burn(n):\n"
+    "    end = time.time() + 0.5\n"
+    "    while time.time() < end: pass\n"
+    "    return bytearray(20 << 20)\n"
+    "futures = client.map(burn, range(200), pure=False)"
+)
+
+
+def row(panel: Locator, name: str) -> Locator:
+    return at(panel, "gw-cluster").filter(has=panel.page.get_by_text(name, exact=True))
+
+
+def up(cluster: Locator, workers: int) -> None:
+    """So many workers run, as the panel says."""
+    said = at(cluster, "gw-cluster-workers")
+    expect(said).to_have_text(re.compile(rf"^{workers} of {workers} "), timeout=60_000)
+    expect(cluster).to_have_attribute("data-state", "running")
+
+
+def shown(bar: Locator) -> int:
+    """What a bar says, in percent."""
+    return int(bar.locator("[role=meter]").get_attribute("aria-valuenow") or 0)
+
+
+def made(lab: LabServer, name: str, workers: int = 1, **more: Any) -> dict[str, Any]:
+    """A running cluster that was not made by hand."""
+    body = {"workers": workers, "per_worker": "0.25", "name": name} | more
+    cluster: dict[str, Any] = lab.api("POST", "clusters", body)
+
+    def there() -> dict[str, Any] | None:
+        now: dict[str, Any] = lab.api("GET", f"clusters/{cluster['id']}")
+        ready = sum(one["state"] == "running" for one in now["workers"])
+        return now if now["state"] == "running" and ready >= workers else None
+
+    found = wait_for(there, 60, f"{name} runs")
+    assert found is not None
+    return found
+
+
+def serious(page: Page, where: str) -> list[str]:
+    found = Axe().run(page, context=where).response["violations"]
+    return [
+        f"{v['id']}: {v['help']}: {[n['html'][:160] for n in v['nodes']]}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+def test_a_cluster_from_the_form_to_work_in_a_notebook_and_back(
+    open_lab: Open, lab: LabServer
+) -> None:
+    page = open_lab(width=1400, height=1000)
+    notebook(page, lab, "", name="flights.ipynb")
+    panel = open_panel(page)
+    at(panel, "gw-form-purpose-cluster").check(force=True)
+    sizes = at(panel, "gw-preset")
+    expect(sizes).to_have_count(3)
+    medium = sizes.filter(has_text="medium")
+    expect(medium).to_contain_text("2 × 1/4 GPU")
+    expect(medium).to_have_attribute("data-when", "now")
+    medium.click()
+    expect(at(panel, "gw-form-count")).to_have_value("2")
+    at(panel, "gw-form-name").fill("flights")
+    shoot(page, "cluster-form")
+    at(panel, "gw-form-submit").click()
+    cluster = row(panel, "flights")
+    expect(cluster).to_have_count(1)
+    up(cluster, 2)
+    workers = at(cluster, "gw-worker")
+    expect(workers).to_have_count(2)
+
+    slider = at(cluster, "gw-cluster-slider")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(at(cluster, "gw-scale-said")).to_contain_text("Asks for 2 more slices")
+    up(cluster, 4)
+    expect(workers).to_have_count(4)
+    expect(slider).to_have_value("4")
+    assert len(lab.leases()) == 4, "one lease for each worker"
+
+    at(cluster, "gw-cluster-insert").click()
+    cell = page.locator(".jp-Notebook:visible .jp-CodeCell .cm-content").last
+    expect(cell).to_contain_text('client = gw.cluster(name="flights").get_client()')
+    page.locator(".jp-Notebook:visible").press("Shift+Enter")
+    expect(page.locator(".jp-OutputArea-output").last).to_contain_text("flights", timeout=40_000)
+    run_cell(page, BUSY)
+    use = at(cluster, "gw-cluster-use")
+    wait_for(lambda: shown(use) > 5, 20, "the cluster's bar moves")
+    for number in range(4):
+        bar = at(workers.nth(number), "gw-worker-use")
+        wait_for(lambda bar=bar: shown(bar) > 2, 20, f"the bar of worker {number} moves")
+    tasks = at(cluster, "gw-cluster-tasks")
+    wait_for(lambda: int(tasks.inner_text()) > 0, 10, "tasks are counted")
+    before = int(tasks.inner_text())
+    wait_for(lambda: int(tasks.inner_text()) < before, 20, "tasks become fewer")
+    host = at(workers.first, "gw-worker-host").locator("[role=meter]")
+    expect(host).to_have_attribute("aria-valuetext", re.compile(r"^[\d.]+/[\d.]+ GB$"))
+    shoot(page, "cluster-working")
+
+    pids = [one["pid"] for one in lab.api("GET", "clusters")["clusters"][0]["workers"]]
+    assert len(pids) == 4
+    at(cluster, "gw-cluster-stop").click()
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog).to_contain_text(re.compile(r"tasks? (is|are) not done"))
+    shoot(page, "cluster-stop")
+    dialog.locator("button.jp-mod-accept").click()
+    expect(cluster).to_have_attribute("data-state", "ended", timeout=40_000)
+    wait_for(lambda: not lab.leases(), 20, "no lease is left")
+    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 20, "no worker is left")
+    expect(at(panel, "gw-free")).to_contain_text("2 of 2", timeout=20_000)
+
+
+def test_client_code_is_dragged_to_where_it_is_dropped(open_lab: Open, lab: LabServer) -> None:
+    made(lab, "flights")
+    page = open_lab(width=1400, height=1000)
+    notebook(page, lab, "first = 1", "second = 2", name="drop.ipynb")
+    grip = at(row(open_panel(page), "flights"), "gw-cluster-insert")
+    second = page.locator(".jp-Notebook:visible .jp-Cell").nth(1)
+    grip.scroll_into_view_if_needed()
+    start, end = grip.bounding_box(), second.bounding_box()
+    assert start and end
+    page.mouse.move(start["x"] + 8, start["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 30, start["y"] + 8, steps=4)
+    expect(page.locator(".gw-drag")).to_contain_text('gw.cluster(name="flights")')
+    page.mouse.move(end["x"] + 80, end["y"] + 8, steps=8)
+    shoot(page, "cluster-drag")
+    page.mouse.up()
+    cells = page.locator(".jp-Notebook:visible .jp-CodeCell .cm-content")
+    expect(cells).to_have_count(3)
+    expect(cells.nth(1)).to_contain_text('gw.cluster(name="flights").get_client()')
+    expect(page.locator(".gw-drag")).to_have_count(0)
+
+
+def frame_of(page: Page, name: str) -> Any:
+    return page.frame_locator(f"[data-testid='gw-pane'][data-page='{name}'] iframe")
+
+
+def test_dasks_pages_open_beside_the_notebook_and_are_there_again_after_a_reload(
+    open_lab: Open, lab: LabServer
+) -> None:
+    made(lab, "flights", workers=2)
+    page = open_lab(width=1500, height=1000)
+    cluster = row(open_panel(page), "flights")
+    for label in ("Task stream", "Workers"):
+        at(cluster, "gw-cluster-panes").click()
+        page.locator(".lm-Menu-item").filter(has_text=re.compile(f"^{label}$")).click()
+    expect(page.locator(".lm-TabBar-tab").filter(has_text="flights: Task stream")).to_be_visible()
+    expect(frame_of(page, "individual-task-stream").locator(".bk-Figure")).to_be_visible()
+    workers = frame_of(page, "individual-workers").locator(".bk-Column, .bk-DataTable").first
+    expect(workers).to_be_visible()
+    shoot(page, "cluster-panes")
+    # All others are found, too, by the keyboard alone.
+    at(cluster, "gw-cluster-panes").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog).to_contain_text("Dask's pages of flights")
+    dialog.locator("select").select_option("Scheduler system")
+    page.keyboard.press("Enter")
+    expect(
+        frame_of(page, "individual-scheduler-system").locator(".bk-Figure").first
+    ).to_be_visible()
+
+    wait_for(lambda: saved(lab, "individual-scheduler-system"), 20, "the layout is saved")
+    page.goto(page.url.split("?")[0])
+    page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
+    expect(at(page, "gw-pane")).to_have_count(3)
+    page.locator(".lm-TabBar-tab").filter(has_text="flights: Task stream").click()
+    expect(frame_of(page, "individual-task-stream").locator(".bk-Figure")).to_be_visible()
+    lab.api("DELETE", f"clusters/{lab.api('GET', 'clusters')['clusters'][0]['id']}")
+    pane = page.locator("[data-page='individual-task-stream']")
+    expect(pane).to_contain_text("flights has ended", timeout=30_000)
+    expect(pane.locator("iframe")).to_have_count(0)
+
+
+def saved(lab: LabServer, word: str) -> bool:
+    """Whether JupyterLab has written a layout with that word."""
+    folder = lab.root / "workspaces"
+    return any(word in one.read_text() for one in folder.glob("*.jupyterlab-workspace"))
