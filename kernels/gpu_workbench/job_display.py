@@ -36,8 +36,12 @@ _MOST_CURVES, _MOST_RANKS = 4, 16
 def text(job: wire.Job) -> str:
     """`▶ train (job-1f2e) running · 2 ranks · step 410 · loss 0.123 · 0:42`, and its message."""
     line = " · ".join([f"{_MARK[job.state]} {job.name} ({job.id}) {job.state}", *_facts(job)])
-    hint = job.cause.hint if job.cause else ""
-    return "\n  ".join(filter(None, (line, job.message, hint)))
+    return "\n  ".join(filter(None, (line, job.message, *_advice(job))))
+
+
+def _advice(job: wire.Job) -> list[str]:
+    """What to do about its failure, and which slice would have done."""
+    return [told for told in (job.cause.hint if job.cause else "", job.size_hint) if told]
 
 
 def _facts(job: wire.Job) -> list[str]:
@@ -49,6 +53,10 @@ def _facts(job: wire.Job) -> list[str]:
     facts += [f"{name} {value:.4g}" for name, value in list(job.metrics.items())[:4]]
     if job.started_at is not None:
         facts.append(duration((job.ended_at or time.time()) - job.started_at))
+    if job.hours_held is not None:
+        used = job.hours_used
+        share = f", used {used / job.hours_held:.0%} of it" if used and job.hours_held else ""
+        facts.append(f"held {job.hours_held:.3g} GPU-hours{share}")
     return facts
 
 
@@ -68,9 +76,8 @@ def html(
     head = row(_TONE[job.state], title, job.state, *_facts(job), job.id, note=job.message)
     tail = "\n".join(_shown(line) for line in said)
     words = f'<pre style="{_PRE}">{tail}</pre>' if tail else ""
-    hint = job.cause.hint if job.cause else ""
-    advice = f'<div style="margin-left:13px">{escape(hint)}</div>' if hint else ""
-    return block(head, advice, _curves(points, used), _table(job.ranks), words)
+    advice = [f'<div style="margin-left:13px">{escape(told)}</div>' for told in _advice(job)]
+    return block(head, *advice, _curves(points, used), _table(job.ranks), words)
 
 
 def _shown(line: str) -> str:

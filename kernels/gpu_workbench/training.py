@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, SupportsFloat
+from typing import Any, Literal, SupportsFloat
 
 from msgspec.structs import replace
 
@@ -57,6 +57,7 @@ def launch(
     env: Mapping[str, str] | None = None,
     max_restarts: int = 0,
     hang_seconds: float | None = None,
+    if_lost: Literal["fail", "replace", "fewer"] = "fail",
     checkpoint_dir: str | os.PathLike[str] | None = None,
     resume_args: Sequence[str] = (),
 ) -> JobHandle:
@@ -67,8 +68,9 @@ def launch(
     each other as under torchrun: call
     `torch.distributed.init_process_group()`. A rank that is lost or stopped by a signal ends the
     attempt at once; one that hangs is told within seconds, and ended where no rank has made a step
-    for `hang_seconds`. Up to `max_restarts` times all ranks start again. Raises `GpuWorkbenchError`
-    where it can't be run.
+    for `hang_seconds`. Up to `max_restarts` times all ranks start again where they are; after that
+    a lost rank is the job's end, or with `if_lost="replace"` all are placed anew, or with "fewer"
+    the others go on without it. Raises `GpuWorkbenchError` where it can't be run.
 
     `checkpoint_dir` is where a script saves by itself; without it `gw.checkpoint_dir()` is a
     directory of the job's own. `resume_args` are added to a script's arguments where there is a
@@ -107,6 +109,7 @@ def launch(
         python=sys.executable,
         max_restarts=max_restarts,
         hang_seconds=hang_seconds,
+        if_lost=if_lost,
         launcher=command.launcher if command else "torch",
         launcher_args=command.flags if command else [],
         checkpoint_dir=None if checkpoint_dir is None else os.fspath(checkpoint_dir),
@@ -257,6 +260,12 @@ class JobHandle(Rich):
     def spec(self) -> wire.JobSpec:
         """What was ordered, all of it."""
         return self._client.call("GET", f"jobs/{self.id}/spec", returns=wire.JobSpec)
+
+    @property
+    def code(self) -> dict[str, str]:
+        """The code beside the script as it was at the start: path → text."""
+        found = self._client.call("GET", f"jobs/{self.id}/code", returns=wire.Code)
+        return {one.path: one.text for one in found.files}
 
     def again(self, **changes: Any) -> JobHandle:
         """A new job of the same spec with some fields changed: `job.again(ranks=4, args=["-x"])`.

@@ -135,6 +135,16 @@ class GpuWorkbenchApp(ExtensionApp):
     live_windows = Int(
         64, help="Windows with live telemetry that one person may have open at the same time."
     ).tag(config=True)
+    job_days = Float(
+        30.0,
+        help="Days for which the directory of a job that is over is kept: its logs, metrics, spec "
+        "and the checkpoints that it left there. Its record stays.",
+    ).tag(config=True)
+    job_gigabytes = Float(
+        50.0,
+        help="GB that all directories of jobs may take; over it the oldest of those that have been "
+        "over for an hour go first.",
+    ).tag(config=True)
     tick_seconds = Float(
         1.0, help="Seconds between two looks at leases, queue, clusters and jobs."
     ).tag(config=True)
@@ -228,6 +238,8 @@ class GpuWorkbenchApp(ExtensionApp):
             whole_gpus=self.whole_gpus,
             fractions=tuple(self.fractions),
             grace_seconds=self.grace_seconds,
+            job_days=self.job_days,
+            job_gigabytes=self.job_gigabytes,
             restart_seconds=self.restart_seconds,
             rapids_environment=_path(self.rapids_environment),
             tick_seconds=self.tick_seconds,

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 FLEET_SECONDS = 30
 """Rounds of housekeeping between two looks at which GPUs there are."""
+CLEANING_ROUNDS = 600
+"""And between two looks at the directories of jobs that are over."""
 
 
 @dataclass
@@ -136,20 +138,29 @@ def compose(
             silence=float(settings.lease_ttl),
         )
         jobs = Jobs(
-            *common, settings.data_dir / "jobs", environment, stop_grace=settings.grace_seconds
+            *common,
+            settings.data_dir / "jobs",
+            environment,
+            stop_grace=settings.grace_seconds,
+            past=lambda *asked: telemetry.history(*asked),
+            keep_seconds=settings.job_days * 86400,
+            keep_bytes=settings.job_gigabytes * 1e9,
         )
         kernels = JupyterKernels(manager, loop)
         attributions = (clusters.attributions, jobs.attributions)
         reaper = Reaper(broker, engine, devices, kernels, clock, policy, attributions)
         histories = Histories(settings.data_dir / "telemetry")
         measured = {one.id: one.used_gpu_seconds or 0.0 for one in broker.alive()}
-        telemetry = Telemetry(devices, reaper.held, clock, on_sample, measured, histories, sink)
+        telemetry: Telemetry = Telemetry(
+            devices, reaper.held, clock, on_sample, measured, histories, sink
+        )
 
         chores: dict[str, Callable[[], object]] = {
             "the policy file": partial(follow, source, broker),
             "the broker's tick": broker.tick,
             "clusters": clusters.reconcile,
             "jobs": jobs.reconcile,
+            "directories of jobs": every(CLEANING_ROUNDS, jobs.clean),
             "leases": reaper.step,
             "use of leases": lambda: broker.meter(telemetry.take_used()),
             "the fleet": every(FLEET_SECONDS, broker.refresh_fleet, lambda: telemetry.lost),

@@ -45,6 +45,8 @@ class Settings:
     rapids_environment: Path | None = None
     tick_seconds: float = 1.0
     live_windows: int = 64
+    job_days: float = 30.0
+    job_gigabytes: float = 50.0
 
     def __post_init__(self) -> None:
         """Raise `BadConfiguration`, with the setting's name and its bounds, where one is wrong."""
@@ -66,6 +68,8 @@ class Settings:
         _need(self.live_windows >= 1, "live_windows", self.live_windows, "1 or more")
         for name in ("grace_seconds", "restart_seconds"):
             _need(getattr(self, name) >= 0, name, getattr(self, name), "0 seconds or more")
+        _need(self.job_days > 0, "job_days", self.job_days, "more than 0 days")
+        _need(self.job_gigabytes >= 0, "job_gigabytes", self.job_gigabytes, "0 GB or more")
         for share in self.fractions:
             _need(0.001 <= share < 1, "fractions", share, "shares of one GPU, 0.001 up to below 1")
         for name in ("user_limits", "group_limits"):

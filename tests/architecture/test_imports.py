@@ -33,9 +33,11 @@ MAY = {
 # The composition root, in two halves, the hub service's, and the command line's.
 ROOTS = {"app", "compose", "hub.main", "cli.outside"}
 KNOW_EVERYBODY = ROOTS | {"__init__"}
-# Both sides share the wire types, and rules that both must follow alike: what a checkpoint is.
+# Both sides share the wire types, and rules that both must follow alike: what a checkpoint is,
+# which slice would do, and the words for sizes and times in what is said of that.
 WIRE = "gpu_workbench.protocol"
-SHARED = (WIRE, "gpu_workbench.checkpoints")
+RULES = ("gpu_workbench.checkpoints", "gpu_workbench.sizing", "gpu_workbench.display")
+SHARED = (WIRE, *RULES)
 # What a module needs to do I/O, to know the time or to run things: not for the domain.
 IMPURE = {
     *("asyncio", "concurrent", "ctypes", "glob", "io", "logging", "multiprocessing", "os"),
@@ -105,11 +107,11 @@ def test_the_server_shares_only_wire_types_and_common_rules_with_the_kernel_pack
 
 
 def test_the_common_rules_need_the_wire_types_and_the_standard_library_only() -> None:
-    known = {WIRE, *sys.stdlib_module_names}
+    known = {*SHARED, *sys.stdlib_module_names, "IPython"}  # that only where something is shown
     wrong = [
         str(one)
         for one in imports(KERNEL)
-        if ".".join(one.module.relative_to(KERNEL.parent).with_suffix("").parts) in SHARED[1:]
+        if ".".join(one.module.relative_to(KERNEL.parent).with_suffix("").parts) in RULES
         and not any(f"{one.target}.".startswith(f"{name}.") for name in known)
     ]
     assert wrong == []

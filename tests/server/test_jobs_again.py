@@ -7,11 +7,14 @@ from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from gpu_workbench import protocol as wire
+from gpu_workbench_server.domain.jobs import Job
 from gpu_workbench_server.errors import BadRequest, NotFound, WrongState
+from gpu_workbench_server.ports import Record
 from tests.support.job_world import ANA, BEN, World, fill, new, sleeper
 
 SAVES = """
@@ -151,3 +154,81 @@ def test_checkpoints_of_an_earlier_run_in_the_same_directory_are_not_its_own(
     job = world.jobs.create(ANA, saving(tmp_path, checkpoint_dir="."))
     world.until(job.id, "succeeded")
     assert [one.step for one in world.jobs.checkpoints(ANA, job.id).checkpoints] == [0, 1, 2]
+
+
+# --- what is kept -------------------------------------------------------------------------------
+
+
+def test_the_code_is_kept_as_it_was_when_the_job_started(world: World, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    work = tmp_path / "work"
+    (work / "parts").mkdir(parents=True)
+    (work / "parts" / "model.py").write_text("WIDTH = 64\n")
+    (work / "data.csv").write_text("no code\n")
+    (work / "large.json").write_text("[" + "1," * 500_000 + "1]")
+    job = world.jobs.create(ANA, saving(work))
+    world.until(job.id, "succeeded")
+    (work / "saves.py").write_text("changed since")
+    kept = {one.path: one.text for one in world.jobs.code(ANA, job.id).files}
+    assert kept == {"parts/model.py": "WIDTH = 64\n", "saves.py": SAVES}
+    with pytest.raises(NotFound):
+        world.jobs.code(BEN, job.id)
+
+
+def over(world: World, name: str, ended: float, **more: object) -> Path:
+    """A job that was over at a time, with a megabyte in its directory."""
+    world.store.put_record(
+        Record(
+            "job",
+            name,
+            "ana",
+            msgspec.to_builtins(
+                Job(
+                    id=name, owner="ana", groups=(), name=name, ranks=1, per_rank="0.25",
+                    command=(), python="python", created_at=ended - 60, request_id=1,
+                    state="succeeded", started_at=ended - 50, ended_at=ended,
+                )
+            ),
+            ended,
+        )
+    )  # fmt: skip
+    place = world.directory(name)
+    place.mkdir()
+    (place / "out.log").write_bytes(b"x" * 1_000_000)
+    spec = new(name=name, **more)
+    (place / "wanted.json").write_bytes(msgspec.json.encode(spec))
+    return place
+
+
+DAY = 86400.0
+
+
+def test_directories_of_jobs_go_by_age_and_what_another_goes_on_from_stays(world: World) -> None:
+    now = time.time()
+    ancient, source = over(world, "job-1", now - 40 * DAY), over(world, "job-2", now - 39 * DAY)
+    resumed = over(world, "job-3", now - DAY, resume_from=str(source / "checkpoints" / "a.pt"))
+    world.keep(days=30, gigabytes=1)
+    world.jobs.clean()
+    assert not ancient.exists() and source.exists() and resumed.exists()
+    assert world.jobs.get(ANA, "job-1").state == "succeeded", "its record stays"
+    with pytest.raises(NotFound):
+        world.jobs.spec(ANA, "job-1")
+
+
+def test_directories_of_jobs_go_by_size_oldest_first_but_not_fresh_ones(world: World) -> None:
+    now = time.time()
+    places = [over(world, f"job-{n}", now - (5 - n) * 1800) for n in range(1, 5)]
+    world.keep(days=30, gigabytes=0.0025)
+    world.jobs.clean()
+    assert [one.exists() for one in places] == [False, False, True, True]
+    world.keep(days=30, gigabytes=0)
+    world.jobs.clean()
+    assert [one.exists() for one in places] == [False, False, False, True], "one is of this hour"
+
+
+def test_a_job_that_runs_or_waits_is_never_cleaned_away(world: World) -> None:
+    fill(world)
+    job = world.jobs.create(ANA, new())
+    world.keep(days=1e-9, gigabytes=0)
+    world.jobs.clean()
+    assert world.directory(job.id).exists()

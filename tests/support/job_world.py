@@ -6,6 +6,7 @@ world.until(job.id, "running")
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from base64 import b64encode
@@ -16,6 +17,7 @@ import cloudpickle
 
 from gpu_workbench import protocol as wire
 from gpu_workbench_server.devices.simulated import SimulatedBackend
+from gpu_workbench_server.domain.jobs import OVER
 from gpu_workbench_server.engines.local import LocalEngine
 from gpu_workbench_server.ports import News, Principal, ProcessRef, ProcessSpec
 from gpu_workbench_server.services.broker import Broker
@@ -26,7 +28,8 @@ from gpu_workbench_server.store.memory import MemoryStore
 from .waiting import wait_for
 
 ANA, BEN, ADMIN = Principal("ana"), Principal("ben"), Principal("root", admin=True)
-NAME = "jobs-under-test"
+NAME = f"jobs-under-test-{os.getpid()}"
+"""Another run of the tests on this machine may have a lease of the same number."""
 
 
 class Clock:
@@ -73,26 +76,40 @@ class World:
         broker.start()
         return broker
 
-    def service(self, engine: LocalEngine) -> Jobs:
+    def keep(self, days: float, gigabytes: float) -> None:
+        """From now on for so long, and so much, of jobs that are over."""
+        self.jobs = self.service(self.engine, days * 86400, gigabytes * 1e9)
+
+    def service(
+        self, engine: LocalEngine, seconds: float = math.inf, size: float = math.inf
+    ) -> Jobs:
         inherited = {
             name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
         }
         inherited |= {wire.BROKER_ENV: NAME, "JUPYTERHUB_API_TOKEN": "secret"}
         common = (self.broker, engine, self.store, self.paper, Clock())
-        return Jobs(*common, self.root / "jobs", inherited)
+        return Jobs(*common, self.root / "jobs", inherited, keep_seconds=seconds, keep_bytes=size)
 
     def restart(self) -> None:
         """A new server on the same directory."""
         self.broker = self._broker()
         self.jobs = self.service(LocalEngine(self.root / "engine", NAME))
 
+    def step(self) -> None:
+        """What a server does about once a second."""
+        self.jobs.reconcile()
+        for lease in self.broker.uncleared():
+            if not self.engine.lease_pids(lease.id):
+                self.broker.clear(lease.id)
+
     def until(self, job_id: str, *states: str, seconds: float = 60.0) -> wire.Job:
         def reached() -> wire.Job | None:
-            self.jobs.reconcile()
+            self.step()
             now = self.jobs.get(ANA, job_id)
+            assert now.state in states or now.state not in OVER, now
             return now if now.state in states else None
 
-        return wait_for(reached, seconds, f"{job_id} {states}: {self.jobs.get(ANA, job_id)}")
+        return wait_for(reached, seconds, f"{job_id} {states}")
 
     def close(self) -> None:
         """Nothing that it started is left."""

@@ -34,6 +34,7 @@ from .metrics import read_beat
 from .points import Points
 from .processes import adopt_orphans, alive, kill_family, reap
 from .rank import DONE, ERROR, RANK, RESULT, run_directory
+from .snapshot import keep_code
 from .watch import Standing, Watch
 
 _TICK = 0.2
@@ -91,7 +92,7 @@ class Supervisor:
         self._ended: dict[int, Standing] = {}
         """Ranks of this attempt that we killed, and why."""
         self._oom_kills = oom_kills()
-        self._attempt = 0
+        self._attempt = int(self._spec.get("first_attempt") or 0)
         self._gone: dict[int, float] = {}
         self._stop: str | None = None
         self._stop_at: float | None = None
@@ -114,6 +115,8 @@ class Supervisor:
         except OSError as error:
             self._finish("failed", start_error=str(error))
             return
+        with contextlib.suppress(OSError):
+            keep_code(Path(str(self._root)), self._directory)
         while agent.poll() is None:
             self._look(agent)
             self._write("running", self._seen())

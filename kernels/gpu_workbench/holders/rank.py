@@ -59,7 +59,8 @@ def enter_slice(directory: Path) -> None:
     os.environ.update(torch_names(os.environ))
     spec = read_json(directory / SPEC) or {}
     rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
-    attempt = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    attempt = int(spec.get("first_attempt") or 0) + restarts
     run = run_directory(directory, attempt, rank)
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
     for number, name in ((1, "out.log"), (2, "err.log")):

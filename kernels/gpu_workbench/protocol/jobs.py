@@ -43,6 +43,9 @@ class JobSpec(Wire, frozen=True, kw_only=True):
     """Flags of `accelerate launch` or `mpirun`, without those that place the ranks."""
     max_restarts: int = 0
     """How often all ranks start again where they are, after one has failed."""
+    if_lost: Literal["fail", "replace", "fewer"] = "fail"
+    """What happens when a rank is lost (killed, stopped by a signal, or its GPU failed) and no
+    restart is left: the job fails, is placed anew on as many slices, or goes on with fewer."""
     hang_seconds: float | None = None
     """A run whose ranks make no step for so long is ended; None: it is only told."""
     checkpoint_dir: str | None = None
@@ -54,6 +57,18 @@ class JobSpec(Wire, frozen=True, kw_only=True):
     """Arguments added where there is a checkpoint; `{checkpoint}` in them is its path."""
     sweep: str | None = None
     """The sweep that it is a part of."""
+
+
+class CodeFile(Wire, frozen=True, kw_only=True):
+    path: str
+    """Relative to the script's directory, or to the directory of work."""
+    text: str
+
+
+class Code(Wire, frozen=True, kw_only=True):
+    """The code as it was when the job started: a record; what ran was read where it lies."""
+
+    files: list[CodeFile]
 
 
 class Again(Wire, frozen=True, kw_only=True):

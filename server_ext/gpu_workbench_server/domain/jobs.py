@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .diagnosis import Cause
+from .elastic import IfLost
 
 JobState = Literal[
     "waiting", "starting", "running", "stopping", "succeeded", "failed", "stopped", "lost"
@@ -31,6 +32,7 @@ class Job:
     python: str
     created_at: float
     request_id: int
+    """0 until it has asked."""
     state: JobState = "waiting"
     message: str = ""
     has_lease: bool = False
@@ -47,6 +49,13 @@ class Job:
     """Of one that failed."""
     resumed_from: str | None = None
     sweep: str | None = None
+    if_lost: IfLost = "fail"
+    went_on: int = 0
+    """How often it was placed anew, or went on with fewer ranks."""
+    first_attempt: int = 0
+    """The number of the first attempt of the supervisor that runs now."""
+    earlier: tuple[int, ...] = ()
+    """Leases that it had before this one."""
     hours_held: float | None = None
     """GPU-hours, of all leases that it had."""
     hours_used: float | None = None

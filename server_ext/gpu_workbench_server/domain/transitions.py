@@ -41,8 +41,13 @@ CLUSTER: dict[str, frozenset[str]] = {
 
 JOB: dict[str, frozenset[str]] = {
     "waiting": frozenset({"starting", "stopping", "stopped", "failed", "lost"}),
-    "starting": frozenset({"running", "stopping", "succeeded", "failed", "stopped", "lost"}),
-    "running": frozenset({"stopping", "succeeded", "failed", "stopped", "lost"}),
+    "starting": frozenset(
+        {"waiting", "running", "stopping", "succeeded", "failed", "stopped", "lost"}
+    ),
+    # back, where a lost rank is replaced or it goes on with fewer
+    "running": frozenset(
+        {"waiting", "starting", "stopping", "succeeded", "failed", "stopped", "lost"}
+    ),
     "stopping": frozenset({"stopped", "succeeded", "failed", "lost"}),
     "succeeded": frozenset(),
     "failed": frozenset(),

@@ -162,13 +162,21 @@ class JobFiles:
         """Of a job that was never written down."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def start(self, lease: wire.Lease, now: float) -> None:
-        """What runs, where and since when: `spec.json`, which the supervisor reads."""
+    def start(self, lease: wire.Lease, attempt: int, since: float) -> None:
+        """What runs, where and since when: `spec.json`, which the supervisor reads.
+
+        `attempt` is the number of its first attempt: earlier ones stay as they are, and what was
+        said of them at last is forgotten.
+        """
+        for name in ("status.json", "agent.json"):
+            (self.path / name).unlink(missing_ok=True)
         spec = {
             **json.loads((self.path / WANTED).read_bytes()),
             "id": self.path.name,
             "checkpoints": self.checkpoints(),
-            "started_at": now,
+            "ranks": len(lease.slices),
+            "first_attempt": attempt,
+            "started_at": since,
             "lease": msgspec.to_builtins(lease),
         }
         _replace(self.path / "spec.json", json.dumps(spec).encode())

@@ -28,7 +28,7 @@ class JobRecords:
         self._store = store
         self._sink = sink
         self._clock = clock
-        self._root = root
+        self.root = root
         self._told: dict[str, wire.Job] = {}
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = [msgspec.convert(one.body, Job) for one in store.records("job", KEPT)]
@@ -51,7 +51,11 @@ class JobRecords:
 
     def files(self, job_id: str) -> JobFiles:
         """The directory of a job; ids are ours, so they can't lead out of the root."""
-        return JobFiles(self._root / job_id)
+        return JobFiles(self.root / job_id)
+
+    def directories(self) -> list[Path]:
+        """Of all jobs whose files are there, known or not."""
+        return [one for one in self.root.iterdir() if one.is_dir() and not one.is_symlink()]
 
     def put(self, job: Job) -> Job:
         body = msgspec.to_builtins(job)

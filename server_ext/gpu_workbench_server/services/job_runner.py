@@ -10,14 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
+
+import msgspec
 
 from gpu_workbench import protocol as wire
 
 from ..domain.causes import CAUSES
 from ..domain.diagnosis import Cause, diagnose
+from ..domain.elastic import GoOn, after_loss
 from ..domain.jobs import Job, JobState
 from ..domain.transitions import JOB, check
+from ..errors import Refused
 from ..ports import BrokerApi, Clock, Engine, Principal, ProcessRef, ProcessSpec
+from .job_bills import JobBills
 from .job_files import JobStatus
 from .job_records import JobRecords
 from .job_views import held_up, lease_over, running_message
@@ -34,6 +40,7 @@ class JobRunner:
         clock: Clock,
         environment: Mapping[str, str],
         stop_grace: float,
+        bills: JobBills,
     ) -> None:
         self._broker = broker
         self._engine = engine
@@ -41,6 +48,7 @@ class JobRunner:
         self._clock = clock
         self._environment = dict(environment)
         self._stop_grace = stop_grace
+        self._bills = bills
 
     def advance(self, job: Job) -> wire.Job:
         if job.state == "waiting":
@@ -73,7 +81,8 @@ class JobRunner:
         up = job.state == "running" or any(one.pid for one in status.ranks)  # a restart is no start
         state: JobState = "running" if up else "starting"
         message = running_message(job, status, self._clock.now())
-        return self._records.move(job, state, message=message, started_at=status.started_at)
+        started = job.started_at or status.started_at
+        return self._records.move(job, state, message=message, started_at=started)
 
     def _await_grant(self, job: Job) -> wire.Job:
         request = self._broker.request(owner(job), job.request_id)
@@ -96,9 +105,12 @@ class JobRunner:
         if lease.state == "ended":
             return self._fail(job, "lease_ended", lease_over(lease))
         files = self._records.files(job.id)
-        files.start(lease, self._clock.now())
-        slices = tuple(one.id for one in lease.slices)
-        message = f"starting {job.ranks} ranks on {lease.profile}"
+        # Of a job that goes on with fewer ranks some of the lease's slices are left idle.
+        used = [one for one in lease.slices if not job.slices or one.id in job.slices]
+        slices = tuple(one.id for one in used)
+        lease_used = msgspec.structs.replace(lease, slices=used)
+        files.start(lease_used, job.first_attempt, job.started_at or self._clock.now())
+        message = f"starting {len(slices)} ranks on {lease.profile}"
         self._records.move(job, "starting", message=message, has_lease=True, slices=slices)
         job = self._records.newest(job)
         environment = self._environment | {
@@ -144,9 +156,57 @@ class JobRunner:
             return self.finish(job, "succeeded", f"done in {took:.0f} s{held_up(status)}", status)
         if status.state == "failed" and job.stop_asked_at is None:
             cause = diagnose(status.end())
+            plan = after_loss(job.if_lost, cause, status.end().ranks, job.went_on)
+            if plan is not None:
+                return self._go_on(job, cause, status, plan)
             message = cause.sentence + held_up(status)
             return self.finish(job, "failed", message, status, cause)
         return self._stopped(job, status)
+
+    def _go_on(self, job: Job, cause: Cause, status: JobStatus, plan: GoOn) -> wire.Job:
+        """A rank was lost: the job goes on, from its last whole checkpoint where it has one."""
+        self._engine.kill_lease(job.request_id)
+        changes: dict[str, Any] = {
+            "pid": None,
+            "pid_started": None,
+            "went_on": job.went_on + 1,
+            "first_attempt": status.attempt + 1,
+            "started_at": job.started_at or status.started_at,
+        }
+        if plan.survivors is not None:
+            slices = tuple(job.slices[rank] for rank in plan.survivors)
+            words = f"{cause.sentence}; goes on with {len(slices)} of {job.ranks} ranks"
+            self._records.move(job, "starting", message=words, slices=slices, **changes)
+            return self._start(self._records.newest(job))
+        spec = self._records.files(job.id).spec()
+        seconds = None if spec is None else spec.seconds
+        try:
+            request = self.ask(job, seconds, key=f"{job.id}.{changes['went_on']}")
+        except Refused as refused:
+            words = f"{cause.sentence}; no other slices: {refused.message}"
+            return self.finish(job, "failed", words, status, cause)
+        changes |= {"request_id": request.id, "earlier": (*job.earlier, job.request_id)}
+        words = f"{cause.sentence}; is placed anew"
+        before = job.request_id
+        # A server killed before the next line leaves a lease without a beat: it is lost, and over.
+        self._records.move(job, "waiting", message=words, has_lease=False, slices=(), **changes)
+        self.give_back(owner(job), before)
+        return self.advance(self._records.newest(job))
+
+    def ask(self, job: Job, seconds: int | None, key: str) -> wire.Request:
+        """Ask for a job's slices; the same key finds the same request. Raises `Refused`."""
+        return self._broker.ask(
+            owner(job),
+            wire.Ask(
+                what=job.per_rank,
+                count=job.ranks,
+                seconds=seconds,
+                purpose="job",
+                name=job.name,
+                key=key,
+                same_node=True,
+            ),
+        )
 
     def _vanished(self, job: Job, status: JobStatus | None) -> wire.Job:
         """The supervisor is gone without a last word: it was killed, or it never came up."""
@@ -189,11 +249,20 @@ class JobRunner:
         check(JOB, "job", job.state, state)
         if job.has_lease:
             self._engine.kill_lease(job.request_id)
+        hint = self._bills.size_hint(job)
         self.give_back(owner(job), job.request_id, "lost" if state == "lost" else "released")
         ended = (status.ended_at if status else None) or self._clock.now()
-        started = status.started_at if status else job.started_at
+        held, used = self._bills.hours(job)
         return self._records.move(
-            job, state, message=message, cause=cause, ended_at=ended, started_at=started
+            job,
+            state,
+            message=message,
+            cause=cause,
+            ended_at=ended,
+            started_at=job.started_at or (status.started_at if status else None),
+            hours_held=held,
+            hours_used=used,
+            size_hint=hint,
         )
 
     def _ref(self, job: Job) -> ProcessRef | None:

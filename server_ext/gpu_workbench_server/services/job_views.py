@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import Literal
 
 from gpu_workbench import protocol as wire
 
@@ -34,9 +35,10 @@ def view(job: Job, status: JobStatus | None) -> wire.Job:
         slower = slowness(status.paces())
         ranks = [one.view(slower.get(one.rank)) for one in status.ranks]
     else:
+        state: Literal["waiting", "gone"] = "gone" if job.over and job.started_at else "waiting"
         slices = [*job.slices, *[None] * (job.ranks - len(job.slices))]
         ranks = [
-            wire.RankView(rank=number, slice_id=slices[number], pid=None, state="waiting")
+            wire.RankView(rank=number, slice_id=slices[number], pid=None, state=state)
             for number in range(job.ranks)
         ]
     latest = status.metrics if status else {}
@@ -84,7 +86,8 @@ def _cause(job: Job, status: JobStatus | None) -> wire.Cause | None:
 def running_message(job: Job, status: JobStatus, now: float) -> str:
     """What it does, and what somebody should look at."""
     up = sum(one.state in ("running", "succeeded") for one in status.ranks)
-    words = [f"{up} of {job.ranks} ranks up" if up < job.ranks else f"running on {job.ranks} ranks"]
+    ranks = len(status.ranks)
+    words = [f"{up} of {ranks} ranks up" if up < ranks else f"running on {ranks} ranks"]
     if status.attempt:
         words.append(
             f"restarted {status.attempt} times" if status.attempt > 1 else "restarted once"

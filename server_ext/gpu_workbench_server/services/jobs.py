@@ -7,6 +7,7 @@ The verbs only. `job_orders` checks what is to run and `job_kept` says what that
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import sys
@@ -22,6 +23,9 @@ from ..domain.environment import environment_for_holder
 from ..domain.jobs import Job
 from ..errors import NotFound, WorkbenchError
 from ..ports import BrokerApi, Clock, Engine, EventSink, Principal, Store
+from .job_bills import JobBills, Past
+from .job_cleaning import JobCleaning
+from .job_code import read_code
 from .job_kept import KeptSpecs
 from .job_logs import Stream
 from .job_orders import Order, read_order
@@ -48,16 +52,22 @@ class Jobs:
         environment: Mapping[str, str] | None = None,
         python: str = sys.executable,
         stop_grace: float = 20.0,
+        past: Past | None = None,
+        keep_seconds: float = math.inf,
+        keep_bytes: float = math.inf,
     ) -> None:
         """`root` gets a directory per job. `environment` (the server's own by default) is what its
-        processes inherit, filtered here."""
+        processes inherit, filtered here. `past` tells what a lease's slices did.
+        Directories of jobs that are over are kept for so many seconds and bytes."""
         base = environment_for_holder(os.environ if environment is None else environment)
         self._broker = broker
         self._clock = clock
         self._python = python
         self._records = JobRecords(store, sink, clock, root)
-        self._runner = JobRunner(broker, engine, self._records, clock, base, stop_grace)
+        bills = JobBills(broker, clock, past)
+        self._runner = JobRunner(broker, engine, self._records, clock, base, stop_grace, bills)
         self._kept = KeptSpecs(self._records)
+        self._cleaning = JobCleaning(self._records, clock, keep_seconds, keep_bytes)
         self._lock = threading.RLock()
 
     # --- for people -----------------------------------------------------------------------------
@@ -72,6 +82,11 @@ class Jobs:
     def spec(self, who: Principal, job_id: str) -> wire.JobSpec:
         """What was ordered, function included: a changed copy can be posted as a new job."""
         return self._kept.spec(self._records.own(who, job_id))
+
+    def code(self, who: Principal, job_id: str) -> wire.Code:
+        """The code beside its script as it was when it started."""
+        job = self._records.own(who, job_id)
+        return read_code(self._records.files(job.id).path / "code.zip")
 
     def again(self, who: Principal, job_id: str, body: wire.Again) -> wire.Job:
         """A new job of the same spec, with what is in `body` changed."""
@@ -91,25 +106,13 @@ class Jobs:
 
     def _submit(self, who: Principal, order: Order, resumed_from: str | None = None) -> wire.Job:
         job_id = f"job-{secrets.token_hex(4)}"
-        spec = order.spec
-        request = self._broker.ask(
-            who,
-            wire.Ask(
-                what=spec.per_rank,
-                count=spec.ranks,
-                seconds=spec.seconds,
-                purpose="job",
-                name=order.name,
-                key=job_id,
-                same_node=True,
-            ),
-        )
         files = self._records.files(job_id)
+        job = replace(self._new(who, order, job_id), resumed_from=resumed_from)
+        request = self._runner.ask(job, order.spec.seconds, key=job_id)
         with self._lock:
             try:
-                files.create(spec, order.function)
-                job = self._new(who, order, job_id, request.id)
-                job = self._records.put(replace(job, resumed_from=resumed_from))
+                files.create(order.spec, order.function)
+                job = self._records.put(replace(job, request_id=request.id))
             except BaseException:
                 files.discard()
                 self._runner.give_back(who, request.id)
@@ -200,6 +203,11 @@ class Jobs:
                 if not job.over:
                     self._step(job)
 
+    def clean(self) -> None:
+        """Remove what is kept of jobs that are long over; now and then."""
+        with self._lock:
+            self._cleaning.clean()
+
     def attributions(self) -> dict[int, dict[int, str | None]]:
         """lease → a rank's pid → its slice: what each rank's load is shown under."""
         found: dict[int, dict[int, str | None]] = {}
@@ -222,7 +230,7 @@ class Jobs:
             log.warning("job %s: %s", job.id, error)  # the next round tries again
             return self._records.view(self._records.newest(job))
 
-    def _new(self, who: Principal, order: Order, job_id: str, request_id: int) -> Job:
+    def _new(self, who: Principal, order: Order, job_id: str) -> Job:
         return Job(
             id=job_id,
             owner=who.user,
@@ -233,13 +241,14 @@ class Jobs:
             command=tuple(order.command),
             python=order.spec.python or self._python,
             created_at=self._clock.now(),
-            request_id=request_id,
+            request_id=0,
             sweep=order.spec.sweep,
+            if_lost=order.spec.if_lost,
         )
 
     def _attempt(self, job: Job) -> int:
         status = self._records.files(job.id).status()
-        return status.attempt if status else 0
+        return status.attempt if status else job.first_attempt
 
     def _traceback(self, job: Job) -> str | None:
         status = self._records.files(job.id).status()

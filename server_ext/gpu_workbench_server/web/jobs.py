@@ -47,6 +47,10 @@ async def spec(call: Call[None, None]) -> wire.JobSpec:
     return await call.workbench.on_holders(call.services.jobs.spec, call.who, call.item)
 
 
+async def code(call: Call[None, None]) -> wire.Code:
+    return await call.workbench.on_holders(call.services.jobs.code, call.who, call.item)
+
+
 async def again(call: Call[wire.Again, None]) -> wire.Job:
     return await call.workbench.on_holders(call.services.jobs.again, call.who, call.item, call.body)
 

@@ -281,6 +281,7 @@ ROUTES: tuple[Route, ...] = (
         jobs.spec,
         wire.JobSpec,
     ),
+    _read("/jobs/{id}/code", "The code as it was at the start", "jobs", jobs.code, wire.Code),
     _post(
         "/jobs/{id}/again",
         "A new job of the same spec",
