@@ -50,13 +50,18 @@ def browser() -> Iterator[Browser]:
 def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     """One JupyterLab for all tests of the folder."""
     root = tmp_path_factory.mktemp("lab")
+    no_questions(root)
+    with LabServer(root, app="lab", workbench={"lease_ttl": 20, "grace_seconds": 3}) as server:
+        yield server
+
+
+def no_questions(root: Path) -> None:
+    """Settings of JupyterLab in a server's directory: it asks about no news and no updates."""
     settings = root / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(
         '{"fetchNews": "false", "checkForUpdates": false}'
     )
-    with LabServer(root, app="lab", workbench={"lease_ttl": 20, "grace_seconds": 3}) as server:
-        yield server
 
 
 @pytest.fixture
