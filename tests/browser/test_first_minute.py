@@ -31,7 +31,10 @@ def test_the_panel_shows_simulated_gpus_and_says_so(open_lab: Open) -> None:
     panel = open_panel(page)
     expect(at(panel, "gw-simulated")).to_contain_text("simulated GPUs")
     expect(at(panel, "gw-gpu")).to_have_count(2)
-    expect(at(panel, "gw-segment")).to_have_count(8)
+    segments = at(panel, "gw-segment")
+    expect(segments).to_have_count(8)
+    box = segments.first.bounding_box()
+    assert box and box["height"] >= 20, "a bar that is read and hit"
     expect(at(panel, "gw-mine-empty")).to_be_visible()
     shoot(page, "empty-light")
 

@@ -31,7 +31,7 @@ export function ClusterLoad(props: { cluster: Cluster }): React.ReactElement | n
   }
   const all = clusterLoad(loads);
   return (
-    <div className="gw-bars" data-testid="gw-cluster-load">
+    <div className="gw-gauges" data-testid="gw-cluster-load">
       <Bar
         name={trans.__('use')}
         label={trans.__('GPU activity of %1', cluster.name)}
@@ -47,7 +47,7 @@ export function ClusterLoad(props: { cluster: Cluster }): React.ReactElement | n
         title={memoryOf(trans, all.memory, all.memoryTotal)}
         testid="gw-cluster-memory"
       />
-      <span className="gw-bars-words">
+      <span className="gw-gauges-words">
         {cluster.tasks === null ? '' : trans._n('%1 task', '%1 tasks', cluster.tasks)}
       </span>
       <Bar
@@ -108,7 +108,7 @@ function WorkerRow(props: { load: IWorkerLoad }): React.ReactElement {
         <span className="gw-worker-said">{wordsOf(load, trans)}</span>
       </div>
       {worker.state === 'starting' ? null : (
-        <div className="gw-bars">
+        <div className="gw-gauges">
           <Bar
             name={trans.__('use')}
             label={trans.__('GPU activity on %1', where)}
@@ -172,8 +172,8 @@ function Bar(props: {
   const share = Math.min(1, Math.max(0, props.share ?? 0));
   const full = share > 0.9 && props.name !== 'use' ? ' gw-mod-full' : '';
   return (
-    <span className="gw-bar" title={props.title} data-testid={props.testid}>
-      <span className="gw-bar-name" aria-hidden="true">
+    <span className="gw-gauge" title={props.title} data-testid={props.testid}>
+      <span className="gw-gauge-name" aria-hidden="true">
         {props.name}
       </span>
       <span
@@ -187,7 +187,7 @@ function Bar(props: {
       >
         <span className="gw-meter-fill" style={{ width: `${share * 100}%` }} />
       </span>
-      <span className="gw-bar-text">{props.text}</span>
+      <span className="gw-gauge-text">{props.text}</span>
     </span>
   );
 }
