@@ -58,6 +58,7 @@ def launch(
     max_restarts: int = 0,
     hang_seconds: float | None = None,
     if_lost: Literal["fail", "replace", "fewer"] = "fail",
+    warm: bool = True,
     checkpoint_dir: str | os.PathLike[str] | None = None,
     resume_args: Sequence[str] = (),
 ) -> JobHandle:
@@ -74,7 +75,8 @@ def launch(
 
     `checkpoint_dir` is where a script saves by itself; without it `gw.checkpoint_dir()` is a
     directory of the job's own. `resume_args` are added to a script's arguments where there is a
-    checkpoint to go on from: `["--resume", "{checkpoint}"]`.
+    checkpoint to go on from: `["--resume", "{checkpoint}"]`. `warm=False` gives every rank a fresh
+    interpreter, also where ranks could be forked from one that has torch.
 
         job = gw.launch(train, ranks=2, per_rank="0.5", args=(config,))
         job.watch(); job.result()
@@ -110,6 +112,7 @@ def launch(
         max_restarts=max_restarts,
         hang_seconds=hang_seconds,
         if_lost=if_lost,
+        warm=warm,
         launcher=command.launcher if command else "torch",
         launcher_args=command.flags if command else [],
         checkpoint_dir=None if checkpoint_dir is None else os.fspath(checkpoint_dir),

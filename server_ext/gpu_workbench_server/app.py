@@ -122,6 +122,11 @@ class GpuWorkbenchApp(ExtensionApp):
         15.0,
         help="Seconds that a process gets to end by itself, once it must, before it is killed.",
     ).tag(config=True)
+    warm_start = Bool(
+        True,
+        help="Keep a process that has torch imported, for as long as jobs come: the next job's "
+        "ranks are forked from it and make their first step within half a second.",
+    ).tag(config=True)
     restart_seconds = Float(
         10.0,
         help="Seconds that a lease waits for a holder whose process is gone: a kernel's restart "
@@ -242,6 +247,7 @@ class GpuWorkbenchApp(ExtensionApp):
             job_gigabytes=self.job_gigabytes,
             restart_seconds=self.restart_seconds,
             rapids_environment=_path(self.rapids_environment),
+            warm_start=self.warm_start,
             tick_seconds=self.tick_seconds,
         )
 

@@ -145,6 +145,7 @@ def compose(
             past=lambda *asked: telemetry.history(*asked),
             keep_seconds=settings.job_days * 86400,
             keep_bytes=settings.job_gigabytes * 1e9,
+            warm_start=settings.warm_start,
         )
         kernels = JupyterKernels(manager, loop)
         attributions = (clusters.attributions, jobs.attributions)

@@ -172,8 +172,8 @@ class ProcessSpec:
     env: Mapping[str, str]
     directory: Path
     cwd: Path | None = None
-    warm: bool = False
-    """It may be forked from a process that has imported already what it needs."""
+    warm: Literal["cluster", "job"] | None = None
+    """It may be forked from a process that has imported already what such a holder needs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Settings:
     live_windows: int = 64
     job_days: float = 30.0
     job_gigabytes: float = 50.0
+    warm_start: bool = True
 
     def __post_init__(self) -> None:
         """Raise `BadConfiguration`, with the setting's name and its bounds, where one is wrong."""

@@ -17,7 +17,8 @@ import msgspec
 import pytest
 
 from gpu_workbench import protocol as wire
-from gpu_workbench.holders.dask_workers import cpus_near, nanny_options
+from gpu_workbench.holders.affinity import cpus_near
+from gpu_workbench.holders.dask_workers import nanny_options
 from gpu_workbench.holders.worker_specs import Machine, WorkerSpec, worker_spec
 from gpu_workbench_server.devices.nvml import NvmlBackend
 from gpu_workbench_server.ports import News, Principal

@@ -24,6 +24,7 @@ from typing import Any
 from findings import Rows, nvidia_smi, shown_devices
 from loads import compare
 from programs import IN_A_KERNEL, job_function
+from trains import train
 from workplace import WHO, Workplace
 
 from gpu_workbench import protocol as wire
@@ -40,7 +41,7 @@ KERNEL_SECONDS = 120
 
 def main(arguments: list[str], results: Path) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", choices=("all", "telemetry"))
+    parser.add_argument("what", nargs="?", default="all", choices=("all", "telemetry", "training"))
     parser.add_argument("--simulated", action="store_true", help="rehearse without a GPU")
     options = parser.parse_args(arguments)
     broker = f"acceptance-{os.getpid()}"
@@ -54,7 +55,8 @@ def main(arguments: list[str], results: Path) -> int:
         return 0
     rows = Rows()
     began = time.monotonic()
-    attempt(rows, "telemetry", compare, devices)
+    if options.what != "training":
+        attempt(rows, "telemetry", compare, devices)
     if options.what == "telemetry":
         devices.close()
         print(f"{len(rows.rows)} findings, {rows.failed} failed, {time.monotonic() - began:.0f} s")
@@ -62,6 +64,10 @@ def main(arguments: list[str], results: Path) -> int:
     with tempfile.TemporaryDirectory() as directory:
         place = Workplace(devices, broker, Path(directory))
         try:
+            if options.what == "training":
+                attempt(rows, "training", train, place)
+                print(f"{len(rows.rows)} findings, {rows.failed} failed")
+                return 1 if rows.failed else 0
             offered = [one.name for one in place.broker.fleet(WHO).pools[0].profiles]
             largest = "whole" if "whole" in offered else offered[-1]
             attempt(rows, "inventory", _inventory, place)
@@ -69,6 +75,7 @@ def main(arguments: list[str], results: Path) -> int:
                 attempt(rows, profile, _kernel, place, profile)
             attempt(rows, "job, 1 rank", _job, place, 1, largest)
             attempt(rows, "job, 2 ranks", _job, place, 2, offered[0])
+            attempt(rows, "training", train, place)
             attempt(rows, "ledger", _ledger, place)
         finally:
             place.close()

@@ -107,6 +107,7 @@ class Workplace:
                 self.engine.kill_lease(job.lease_id)
         for lease in self.broker.leases(WHO, ended=True):
             self.engine.kill_lease(lease.id)
+        self.engine.close()
         self.devices.close()
 
 

@@ -361,7 +361,7 @@ def test_one_that_is_forked_from_a_warm_parent_is_as_one_that_was_started(
     argv = (sys.executable, "-m", "gpu_workbench.holders.dask_cluster", str(directory))
     environment = os.environ | {wire.LEASE_ENV: "0", wire.BROKER_ENV: broker}
     engine = LocalEngine(tmp_path / "engine", broker)
-    asked = ProcessSpec("cluster-1", argv, environment, directory, tmp_path, warm=True)
+    asked = ProcessSpec("cluster-1", argv, environment, directory, tmp_path, warm="cluster")
     ref = engine.submit(asked)
     try:
         (worker,) = workers(directory, "1.0")

@@ -11,12 +11,17 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import psutil
+
+from gpu_workbench_server.domain.environment import environment_for_holder
+from gpu_workbench_server.engines.local import LocalEngine
+from gpu_workbench_server.ports import ProcessSpec
 
 from .waiting import wait_for
 
@@ -39,9 +44,13 @@ FOR_EVER = LOOP + "    time.sleep(0.05)\n"
 class Run:
     """One job's directory and its supervisor."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, engine: LocalEngine | None = None) -> None:
+        """With an engine it is that which starts the supervisor, warm where it can."""
         self.directory = directory
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | psutil.Process | None = None
+        # Unique, where a real lease's id could be another test's.
+        self.key = f"job-{zlib.crc32(str(directory).encode()):08x}"
+        self._engine = engine
 
     def start(
         self,
@@ -93,15 +102,36 @@ class Run:
         }
         default = {"ranks": ranks, "lease": lease, "cwd": str(work), "grace_seconds": 3}
         (self.directory / "spec.json").write_text(json.dumps(default | spec))
-        tag = str(self.directory)  # unique, where a real lease's id could be another test's
+        argv = [sys.executable, "-m", "gpu_workbench.holders.job", str(self.directory)]
+        environment = {
+            "GPU_WORKBENCH_LEASE": str(LEASE),
+            "GPU_WORKBENCH_SLICES": ",".join(one["id"] for one in slices),
+            "GPU_WORKBENCH_KEY": self.key,
+        }
+        if self._engine is not None:
+            environment = environment_for_holder(os.environ) | environment
+            environment["OMP_NUM_THREADS"] = "1"
+            environment.pop("PYTEST_CURRENT_TEST", None)  # as on a server it is always the same
+            asked = ProcessSpec(self.key, tuple(argv), environment, self.directory, warm="job")
+            self.process = psutil.Process(self._engine.submit(asked).pid)
+            return self
         self.process = subprocess.Popen(
-            [*wrap, sys.executable, "-m", "gpu_workbench.holders.job", str(self.directory)],
+            [*wrap, *argv],
             cwd=self.directory,
-            env=os.environ | {"GPU_WORKBENCH_LEASE": str(LEASE), "GPU_WORKBENCH_KEY": tag},
+            env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
         return self
+
+    @property
+    def is_forked(self) -> bool:
+        """Was its supervisor forked from a warm parent?"""
+        assert isinstance(self.process, psutil.Process)
+        try:
+            return "gpu_workbench.holders.nursery" in self.process.cmdline()
+        except psutil.NoSuchProcess:  # nothing that is started is over so soon
+            return True
 
     @property
     def status(self) -> dict[str, Any]:
@@ -129,11 +159,12 @@ class Run:
 
     def family(self) -> list[int]:
         """Live processes that carry this job's tag."""
-        tag = f"GPU_WORKBENCH_KEY={self.directory}".encode()
+        tag = f"GPU_WORKBENCH_KEY={self.key}".encode()
         found = []
         for pid in psutil.pids():
             try:
-                if tag in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                if tag in [one.strip() for one in environ]:
                     found.append(pid)
             except OSError:
                 continue

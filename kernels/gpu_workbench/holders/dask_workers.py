@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import protocol as wire
 from . import tags
+from .affinity import cpus_near
 from .worker_specs import Machine, WorkerSpec
 
 if TYPE_CHECKING:
     Worker = object
 else:
     from distributed import Worker
-
-_CPU_WORDS = 64  # of 64 CPUs each
 
 
 class SliceWorker(Worker):
@@ -34,26 +33,10 @@ class SliceWorker(Worker):
 def this_machine(memory_bytes: int, one: wire.Slice) -> Machine:
     """What is here for a worker on this slice."""
     near = () if one.tier == "simulated" else cpus_near(one.gpu)
+    if not near and one.tier != "simulated":
+        print(f"no CPU affinity of {one.gpu}", flush=True)
     allowed = os.sched_getaffinity(0)
     return Machine(memory_bytes, tuple(cpu for cpu in near if cpu in allowed))
-
-
-def cpus_near(gpu: str) -> tuple[int, ...]:
-    """CPUs beside the GPU with this UUID; none where nobody tells.
-
-    Of the GPU, never of a MIG instance: that has no affinity of its own.
-    """
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(gpu)
-        words = pynvml.nvmlDeviceGetCpuAffinity(handle, _CPU_WORDS)
-    except Exception as error:  # NVML says "not supported" in several ways
-        print(f"no CPU affinity of {gpu}: {error}", flush=True)
-        return ()
-    bits = range(64)
-    return tuple(64 * at + bit for at, word in enumerate(words) for bit in bits if word >> bit & 1)
 
 
 def nanny_options(spec: WorkerSpec, directory: Path) -> dict[str, Any]:

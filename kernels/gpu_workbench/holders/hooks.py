@@ -3,6 +3,7 @@
 - a beat at every optimizer step (`torch.optim`), so that a frozen rank shows, and the moment at
   which a backward pass begins, so that a slow one does;
 - rank 0's rendezvous store listens on loopback only (torch's own listens on every interface);
+- gloo takes NCCL's place where that can't work on the rank's slice (`pinning`);
 - what Transformers' Trainer logs, whatever it reports to;
 - TensorBoard's event files and Lightning's `metrics.csv` that the script opens, noted so that the
   supervisor can follow them.
@@ -28,6 +29,7 @@ from typing import Any
 
 from ..protocol import RUN_ENV
 from .metrics import RunLog, current
+from .pinning import BACKEND_ENV
 
 METRIC_FILES = "metric-files.txt"
 """In a rank's directory: paths of the loggers' files that it opened, one a line."""
@@ -49,6 +51,7 @@ def install(directory: Path, log: RunLog) -> None:
             "torch.optim.optimizer": beat,
             "torch.autograd": lambda autograd: tell_backward(autograd, log),
             "torch.distributed.rendezvous": listen_on_loopback,
+            "torch.distributed.distributed_c10d": use_what_works,
             "transformers.trainer": lambda trainer: log_what_the_trainer_logs(trainer, log),
         }
     )
@@ -91,6 +94,30 @@ def log_what_the_trainer_logs(trainer: ModuleType, log: RunLog) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float)
+
+
+def use_what_works(c10d: ModuleType) -> None:
+    """Where the rank's slice is none for NCCL, a script that asks for it gets gloo, and is told.
+
+    `torch.distributed` has the function under its own name, too, once it is imported.
+    """
+    backend_here = os.environ.get(BACKEND_ENV)
+    if backend_here is None:
+        return
+    init = c10d.init_process_group
+
+    @functools.wraps(init)
+    def init_process_group(backend: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        if backend is None or "nccl" in str(backend):
+            said = f"gpu-workbench: {backend_here} instead of NCCL, which can't work on this slice"
+            print(said, file=sys.stderr, flush=True)
+            backend = backend_here
+            kwargs.pop("device_id", None)  # would bind the group to a device, NCCL's way
+        return init(backend, *args, **kwargs)
+
+    for module in (c10d, sys.modules.get("torch.distributed")):
+        if getattr(module, "init_process_group", None) is init:
+            module.init_process_group = init_process_group  # type: ignore[union-attr]
 
 
 def listen_on_loopback(rendezvous: ModuleType) -> None:

@@ -25,12 +25,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from .. import protocol as wire
+from . import agent as agents
 from .agent import AGENT
 from .files import SPEC, STATUS, TARGET, append_json_line, read_json, tail, write_json
+from .forks import Child
 from .launchers import mpi_command, rank_program
 from .logs import Logs
 from .memory import oom_kills
 from .metrics import read_beat
+from .pinning import BACKEND_ENV, Pinning, Place, pin
 from .points import Points
 from .processes import adopt_orphans, alive, kill_family, reap
 from .rank import DONE, ERROR, RANK, RESULT, run_directory
@@ -39,7 +45,6 @@ from .watch import Standing, Watch
 
 _TICK = 0.2
 _BEATS_EVERY = 1.0
-_MAX_THREADS = 8
 _RESTLESS = ("step", "beat_at", "step_seconds", "own_seconds")
 """What of a rank changes with every step."""
 
@@ -51,8 +56,9 @@ def agent_environment(directory: Path, spec: dict[str, Any]) -> dict[str, str]:
     """
     ranks = int(spec["ranks"])
     return {
-        "OMP_NUM_THREADS": str(max(1, min(_MAX_THREADS, (os.cpu_count() or 1) // ranks))),
-        **dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), _loopback()),
+        # As torchrun does where nobody says; the server says.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        **pinning(spec).environment,
         **(spec.get("env") or {}),
         "PET_NNODES": "1",
         "PET_NPROC_PER_NODE": str(ranks),
@@ -66,6 +72,13 @@ def agent_environment(directory: Path, spec: dict[str, Any]) -> dict[str, str]:
         # Without it a restart after a killed rank hangs or fails in 7 of 10 (pytorch#135712).
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
     }
+
+
+def pinning(spec: dict[str, Any]) -> Pinning:
+    """How the ranks of this job talk to each other."""
+    slices = msgspec.convert(spec["lease"].get("slices", ()), list[wire.Slice])
+    places = {gpu: Place(**one) for gpu, one in (spec.get("places") or {}).items()}
+    return pin(slices, places, spec.get("env") or {}, _loopback())
 
 
 def _loopback() -> str:
@@ -82,6 +95,7 @@ class Supervisor:
         self._ranks = int(self._spec["ranks"])
         self._grace = float(self._spec.get("grace_seconds") or 10.0)
         self._launcher = self._spec.get("launcher") or "torch"
+        self._way = pinning(self._spec)
         self._hang_seconds: float | None = self._spec.get("hang_seconds")
         script = self._spec.get("script")
         self._root = os.path.dirname(os.path.abspath(script)) if script else self._spec.get("cwd")
@@ -131,29 +145,18 @@ class Supervisor:
         else:
             self._finish("failed")
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._event("start", ranks=self._ranks)
+    def _start(self) -> subprocess.Popen[bytes] | Child:
+        self._event("start", ranks=self._ranks, way=self._way.note)
         environment = os.environ | agent_environment(self._directory, self._spec)
-        command = [sys.executable, "-m", "gpu_workbench.holders.agent", str(self._directory)]
         if self._launcher == "mpi":
             program = rank_program(str(self._directory))
             command = mpi_command(self._ranks, self._spec.get("launcher_args") or [], program)
-        log = os.open(self._directory / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            return subprocess.Popen(
-                command,
-                cwd=self._directory,  # not the user's: a random.py there is not for the agent
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        finally:
-            os.close(log)
+            return agents.start_program(command, self._directory, environment)
+        return agents.start(self._directory, environment)
 
     # --- while it runs ------------------------------------------------------------------------
 
-    def _look(self, agent: subprocess.Popen[bytes] | None) -> None:
+    def _look(self, agent: subprocess.Popen[bytes] | Child | None) -> None:
         """One tick: take in what the ranks wrote, and end the agent where it must end."""
         while run_directory(self._directory, self._attempt + 1, 0).parent.is_dir():
             self._attempt += 1
@@ -291,6 +294,7 @@ class Supervisor:
             "stop": self._stop,
             "has_result": (self._run_directories()[0] / RESULT).exists(),
             "python": sys.executable,
+            "way": self._way.note if BACKEND_ENV in self._way.environment else "",
             **more,
         }
         changed = _still(status) != _still(self._written)

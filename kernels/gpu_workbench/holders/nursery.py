@@ -1,8 +1,10 @@
-"""A warm parent of clusters: Dask imported once, then forked: `python -m …holders.nursery`.
+"""Warm parents of holders: `python -m gpu_workbench.holders.nursery cluster|job`.
 
-One line of JSON on stdin for each cluster that is to be, one on stdout with its pid. It has one
-thread and no CUDA, so that forking it is safe; it ends with the server that holds its stdin, or
-when it was not used for a while. The clusters are in sessions of their own and outlive it.
+Each imports once what takes its holders long, Dask or torch, and forks them then. One line of JSON
+on stdin for each holder that is to be, one on stdout with its pid; the first line says that it is
+ready. It has one thread and no CUDA, so that forking it is safe; it ends with the server that holds
+its stdin, when it was not used for a while, and when what is installed has changed. The holders are
+in sessions of their own and outlive it.
 """
 
 from __future__ import annotations
@@ -12,76 +14,123 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
 
-from . import tags
+from . import forks, tags
 from .worker_specs import PROCESS
 
 _QUIET_SECONDS = 3.0
 _UNUSED_SECONDS = 900.0
 
 
-def main() -> int:
-    from . import forkserver
+class Kind(NamedTuple):
+    """What it forks."""
 
-    forkserver.preload()
+    preload: Callable[[], None]
+    preload_more: Callable[[], None]
+    """For all but the first, once nobody has asked for a while."""
+    run: Callable[[Path], int]
+    """In the child, the work of a holder with this directory."""
+    environment: dict[str, str]
+    """What it is started with where nothing else is said."""
+
+
+def main(kind: Kind) -> int:
+    kind.preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them: no zombies
+    installed = _installed()
+    _answer(ready=True)
     orders = sys.stdin.buffer
     patience = _QUIET_SECONDS
     while True:
         ready, _, _ = select.select([orders], [], [], patience)
         if not ready and patience == _QUIET_SECONDS:
-            forkserver.preload_more()
+            kind.preload_more()
             patience = _UNUSED_SECONDS
             continue
         line = orders.readline() if ready else b""
         if not line:
             return 0
+        if _installed() != installed:
+            _answer(stale=True)
+            return 0
         order = json.loads(line)
-        pid = os.fork()
+        pid = forks.fork_in_session(order["env"])
         if pid == 0:
-            _become(order)
-        sys.stdout.write(json.dumps({"pid": pid}) + "\n")
-        sys.stdout.flush()
+            forks.leave_at_once(partial(_become, kind, order))
+        _answer(pid=pid)
 
 
-def _become(order: dict[str, Any]) -> NoReturn:
-    """A cluster's process, as if it had been started by itself. Does not return."""
-    status = 1
-    try:
-        os.setsid()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        directory = Path(order["directory"])
-        devnull = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(devnull, 0)
-        for number, name in ((1, "out.log"), (2, "err.log")):
-            log = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            os.dup2(log, number)
-            os.close(log)
-        os.environ.clear()
-        os.environ.update(order["env"])
-        tags.show(os.environ)
-        os.chdir(order["cwd"])
-        sys.path[0] = order["cwd"]
-        from . import dask_cluster, forkserver
+def _answer(**facts: Any) -> None:
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()
 
-        forkserver.start()
-        status = dask_cluster.main(directory)
-    except BaseException:
-        import traceback
 
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+def _installed() -> list[tuple[str, int]]:
+    """Changes with every package that is installed, updated or removed."""
+    paths = [path for path in sys.path[1:] if os.path.exists(path)]
+    return [(path, os.stat(path).st_mtime_ns) for path in paths]
 
+
+def _become(kind: Kind, order: dict[str, Any]) -> int:
+    """A holder's process, as if it had been started by itself."""
+    directory = Path(order["directory"])
+    forks.log_to(directory / "out.log", directory / "err.log")
+    forks.as_started(order["env"], order["cwd"])
+    return kind.run(directory)
+
+
+# --- clusters ---------------------------------------------------------------------------------
+
+
+def _preload_cluster() -> None:
+    from . import forkserver
+
+    forkserver.preload()
+
+
+def _preload_more_for_clusters() -> None:
+    from . import forkserver
+
+    forkserver.preload_more()
+
+
+def _run_cluster(directory: Path) -> int:
+    from . import dask_cluster, forkserver
+
+    forkserver.start()
+    return dask_cluster.main(directory)
+
+
+# --- jobs -------------------------------------------------------------------------------------
+
+
+def _preload_job() -> None:
+    from . import job, rank_nursery  # noqa: F401
+
+    rank_nursery.preload()
+
+
+def _run_job(directory: Path) -> int:
+    from .job import Supervisor
+
+    Supervisor(directory).run()
+    return 0
+
+
+KINDS = {
+    "cluster": Kind(_preload_cluster, _preload_more_for_clusters, _run_cluster, PROCESS),
+    "job": Kind(_preload_job, lambda: None, _run_job, {}),
+}
 
 if __name__ == "__main__":
+    kind = KINDS[sys.argv[1]]
     if any(os.environ.get(name) != room for name, room in tags.ROOM.items()):
         # With room for the tags of all that will be forked from here.
-        environment = PROCESS | os.environ | tags.ROOM
-        argv = [sys.executable, "-m", "gpu_workbench.holders.nursery"]
+        environment = kind.environment | os.environ | tags.ROOM
+        argv = [sys.executable, "-m", "gpu_workbench.holders.nursery", sys.argv[1]]
         os.execve(sys.executable, argv, environment)
-    sys.exit(main())
+    sys.exit(main(kind))

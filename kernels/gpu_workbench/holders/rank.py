@@ -5,7 +5,7 @@ stages in one process: the first chooses the rank's slice by LOCAL_RANK, points 
 the rank's own files and then *executes itself again*, so that `/proc/<pid>/environ` says which
 slice the rank uses (load is attributed by it) and nothing could have read the environment before it
 was right. The second runs the script as `python script.py args` would, the notebook, or the pickled
-function.
+function. A rank that is forked (`rank_nursery`) has the same two stages without a program between.
 
 Leaves in `DIR/attempt-K/rank-N/`: `rank.json` (pid), `out.log`, `err.log`, then either `done.json`
 (and `result.pkl` of a function) or `error.json`. Imports no torch; knows nothing of servers.
@@ -27,6 +27,7 @@ from ..checkpoints import newest_whole
 from ..protocol import CHECKPOINTS_ENV, RESUME_ENV, RUN_ENV
 from .failures import error_record
 from .files import SPEC, read_json, write_json
+from .forks import log_to
 from .launchers import torch_names
 from .processes import die_with_parent
 
@@ -48,8 +49,8 @@ def run_directory(directory: Path, attempt: int, rank: int) -> Path:
 # --- first stage: on its slice ----------------------------------------------------------------
 
 
-def enter_slice(directory: Path) -> None:
-    """Set up this rank's files and environment, and execute the second stage. Does not return."""
+def enter_slice(directory: Path) -> dict[str, str]:
+    """Set up this rank's files; returns the environment of the second stage."""
     import msgspec
     import psutil
 
@@ -63,23 +64,22 @@ def enter_slice(directory: Path) -> None:
     attempt = int(spec.get("first_attempt") or 0) + restarts
     run = run_directory(directory, attempt, rank)
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for number, name in ((1, "out.log"), (2, "err.log")):
-        log = os.open(run / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(log, number)
-        os.close(log)
+    log_to(run / "out.log", run / "err.log")
     lease = msgspec.convert(spec["lease"], Lease)
     started = psutil.Process().create_time()
     slice_id = lease.slices[local_rank].id
     write_json(run / RANK, {"pid": os.getpid(), "started": started, "slice_id": slice_id})
-    os.execve(
-        sys.executable,
-        [sys.executable, "-u", "-m", "gpu_workbench.holders.rank", str(directory), "--run"],
-        {
-            **rank_environment(os.environ, lease, local_rank),
-            **checkpoint_environment(spec, again=attempt > 0),
-            RUN_ENV: str(run),
-        },
-    )
+    return {
+        **rank_environment(os.environ, lease, local_rank),
+        **checkpoint_environment(spec, again=attempt > 0),
+        RUN_ENV: str(run),
+    }
+
+
+def second_stage(directory: Path) -> list[str]:
+    """The command of it."""
+    module = "gpu_workbench.holders.rank"
+    return [sys.executable, "-u", "-m", module, str(directory), "--run"]
 
 
 def rank_environment(base: Mapping[str, str], lease: Lease, local_rank: int) -> dict[str, str]:
@@ -98,8 +98,6 @@ def rank_environment(base: Mapping[str, str], lease: Lease, local_rank: int) -> 
         # The one device that it sees is number 0, and scripts take the device of their LOCAL_RANK:
         # what torchrun calls --virtual-local-rank.
         environment["LOCAL_RANK"] = "0"
-        if sum(one.gpu == mine.gpu for one in lease.slices) > 1:
-            environment.setdefault("NCCL_MULTI_RANK_GPU_ENABLE", "1")
     return environment
 
 
@@ -133,6 +131,7 @@ def run_rank(directory: Path) -> int:
     stage = "load"
     stacks.arm(run)
     apply_memory_caps()
+    stay_near(spec["lease"]["slices"], int(os.environ["RANK"]))
     log = metrics.current()
     if log is not None:
         hooks.install(run, log)
@@ -164,6 +163,19 @@ def arguments(spec: Mapping[str, Any], checkpoint: str | None) -> list[str]:
     added = spec.get("resume_args") or [] if checkpoint else []
     filled = [one.replace("{checkpoint}", checkpoint or "") for one in added]
     return [*(spec.get("args") or []), *filled]
+
+
+def stay_near(slices: Sequence[Mapping[str, Any]], rank: int) -> None:
+    """Stay on the CPUs beside the rank's GPU, where the driver tells them and we may choose."""
+    mine = slices[rank]
+    if mine["tier"] == "simulated":
+        return
+    from .affinity import cpus_near
+
+    allowed = os.sched_getaffinity(0)
+    near = allowed.intersection(cpus_near(mine["gpu"]))
+    if near:
+        os.sched_setaffinity(0, near)
 
 
 def run_script(script: str, args: list[str]) -> None:
@@ -239,4 +251,5 @@ if __name__ == "__main__":
     job = Path(sys.argv[1])
     if "--run" in sys.argv[2:]:
         sys.exit(run_rank(job))
-    enter_slice(job)
+    stage = enter_slice(job)
+    os.execve(sys.executable, second_stage(job), stage)

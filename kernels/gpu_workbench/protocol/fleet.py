@@ -62,6 +62,8 @@ class Gpu(Wire, frozen=True, kw_only=True):
     health: GpuHealth
     pool: str
     numa: int | None
+    island: int | None = None
+    """GPUs of one island are connected by NVLink; None: there is none."""
     segments: list[SliceView]
 
 

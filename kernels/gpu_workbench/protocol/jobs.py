@@ -57,6 +57,8 @@ class JobSpec(Wire, frozen=True, kw_only=True):
     """Arguments added where there is a checkpoint; `{checkpoint}` in them is its path."""
     sweep: str | None = None
     """The sweep that it is a part of."""
+    warm: bool = True
+    """Its ranks may be forked from a process that has torch imported already."""
 
 
 class CodeFile(Wire, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ JobState = Literal[
 OVER: frozenset[JobState] = frozenset({"succeeded", "failed", "stopped", "lost"})
 
 MAX_RANKS = 1024
+MAX_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,11 @@ class Job:
     @property
     def over(self) -> bool:
         return self.state in OVER
+
+
+def threads_per_rank(ranks: int, cpus: int) -> int:
+    """Of a numerical library, so that all ranks of a machine together have a thread a CPU."""
+    return max(1, min(MAX_THREADS, cpus // ranks))
 
 
 # --- what a job may bring ---------------------------------------------------------------------

@@ -69,14 +69,14 @@ class LocalEngine:
 
     def _forked(self, spec: ProcessSpec) -> ProcessRef:
         """From a process that has imported already what this one needs."""
-        argv = [spec.argv[0], *nursery.ARGV]
+        argv = nursery.argv(spec)
         spec.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write(spec.key, {"argv": argv})
         try:
             with self._warming:
                 pid = self._nurseries.fork(spec)
-        except nursery.NotWarm:
-            return self._started(spec)
+        except nursery.NotWarm:  # it may have been killed between the fork and its answer
+            return self.find(spec.key) or self._started(spec)
         return self._noted(spec.key, argv, pid)
 
     def _noted(self, key: str, argv: list[str], pid: int) -> ProcessRef:
@@ -94,15 +94,20 @@ class LocalEngine:
             ref = ProcessRef(key, record["pid"], record["started"])
             return ref if self.state(ref) == "running" else None
         # The submission was cut off after the start at most. The holder itself leads a session and
-        # has the command line that was noted; what it started shares its tags, but not these two.
+        # has the command line that was noted; what it started shares its tags, but not these two,
+        # unless it was forked: then it is younger.
         argv = record["argv"]
-        for one in self._scanner.scan():
-            if one.key == key and _leads_session(one.pid) and _runs(one.pid, argv):
-                started = started_at(one.pid)
-                if started is not None:
-                    self._write(key, {"argv": argv, "pid": one.pid, "started": started})
-                    return ProcessRef(key, one.pid, started)
-        return None
+        found = [
+            (started, one.pid)
+            for one in self._scanner.scan()
+            if one.key == key and _leads_session(one.pid) and _runs(one.pid, argv)
+            if (started := started_at(one.pid)) is not None
+        ]
+        if not found:
+            return None
+        started, pid = min(found)
+        self._write(key, {"argv": argv, "pid": pid, "started": started})
+        return ProcessRef(key, pid, started)
 
     def state(self, ref: ProcessRef) -> EngineState:
         self._reap()

@@ -154,7 +154,7 @@ class ClusterRunner:
         # Where the notebook is, so that what it imports from beside it is found by workers, too.
         cwd = Path(record.cwd) if record.cwd and Path(record.cwd).is_dir() else None
         try:
-            spec = ProcessSpec(record.id, argv, environment, files.path, cwd, warm=True)
+            spec = ProcessSpec(record.id, argv, environment, files.path, cwd, warm="cluster")
             ref = self._engine.submit(spec)
         except OSError as error:
             why = f"{record.python} could not be started: {error}"

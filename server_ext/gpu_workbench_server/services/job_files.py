@@ -13,6 +13,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -110,6 +111,8 @@ class JobStatus(Struct):
     agent_error: str | None = None
     agent_log: str | None = None
     oom_kills: int = 0
+    way: str = ""
+    """How the ranks talk to each other, where it is worth a word."""
 
     def end(self) -> End:
         """The evidence for a diagnosis."""
@@ -162,24 +165,41 @@ class JobFiles:
         """Of a job that was never written down."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def start(self, lease: wire.Lease, attempt: int, since: float) -> None:
+    def start(
+        self,
+        lease: wire.Lease,
+        gpus: Sequence[wire.Gpu],
+        attempt: int,
+        since: float,
+        warm: bool,
+    ) -> bool:
         """What runs, where and since when: `spec.json`, which the supervisor reads.
 
         `attempt` is the number of its first attempt: earlier ones stay as they are, and what was
-        said of them at last is forgotten.
+        said of them at last is forgotten. Returns whether it may be forked from a warm process:
+        where both we and its spec say so.
         """
         for name in ("status.json", "agent.json"):
             (self.path / name).unlink(missing_ok=True)
+        wanted = json.loads((self.path / WANTED).read_bytes())
+        warm = warm and wanted.get("warm", True)
         spec = {
-            **json.loads((self.path / WANTED).read_bytes()),
+            **wanted,
+            "warm": warm,
             "id": self.path.name,
             "checkpoints": self.checkpoints(),
             "ranks": len(lease.slices),
             "first_attempt": attempt,
             "started_at": since,
             "lease": msgspec.to_builtins(lease),
+            "places": {
+                one.uuid: {"numa": one.numa, "island": one.island}
+                for one in gpus
+                if one.uuid in {slice_.gpu for slice_ in lease.slices}
+            },
         }
         _replace(self.path / "spec.json", json.dumps(spec).encode())
+        return warm
 
     def want_stop(self, reason: str) -> None:
         _replace(

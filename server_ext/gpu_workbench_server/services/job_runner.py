@@ -8,6 +8,7 @@ a job is over only after nothing of it is left.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,7 @@ from gpu_workbench import protocol as wire
 from ..domain.causes import CAUSES
 from ..domain.diagnosis import Cause, diagnose
 from ..domain.elastic import GoOn, after_loss
-from ..domain.jobs import Job, JobState
+from ..domain.jobs import Job, JobState, threads_per_rank
 from ..domain.transitions import JOB, check
 from ..errors import Refused
 from ..ports import BrokerApi, Clock, Engine, Principal, ProcessRef, ProcessSpec
@@ -41,6 +42,7 @@ class JobRunner:
         environment: Mapping[str, str],
         stop_grace: float,
         bills: JobBills,
+        warm_start: bool,
     ) -> None:
         self._broker = broker
         self._engine = engine
@@ -49,6 +51,7 @@ class JobRunner:
         self._environment = dict(environment)
         self._stop_grace = stop_grace
         self._bills = bills
+        self._warm_start = warm_start
 
     def advance(self, job: Job) -> wire.Job:
         if job.state == "waiting":
@@ -109,7 +112,13 @@ class JobRunner:
         used = [one for one in lease.slices if not job.slices or one.id in job.slices]
         slices = tuple(one.id for one in used)
         lease_used = msgspec.structs.replace(lease, slices=used)
-        files.start(lease_used, job.first_attempt, job.started_at or self._clock.now())
+        warm = files.start(
+            lease_used,
+            self._broker.fleet(owner(job)).gpus,
+            job.first_attempt,
+            job.started_at or self._clock.now(),
+            self._warm_start,
+        )
         message = f"starting {len(slices)} ranks on {lease.profile}"
         self._records.move(job, "starting", message=message, has_lease=True, slices=slices)
         job = self._records.newest(job)
@@ -117,11 +126,12 @@ class JobRunner:
             wire.LEASE_ENV: str(lease.id),
             wire.SLICES_ENV: ",".join(slices),
             wire.KEY_ENV: job.id,
+            "OMP_NUM_THREADS": str(threads_per_rank(len(slices), os.cpu_count() or 1)),
         }
         argv = (job.python, "-m", "gpu_workbench.holders.job", str(files.path))
         try:
             ref = self._engine.submit(
-                ProcessSpec(key=job.id, argv=argv, env=environment, directory=files.path)
+                ProcessSpec(job.id, argv, environment, files.path, warm="job" if warm else None)
             )
         except OSError as error:
             return self._fail(job, "not_started", f"{job.python} could not be started: {error}")

@@ -88,6 +88,8 @@ def running_message(job: Job, status: JobStatus, now: float) -> str:
     up = sum(one.state in ("running", "succeeded") for one in status.ranks)
     ranks = len(status.ranks)
     words = [f"{up} of {ranks} ranks up" if up < ranks else f"running on {ranks} ranks"]
+    if status.way:
+        words.append(status.way)
     if status.attempt:
         words.append(
             f"restarted {status.attempt} times" if status.attempt > 1 else "restarted once"

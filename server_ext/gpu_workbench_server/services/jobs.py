@@ -55,6 +55,7 @@ class Jobs:
         past: Past | None = None,
         keep_seconds: float = math.inf,
         keep_bytes: float = math.inf,
+        warm_start: bool = True,
     ) -> None:
         """`root` gets a directory per job. `environment` (the server's own by default) is what its
         processes inherit, filtered here. `past` tells what a lease's slices did.
@@ -65,7 +66,9 @@ class Jobs:
         self._python = python
         self._records = JobRecords(store, sink, clock, root)
         bills = JobBills(broker, clock, past)
-        self._runner = JobRunner(broker, engine, self._records, clock, base, stop_grace, bills)
+        self._runner = JobRunner(
+            broker, engine, self._records, clock, base, stop_grace, bills, warm_start
+        )
         self._kept = KeptSpecs(self._records)
         self._cleaning = JobCleaning(self._records, clock, keep_seconds, keep_bytes)
         self._lock = threading.RLock()

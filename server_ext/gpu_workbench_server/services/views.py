@@ -164,6 +164,7 @@ def gpu(who: Principal, state: State, one: Gpu) -> wire.Gpu:
         health=one.health,
         pool=one.pool,
         numa=one.numa,
+        island=one.island,
         segments=segments(who, state, one),
     )
 

@@ -1,0 +1,131 @@
+"""May a program run in a fork of a warm process? Judged by what that one was started with.
+
+A warm process has read its environment and imported torch before it knew for whom. A fork of it is
+as good as a fresh interpreter where nothing that was read by then would be different: no variable
+that the interpreter, the loader or torch read when they start, no module of the user's own under a
+name that is loaded already. Where in doubt the answer is no, and the program starts in the ordinary
+way, only later.
+
+Reads the user's sources; starts nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+AT_START = dict(os.environ)
+"""The environment that this interpreter was started with; a fork's is its parent's."""
+
+_IMPORT = (
+    r"(?:OMP|GOMP|KMP|MKL|OPENBLAS|GOTO|BLIS|NPY|NUMPY|ATEN|C10|PYTORCH|TORCH[A-Z]*)_[A-Z0-9_]+"
+)
+_IMPORT_TOO = r"|CUDA_(?:HOME|PATH)|LOGLEVEL"
+_START = r"PYTHON[A-Z]+|(?:LD|DYLD|GLIBC|MALLOC|LC)_.*|LANG|LANGUAGE|TZ|CC|CXX"
+# Read when they are used, or by torch's agent only.
+_LATER = r"(?:TORCHELASTIC|TORCH_NCCL|TORCH_FR|TORCH_GLOO)_.*|TORCH_(?:HOME|DISABLE_SHARE_RDZV.*)"
+
+_READ_EARLY = re.compile(f"(?!(?:{_LATER})$)(?:{_IMPORT}{_IMPORT_TOO}|{_START})")
+_SPOKEN_OF = re.compile(f"(?<![A-Za-z0-9_])(?!{_LATER}){_IMPORT}".encode())
+_MOST_SOURCES = 200
+
+
+def read_early(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part of an environment that is read when Python starts and torch is imported."""
+    return {name: value for name, value in environment.items() if _READ_EARLY.fullmatch(name)}
+
+
+def fits(environment: Mapping[str, str]) -> bool:
+    """Would an interpreter that is started with `environment` be like this one?"""
+    return read_early(environment) == read_early(AT_START)
+
+
+def is_single() -> bool:
+    """Nothing here that a fork would break: no other thread of Python's, no GPU opened."""
+    import threading
+
+    return threading.active_count() == 1 and not gpu_is_open()
+
+
+def gpu_is_open() -> bool:
+    """Has this process opened an NVIDIA device? A fork of it could not use CUDA."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return True
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            if os.readlink(f"/proc/self/fd/{number}").startswith("/dev/nvidia"):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def why_anew(script: str | None, function: Path, cwd: str) -> str | None:
+    """Why this script, or pickled function, needs an interpreter of its own; None where it doesn't.
+
+    It may set a variable before it imports torch, which is too late in a process that has torch; or
+    bring a module under the name of one that is loaded already.
+    """
+    root = Path(script).parent if script else Path(cwd)
+    shadowed = _shadowed(root)
+    if shadowed:
+        return f"{shadowed} beside it has the name of a module that is loaded already"
+    for path in _sources(Path(script), root) if script else [function]:
+        try:
+            spoken_of = _SPOKEN_OF.search(path.read_bytes())
+        except OSError:
+            continue
+        if spoken_of:
+            return f"{path.name} speaks of {spoken_of[0].decode()}, which torch reads early"
+    return None
+
+
+def _shadowed(root: Path) -> str | None:
+    loaded = {name for name in sys.modules if "." not in name and name != "__main__"}
+    try:
+        beside = sorted(os.listdir(root))
+    except OSError:
+        return None
+    for name in beside:
+        stem, dot, suffix = name.partition(".")
+        if stem in loaded and (
+            suffix == "py" or (not dot and (root / name / "__init__.py").exists())
+        ):
+            ours = getattr(sys.modules[stem], "__file__", None)
+            if ours is None or not Path(ours).is_relative_to(root):
+                return name
+    return None
+
+
+def _sources(script: Path, root: Path) -> Iterator[Path]:
+    """The script and the modules beside it that it imports, and theirs."""
+    waiting, seen = [script], {script}
+    while waiting and len(seen) < _MOST_SOURCES:
+        path = waiting.pop()
+        yield path
+        for name in _imported(path):
+            base = root / name
+            found = [base.with_suffix(".py")] if not base.is_dir() else sorted(base.glob("**/*.py"))
+            new = [one for one in found[:_MOST_SOURCES] if one not in seen and one.is_file()]
+            seen.update(new)
+            waiting += new
+
+
+def _imported(path: Path) -> set[str]:
+    """Top-level names that a source imports; none where it is no Python."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {one.name.partition(".")[0] for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
