@@ -42,7 +42,7 @@ def preload() -> None:
     `torch._dynamo` is what torch itself imports at the first step of any optimizer.
     """
     for name in ("torch.distributed.run", "torch._dynamo", "msgspec", "cloudpickle"):
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception):  # whoever needs it will say so
             importlib.import_module(name)
     from . import agent, hooks, metrics, stacks  # noqa: F401
 
@@ -92,14 +92,12 @@ class _Nursery:
         if not self.gone and tuple(args[-3:]) == self._words:
             try:
                 self._line.send(json.dumps(env).encode())
-                while True:
-                    told = self._hear(None)
-                    if told and "started" in told:
-                        return _Rank(self, told["started"])
-                    if self.gone:
-                        break
             except OSError:
                 self._lose()
+            while not self.gone:
+                told = self._hear(None)
+                if told and "started" in told:
+                    return _Rank(self, told["started"])
         return self._started(handler, args, env)
 
     def hear_all(self, seconds: float = 0.0) -> None:

@@ -11,11 +11,11 @@ Reads the user's sources; starts nothing and changes nothing.
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 AT_START = dict(os.environ)
@@ -31,7 +31,10 @@ _LATER = r"(?:TORCHELASTIC|TORCH_NCCL|TORCH_FR|TORCH_GLOO)_.*|TORCH_(?:HOME|DISA
 
 _READ_EARLY = re.compile(f"(?!(?:{_LATER})$)(?:{_IMPORT}{_IMPORT_TOO}|{_START})")
 _SPOKEN_OF = re.compile(f"(?<![A-Za-z0-9_])(?!{_LATER}){_IMPORT}".encode())
-_MOST_SOURCES = 200
+_IMPORTS = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)|import[ \t]+([\w., \t]+))", re.MULTILINE)
+_MOST_SOURCES = 1000
+_MOST_DIRECTORIES = 100
+"""Of one name: it may as well be a directory of data."""
 
 
 def read_early(environment: Mapping[str, str]) -> dict[str, str]:
@@ -75,11 +78,10 @@ def why_anew(script: str | None, function: Path, cwd: str) -> str | None:
     shadowed = _shadowed(root)
     if shadowed:
         return f"{shadowed} beside it has the name of a module that is loaded already"
-    for path in _sources(Path(script), root) if script else [function]:
-        try:
-            spoken_of = _SPOKEN_OF.search(path.read_bytes())
-        except OSError:
-            continue
+    for number, (path, text) in enumerate(_texts(Path(script) if script else function, root)):
+        if number == _MOST_SOURCES:
+            return f"it imports more than {_MOST_SOURCES} files beside it"
+        spoken_of = _SPOKEN_OF.search(text)
         if spoken_of:
             return f"{path.name} speaks of {spoken_of[0].decode()}, which torch reads early"
     return None
@@ -93,39 +95,46 @@ def _shadowed(root: Path) -> str | None:
         return None
     for name in beside:
         stem, dot, suffix = name.partition(".")
-        if stem in loaded and (
-            suffix == "py" or (not dot and (root / name / "__init__.py").exists())
-        ):
+        package = not dot and (root / name / "__init__.py").exists()
+        if stem in loaded and (suffix == "py" or package):
             ours = getattr(sys.modules[stem], "__file__", None)
             if ours is None or not Path(ours).is_relative_to(root):
                 return name
     return None
 
 
-def _sources(script: Path, root: Path) -> Iterator[Path]:
-    """The script and the modules beside it that it imports, and theirs."""
-    waiting, seen = [script], {script}
-    while waiting and len(seen) < _MOST_SOURCES:
+def _texts(start: Path, root: Path) -> Iterator[tuple[Path, bytes]]:
+    """A file and, where it is Python's, the modules under `root` that it imports, and theirs."""
+    waiting, seen = [start], {start}
+    while waiting:
         path = waiting.pop()
-        yield path
-        for name in _imported(path):
-            base = root / name
-            found = [base.with_suffix(".py")] if not base.is_dir() else sorted(base.glob("**/*.py"))
-            new = [one for one in found[:_MOST_SOURCES] if one not in seen and one.is_file()]
+        try:
+            text = path.read_bytes()
+        except OSError:
+            continue
+        yield path, text
+        if path.suffix != ".py":
+            continue
+        for name in _imported(text.decode(errors="replace")):
+            new = [one for one in _files(root / name) if one not in seen]
             seen.update(new)
             waiting += new
 
 
-def _imported(path: Path) -> set[str]:
-    """Top-level names that a source imports; none where it is no Python."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return set()
+def _imported(source: str) -> set[str]:
+    """Top-level names; some that only look like it do no harm."""
     names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {one.name.partition(".")[0] for one in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    return names
+    for whence, listed in _IMPORTS.findall(source):
+        names |= (
+            {whence} if whence else {one.split()[0] for one in listed.split(",") if one.split()}
+        )
+    return {name.partition(".")[0] for name in names}
+
+
+def _files(module: Path) -> list[Path]:
+    """The sources of a module of this name, of a package all; a directory of data has none."""
+    alone = module.with_suffix(".py")
+    found = [alone] if alone.is_file() else []
+    for where, _, names in islice(os.walk(module), _MOST_DIRECTORIES):
+        found += [Path(where, name) for name in names if name.endswith(".py")]
+    return found
