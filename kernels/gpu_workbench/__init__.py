@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .reservations import reservations, reserve
     from .resuming import checkpoint_dir, resume_from
     from .status import status
+    from .sweeping import sweep, sweeps
     from .training import compare, job, jobs, launch, log
     from .usage import usage
     from .widgets.monitor import monitor
@@ -50,6 +51,8 @@ __all__ = [
     "reserve",
     "resume_from",
     "status",
+    "sweep",
+    "sweeps",
     "usage",
 ]
 
@@ -74,6 +77,8 @@ _HOMES = {
     "reserve": "reservations",
     "resume_from": "resuming",
     "status": "status",
+    "sweep": "sweeping",
+    "sweeps": "sweeping",
     "usage": "usage",
 }
 

@@ -18,11 +18,11 @@ from .display import Tone, block, duration, row
 
 OVER = ("succeeded", "failed", "stopped", "lost")
 
-_MARK = {
+MARK = {
     "waiting": "◷", "starting": "…", "running": "▶", "stopping": "…",
     "succeeded": "✓", "failed": "✗", "stopped": "■", "lost": "✗",
 }  # fmt: skip
-_TONE: dict[str, Tone] = {
+TONE: dict[str, Tone] = {
     "running": "mine", "succeeded": "free", "failed": "bad", "lost": "bad",
     "waiting": "wait", "starting": "wait", "stopping": "wait", "stopped": "plain",
 }  # fmt: skip
@@ -35,7 +35,7 @@ _MOST_CURVES, _MOST_RANKS = 4, 16
 
 def text(job: wire.Job) -> str:
     """`▶ train (job-1f2e) running · 2 ranks · step 410 · loss 0.123 · 0:42`, and its message."""
-    line = " · ".join([f"{_MARK[job.state]} {job.name} ({job.id}) {job.state}", *_facts(job)])
+    line = " · ".join([f"{MARK[job.state]} {job.name} ({job.id}) {job.state}", *_facts(job)])
     return "\n  ".join(filter(None, (line, job.message, *_advice(job))))
 
 
@@ -72,8 +72,8 @@ def html(
 ) -> str:
     """Name, state, message, curves of rank 0 and of its GPU's use by step, what each rank does, and
     what was said last."""
-    title = f"{_MARK[job.state]} {job.name}"
-    head = row(_TONE[job.state], title, job.state, *_facts(job), job.id, note=job.message)
+    title = f"{MARK[job.state]} {job.name}"
+    head = row(TONE[job.state], title, job.state, *_facts(job), job.id, note=job.message)
     tail = "\n".join(_shown(line) for line in said)
     words = f'<pre style="{_PRE}">{tail}</pre>' if tail else ""
     advice = [f'<div style="margin-left:13px">{escape(told)}</div>' for told in _advice(job)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from html import escape
@@ -13,6 +14,7 @@ from .curves import COLOURS, Line, drawing, row
 from .display import Rich, block
 from .errors import GpuWorkbenchError
 
+_POLL_SECONDS = 0.5
 _MOST_ROWS = 2000
 """Points of a history that one drawing needs."""
 
@@ -53,10 +55,10 @@ def gpu_use(client: Client, job: wire.Job) -> Rows:
     found: dict[tuple[int, float], dict[str, Any]] = {}
     for series in past.series:
         rank = ranks.get(series.subject)
-        for time, value in zip(past.times, series.mean, strict=False):
+        for moment, value in zip(past.times, series.mean, strict=False):
             if rank is not None and value is not None:
-                empty = {"time": time, "rank": rank, "activity": None, "memory_bytes": None}
-                found.setdefault((rank, time), empty)[series.metric] = value
+                empty = {"time": moment, "rank": rank, "activity": None, "memory_bytes": None}
+                found.setdefault((rank, moment), empty)[series.metric] = value
     return Rows(found[key] for key in sorted(found))
 
 
@@ -65,7 +67,7 @@ def gpu_line(
 ) -> list[tuple[float, float]]:
     """(step, activity) of rank 0's slice, so that it stands beside the loss, step under step."""
     mine = sorted((one.time, one.step) for one in points if one.rank == 0)
-    times = [time for time, _ in mine]
+    times = [moment for moment, _ in mine]
     line = []
     for one in use:
         if one["rank"] == 0 and one["activity"] is not None and times:
@@ -73,6 +75,32 @@ def gpu_line(
             if 0 < at < len(times):
                 line.append((float(mine[at][1]), float(one["activity"])))
     return line
+
+
+class Link(Rich):
+    """A page of the Jupyter server; `url` is its full address."""
+
+    def __init__(self, text: str, url: str) -> None:
+        self.text, self.url = text, url
+
+    def _text(self) -> str:
+        return f"{self.text}: {self.url}"
+
+    def _html(self) -> str:
+        where = escape(self.url, quote=True)
+        return block(f'<a href="{where}" target="_blank" rel="noopener">{escape(self.text)}</a>')
+
+
+def tensorboard(client: Client, job_id: str, timeout: float) -> Link:
+    """Start it and wait until its pages are there. Raises `TimeoutError`."""
+    deadline = time.monotonic() + timeout
+    while True:
+        board = client.call("POST", f"jobs/{job_id}/tensorboard", returns=wire.Board)
+        if board.ready:
+            return Link(f"TensorBoard on {job_id}", f"{client.url.rstrip('/')}{board.path}")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"TensorBoard on {job_id} is not there after {timeout:g} s")
+        time.sleep(_POLL_SECONDS)
 
 
 # --- several jobs -------------------------------------------------------------------------------

@@ -9,10 +9,9 @@ from __future__ import annotations
 import base64
 import os
 import pickle
-import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, SupportsFloat
 
 from msgspec.structs import replace
@@ -20,14 +19,13 @@ from msgspec.structs import replace
 from . import ansi, job_display, job_logs, job_metrics
 from . import protocol as wire
 from .client import Client, get_client
-from .commands import read_command
 from .display import Live, Rich
 from .errors import GpuWorkbenchError
 from .holders import metrics
 from .job_display import OVER
 from .job_logs import Stream, Text
-from .job_metrics import Comparison, Rows
-from .shipping import function_name, pack
+from .job_metrics import Comparison, Link, Rows
+from .ordering import What, job_spec
 
 _POLL_SECONDS = 0.5
 _WATCH_SECONDS = 1.0
@@ -46,7 +44,7 @@ class JobFailed(GpuWorkbenchError):
 
 
 def launch(
-    what: Callable[..., Any] | str | os.PathLike[str],
+    what: What,
     *script_args: str,
     ranks: int = 2,
     per_rank: str = "0.25",
@@ -85,36 +83,20 @@ def launch(
         gw.launch("mpirun python prepare.py", ranks=4)
         gw.launch("report.ipynb", ranks=1)
     """
-    command, function = None, None
-    if callable(what):
-        if script_args:
-            raise TypeError("launch: a function takes its arguments as args=(…), kwargs={…}")
-        function = base64.b64encode(pack(what, args, kwargs or {})).decode()
-    else:
-        if args or kwargs:
-            raise TypeError("launch: a script takes its arguments after it: launch('a.py', '-x')")
-        try:
-            command = read_command(os.fspath(what), [str(one) for one in script_args])
-        except ValueError as error:
-            raise ValueError(f"launch: {error}") from None
-    new = wire.JobSpec(
+    new = job_spec(
+        what,
+        script_args,
+        args,
+        kwargs,
         ranks=ranks,
         per_rank=per_rank,
-        script=command.script if command else None,
-        args=command.args if command else [],
-        function_b64=function,
-        function_name=function_name(what) if callable(what) else None,
+        hours=hours,
         name=name,
-        seconds=None if hours is None else round(hours * 3600),
-        cwd=os.getcwd(),
         env=dict(env or {}),
-        python=sys.executable,
         max_restarts=max_restarts,
         hang_seconds=hang_seconds,
         if_lost=if_lost,
         warm=warm,
-        launcher=command.launcher if command else "torch",
-        launcher_args=command.flags if command else [],
         checkpoint_dir=None if checkpoint_dir is None else os.fspath(checkpoint_dir),
         resume_args=list(resume_args),
     )
@@ -211,6 +193,14 @@ class JobHandle(Rich):
         """What its slices did meanwhile, as rows: `time`, `rank`, `activity` (0 to 1),
         `memory_bytes`; empty a day after its end."""
         return job_metrics.gpu_use(self._client, self.status)
+
+    def tensorboard(self, timeout: float = 60.0) -> Link:
+        """TensorBoard on this run, started where it does not run yet: shows a link to it.
+
+        It has what the ranks' loggers wrote and what came by `gw.log`, and ends when nobody has
+        looked for fifteen minutes. Raises `GpuWorkbenchError` where it is not installed.
+        """
+        return job_metrics.tensorboard(self._client, self.id, timeout)
 
     def _all_points(self) -> list[wire.MetricPoint]:
         while True:

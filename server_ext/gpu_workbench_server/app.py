@@ -31,6 +31,7 @@ from .ports import EventSink
 from .rapids_kernel import NotOffered, offer
 from .settings import Devices, Settings
 from .web.auth import SETTING
+from .web.boards import board_handlers
 from .web.connection import Connection, local_url, new_token
 from .web.context import Services, Workbench
 from .web.dashboards import dashboard_handlers
@@ -188,7 +189,7 @@ class GpuWorkbenchApp(ExtensionApp):
     def initialize_handlers(self) -> None:
         # First, so that the catch-all of the rest does not take it.
         self.handlers.append((wire.BASE_PATH + LIVE_PATH, LiveSocket))
-        self.handlers.extend(dashboard_handlers())
+        self.handlers.extend([*dashboard_handlers(), *board_handlers()])
         self.handlers.extend(http_handlers())
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:

@@ -90,12 +90,14 @@ def compose(
     """
     from .engines.local import LocalEngine
     from .observe.metrics import Metrics, Sources, render
+    from .services.boards import Boards
     from .services.broker import SYSTEM, Broker
     from .services.clusters import Clusters
     from .services.history import Histories
     from .services.jobs import Jobs
     from .services.policy_source import PolicySource
     from .services.reaper import Reaper
+    from .services.sweeps import Sweeps
     from .services.telemetry import Telemetry
     from .store.sql import SqlStore
     from .web.kernels import JupyterKernels
@@ -147,6 +149,8 @@ def compose(
             keep_bytes=settings.job_gigabytes * 1e9,
             warm_start=settings.warm_start,
         )
+        sweeps = Sweeps(jobs, clock, settings.data_dir / "sweeps")
+        boards = Boards(jobs.place, engine, environment)
         kernels = JupyterKernels(manager, loop)
         attributions = (clusters.attributions, jobs.attributions)
         reaper = Reaper(broker, engine, devices, kernels, clock, policy, attributions)
@@ -162,6 +166,7 @@ def compose(
             "clusters": clusters.reconcile,
             "jobs": jobs.reconcile,
             "directories of jobs": every(CLEANING_ROUNDS, jobs.clean),
+            "sweeps": sweeps.reconcile,
             "leases": reaper.step,
             "use of leases": lambda: broker.meter(telemetry.take_used()),
             "the fleet": every(FLEET_SECONDS, broker.refresh_fleet, lambda: telemetry.lost),
@@ -172,7 +177,9 @@ def compose(
         housekeeping.start()
         undo.callback(housekeeping.stop)
         return Running(
-            services=Services(broker, clusters, jobs, telemetry, lambda: render(metrics.registry)),
+            services=Services(
+                broker, clusters, jobs, sweeps, boards, telemetry, lambda: render(metrics.registry)
+            ),
             summary=_summary(devices, store),
             broker=broker,
             kernels=kernels,

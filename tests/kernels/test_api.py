@@ -35,6 +35,8 @@ def test_the_notebook_api_is_these_names() -> None:
         "reserve",
         "resume_from",
         "status",
+        "sweep",
+        "sweeps",
         "usage",
     ]
     assert dir(gw) == gw.__all__

@@ -157,6 +157,14 @@ def note_metric_files(note: Path) -> None:
     sys.addaudithook(hook)
 
 
+def noted_files(run: Path) -> list[Path]:
+    """The loggers' files that a rank opened."""
+    try:
+        return [Path(line) for line in (run / METRIC_FILES).read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
 # --- after an import --------------------------------------------------------------------------
 
 

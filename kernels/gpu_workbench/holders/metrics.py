@@ -55,6 +55,10 @@ class RunLog:
         with contextlib.suppress(OSError):  # a full disk must not end a training run
             os.write(self._metrics, json.dumps(point, separators=(",", ":")).encode() + b"\n")
 
+    def note_last(self, values: dict[str, float]) -> None:
+        """One point at the step that the rank came to."""
+        self.note(self._furthest if self._logged is None else self._logged, values)
+
     def backward(self) -> None:
         """A backward pass begins."""
         self._pace.backward(time.monotonic())

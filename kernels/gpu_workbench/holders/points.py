@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .files import append_json_line
 from .followers import Follower, Lines, Point, follower
-from .hooks import METRIC_FILES
+from .hooks import noted_files
 from .metrics import METRICS
 
 
@@ -55,7 +55,7 @@ class Points:
                 self.latest[name] = value
 
     def _new(self, rank: int, run: Path) -> Iterator[Point]:
-        for path in (run / METRICS, *_noted(run)):
+        for path in (run / METRICS, *noted_files(run)):
             one = self._follow(path)
             if one is None:
                 continue
@@ -92,11 +92,3 @@ class Points:
         self._followers[path] = None
         message = f"the metrics of {path} are not read: {why}"
         append_json_line(self._events, {"event": "notice", "message": message})
-
-
-def _noted(run: Path) -> list[Path]:
-    """What the rank opened besides."""
-    try:
-        return [Path(line) for line in (run / METRIC_FILES).read_text("utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError):
-        return []

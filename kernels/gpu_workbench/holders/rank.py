@@ -33,6 +33,7 @@ from .processes import die_with_parent
 
 if TYPE_CHECKING:
     from ..protocol import Lease
+    from .metrics import RunLog
 
 RANK = "rank.json"
 DONE = "done.json"
@@ -148,7 +149,9 @@ def run_rank(directory: Path) -> int:
         else:
             function, args, kwargs = load_function(directory / FUNCTION, spec["cwd"])
             stage = "run"
-            keep_result(run, function(*args, **kwargs))
+            value = function(*args, **kwargs)
+            keep_result(run, value)
+            note_result(value, log)
     except BaseException as error:
         if isinstance(error, SystemExit) and error.code in (None, 0):
             _done(run)
@@ -223,6 +226,15 @@ def keep_result(run: Path, value: Any) -> None:
     part = run / f".{RESULT}"
     part.write_bytes(data)
     os.replace(part, run / RESULT)
+
+
+def note_result(value: Any, log: RunLog | None) -> None:
+    """A number that rank 0 returned is a metric, too: `result`; of a dict, under its names."""
+    values = value if isinstance(value, dict) else {"result": value}
+    if log is None or os.environ["RANK"] != "0":
+        return
+    if values and all(isinstance(one, int | float) for one in values.values()):
+        log.note_last({str(name): float(one) for name, one in values.items()})
 
 
 def _done(run: Path) -> None:

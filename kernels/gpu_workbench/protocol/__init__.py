@@ -18,6 +18,7 @@ from .base import (
     CHECKPOINTS_ENV,
     CLUSTERS_PATH,
     CONNECTION_ENV,
+    JOBS_PATH,
     KEY_ENV,
     LEASE_ENV,
     MEMORY_ENV,
@@ -64,6 +65,7 @@ from .fleet import (
 )
 from .jobs import (
     Again,
+    Board,
     Cause,
     Checkpoint,
     CheckpointKind,
@@ -109,6 +111,7 @@ from .reservations import (
     Reservations,
     ReservationState,
 )
+from .sweeps import NewRun, NewSweep, Sweep, SweepRun, SweepRunState, Sweeps
 from .telemetry import (
     GpuSample,
     GpuState,
@@ -130,6 +133,7 @@ __all__ = [
     "CHECKPOINTS_ENV",
     "CLUSTERS_PATH",
     "CONNECTION_ENV",
+    "JOBS_PATH",
     "KEY_ENV",
     "LEASE_ENV",
     "MEMORY_ENV",
@@ -140,6 +144,7 @@ __all__ = [
     "Adapt",
     "Again",
     "Ask",
+    "Board",
     "Calendar",
     "Card",
     "CardWhen",
@@ -192,6 +197,8 @@ __all__ = [
     "MigPlace",
     "NewCluster",
     "NewReservation",
+    "NewRun",
+    "NewSweep",
     "Notice",
     "Occasion",
     "Pool",
@@ -222,6 +229,10 @@ __all__ = [
     "SliceSample",
     "SliceView",
     "Status",
+    "Sweep",
+    "SweepRun",
+    "SweepRunState",
+    "Sweeps",
     "Throttle",
     "Usage",
     "UsageRow",

@@ -7,6 +7,7 @@ from msgspec import Struct
 API_VERSION = "1"
 BASE_PATH = "/gpu-workbench/api/v1"
 CLUSTERS_PATH = "/gpu-workbench/clusters"  # what clusters themselves serve: their dashboards
+JOBS_PATH = "/gpu-workbench/jobs"  # and jobs: TensorBoard
 
 # What a holder finds in its environment. `LEASE_ENV` is also how orphans are found again:
 # a process started for a lease carries the lease's id for life.

@@ -197,6 +197,15 @@ class LogMatches(Wire, frozen=True, kw_only=True):
     first_failed: int | None
 
 
+class Board(Wire, frozen=True, kw_only=True):
+    """TensorBoard on a job."""
+
+    path: str
+    """Below the Jupyter server's base URL."""
+    ready: bool
+    """False: it starts; ask again."""
+
+
 class MetricPoint(Wire, frozen=True, kw_only=True):
     rank: int
     step: int

@@ -196,6 +196,11 @@ class Jobs:
         value, error = self._records.files(job_id).result(self._attempt(job))
         return wire.JobResult(value_b64=value, error=error, traceback=None)
 
+    def place(self, who: Principal, job_id: str) -> tuple[Path, str]:
+        """Its directory and its interpreter: for what shows them."""
+        job = self._records.own(who, job_id)
+        return self._records.files(job.id).path, job.python
+
     # --- for the server -------------------------------------------------------------------------
 
     def reconcile(self) -> None:

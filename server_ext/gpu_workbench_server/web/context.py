@@ -61,6 +61,22 @@ class JobsApi(Protocol):
     def result(self, who: Principal, job_id: str) -> wire.JobResult: ...
 
 
+class SweepsApi(Protocol):
+    """`services.sweeps.Sweeps`."""
+
+    def create(self, who: Principal, new: wire.NewSweep) -> wire.Sweep: ...
+    def list(self, who: Principal) -> list[wire.Sweep]: ...
+    def get(self, who: Principal, sweep_id: str) -> wire.Sweep: ...
+    def stop(self, who: Principal, sweep_id: str) -> wire.Sweep: ...
+
+
+class BoardsApi(Protocol):
+    """`services.boards.Boards`."""
+
+    def open(self, who: Principal, job_id: str) -> wire.Board: ...
+    def socket(self, who: Principal, job_id: str) -> str | None: ...
+
+
 class TelemetryApi(Protocol):
     """`services.telemetry.Telemetry`."""
 
@@ -90,6 +106,8 @@ class Services:
     broker: BrokerApi
     clusters: ClustersApi
     jobs: JobsApi
+    sweeps: SweepsApi
+    boards: BoardsApi
     telemetry: TelemetryApi
     exposition: Callable[[], bytes]
     """Metrics as the text that Prometheus reads."""

@@ -1,6 +1,6 @@
 """A cluster's own Dask pages, reached through this server: its login, its owner's cluster, or 404.
 
-The pages listen on a Unix socket that only their user may open; here bytes go to and fro, over HTTP
+They listen on a Unix socket that only their user may open; here bytes go to and fro, over HTTP
 and over Bokeh's WebSocket. Knows nothing of what is on them.
 """
 
@@ -44,24 +44,64 @@ class OneSocket(Resolver):
 
 
 class Dashboard(AuthenticatedHandler):
-    """Common to pages and WebSocket: where the cluster's pages are."""
+    """Pages that something of a user serves on a Unix socket, passed on."""
 
-    async def socket_of(self, cluster_id: str) -> str:
-        """Raises 404 for a cluster that is not there or somebody else's, 503 where none listens."""
+    what = "The cluster's dashboard"
+    root, leaf = wire.CLUSTERS_PATH, "dashboard"
+
+    async def socket_path(self, item: str) -> str | None:
+        """Raises `WorkbenchError` for what is not there or somebody else's."""
+        services = await self.workbench.services()
+        return await self.workbench.on_holders(services.clusters.dashboard, self.who, item)
+
+    async def socket_of(self, item: str) -> str:
+        """Raises 404 for what is not there or somebody else's, 503 where none listens."""
         try:
-            services = await self.workbench.services()
-            path = await self.workbench.on_holders(
-                services.clusters.dashboard, self.who, cluster_id
-            )
+            path = await self.socket_path(item)
         except WorkbenchError as error:
             raise web.HTTPError(error.status, error.message) from None
         if path is None:
-            raise web.HTTPError(503, "This cluster has no dashboard now: it does not run.")
+            raise web.HTTPError(503, f"{self.what} does not run now.")
         return path
 
     def address(self, scheme: str, path: str) -> str:
         query = f"?{self.request.query}" if self.request.query else ""
         return f"{scheme}://dashboard/{quote(path, safe='/~')}{query}"
+
+    async def pass_on(self, item: str, path: str) -> None:
+        """This request to there, and the answer back."""
+        resolver = OneSocket(path=await self.socket_of(item))
+        client = SimpleAsyncHTTPClient(
+            force_instance=True, resolver=resolver, max_buffer_size=_LARGEST
+        )
+        given = self.request.headers.get("Content-Type")
+        request = HTTPRequest(
+            self.address("http", path),
+            method=self.request.method or "GET",
+            body=self.request.body or None,
+            headers={"Content-Type": given} if given else None,
+            allow_nonstandard_methods=True,
+            request_timeout=_SECONDS,
+            follow_redirects=False,
+        )
+        try:
+            answer = await client.fetch(request, raise_error=False)
+        except (OSError, HTTPClientError):
+            raise web.HTTPError(503, f"{self.what} does not answer.") from None
+        finally:
+            client.close()
+        if answer.code == 599:
+            raise web.HTTPError(503, f"{self.what} does not answer.")
+        self.set_status(answer.code)
+        for name in _PASSED_ON:
+            if name in answer.headers:
+                self.set_header(name, answer.headers[name])
+        if "Location" in answer.headers:  # its own paths are below ours
+            target = answer.headers["Location"]
+            below = f"{self.base_url.rstrip('/')}{self.root}/{item}/{self.leaf}"
+            self.set_header("Location", f"{below}{target}" if target.startswith("/") else target)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.finish(answer.body or b"")
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """A sentence, no page of the lab: this is shown in a small pane."""
@@ -74,31 +114,7 @@ class Dashboard(AuthenticatedHandler):
 class DashboardPage(Dashboard):
     @permitted("read", RESOURCE)
     async def get(self, cluster_id: str, path: str = "") -> None:
-        resolver = OneSocket(path=await self.socket_of(cluster_id))
-        client = SimpleAsyncHTTPClient(
-            force_instance=True, resolver=resolver, max_buffer_size=_LARGEST
-        )
-        request = HTTPRequest(
-            self.address("http", path), request_timeout=_SECONDS, follow_redirects=False
-        )
-        try:
-            answer = await client.fetch(request, raise_error=False)
-        except (OSError, HTTPClientError):
-            raise web.HTTPError(503, "The cluster's dashboard does not answer.") from None
-        finally:
-            client.close()
-        if answer.code == 599:
-            raise web.HTTPError(503, "The cluster's dashboard does not answer.")
-        self.set_status(answer.code)
-        for name in _PASSED_ON:
-            if name in answer.headers:
-                self.set_header(name, answer.headers[name])
-        if "Location" in answer.headers:  # its own paths are below ours
-            target = answer.headers["Location"]
-            below = f"{self.base_url.rstrip('/')}{wire.CLUSTERS_PATH}/{cluster_id}/dashboard"
-            self.set_header("Location", f"{below}{target}" if target.startswith("/") else target)
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.finish(answer.body or b"")
+        await self.pass_on(cluster_id, path)
 
 
 class DashboardSocket(WebSocketMixin, WebSocketHandler, Dashboard):
@@ -132,7 +148,7 @@ class DashboardSocket(WebSocketMixin, WebSocketHandler, Dashboard):
                 max_message_size=_LARGEST,
             )
         except (OSError, HTTPClientError):
-            self.close(1013, "The cluster's dashboard does not answer.")
+            self.close(1013, f"{self.what} does not answer.")
             return
         self._pump = asyncio.create_task(self._from_bokeh(self.far))
 

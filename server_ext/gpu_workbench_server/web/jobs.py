@@ -83,6 +83,10 @@ async def search(call: Call[None, SearchQuery]) -> wire.LogMatches:
     )
 
 
+async def tensorboard(call: Call[None, None]) -> wire.Board:
+    return await call.workbench.on_holders(call.services.boards.open, call.who, call.item)
+
+
 async def metrics(call: Call[None, MetricsQuery]) -> wire.MetricChunk:
     return await call.workbench.on_holders(
         call.services.jobs.metrics, call.who, call.item, call.query.offset

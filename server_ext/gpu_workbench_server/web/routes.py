@@ -19,6 +19,7 @@ from . import (
     requests,
     reservations,
     status,
+    sweeps,
     telemetry,
     usage,
 )
@@ -332,6 +333,19 @@ ROUTES: tuple[Route, ...] = (
         query=jobs.MetricsQuery,
     ),
     _read("/jobs/{id}/result", "What it returned", "jobs", jobs.result, wire.JobResult),
+    _post("/jobs/{id}/tensorboard", "Open TensorBoard on it", "jobs", jobs.tensorboard, wire.Board),
+    _read("/sweeps", "My sweeps", "sweeps", sweeps.listing, wire.Sweeps),
+    _post(
+        "/sweeps",
+        "Start many jobs, a few at a time",
+        "sweeps",
+        sweeps.create,
+        wire.Sweep,
+        body=wire.NewSweep,
+        status=201,
+    ),
+    _read("/sweeps/{id}", "One sweep", "sweeps", sweeps.get, wire.Sweep),
+    _post("/sweeps/{id}/stop", "Stop it and its jobs", "sweeps", sweeps.stop, wire.Sweep),
     _read("/telemetry", "The newest sample", "telemetry", telemetry.sample, wire.Sample),
     _read(
         "/telemetry/history",

@@ -1,0 +1,120 @@
+"""TensorBoard on a job: a real one, behind the server's login, gone when nobody looks."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from gpu_workbench import training
+from gpu_workbench.holders.followers import point
+from tests.support.lab import LabServer
+from tests.support.waiting import wait_for
+
+pytest.importorskip("torch")
+pytest.importorskip("tensorboard")
+pytestmark = pytest.mark.timeout(240)
+
+SCRIPT = """
+import os, gpu_workbench as gw
+from torch.utils.tensorboard import SummaryWriter
+with SummaryWriter("runs/mine") as writer:
+    for step in range(5):
+        writer.add_scalar("loss", 1 / (step + 1), step)
+        gw.log(step, lr=0.1)
+"""
+
+
+def asked(server: LabServer, url: str, data: bytes | None = None, **headers: str) -> bytes:
+    request = urllib.request.Request(url, data, headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        read: bytes = answer.read()
+        return read
+
+
+def test_its_pages_are_there_for_who_may_see_the_job_and_for_nobody_else(
+    here: LabServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    monkeypatch.chdir(tmp_path)
+    job = training.launch("train.py", ranks=1)
+    job.wait(90)
+    link = job.tensorboard()
+    assert link.url == training.job(job.id).tensorboard().url, "it runs once"
+    assert f"{job.id}/tensorboard/" in link._repr_html_()
+    token = {"Authorization": f"token {here.token}"}
+    assert b"<title>TensorBoard" in asked(here, link.url, **token)
+
+    def runs() -> Any:
+        found = json.loads(asked(here, f"{link.url}data/runs", **token))
+        return sorted(found) if len(found) == 2 else None
+
+    assert wait_for(runs, 30, "both runs are read") == ["rank-0", "rank-0-0-mine"]
+    tags = json.loads(asked(here, f"{link.url}data/plugin/scalars/tags", **token))
+    assert {run: list(found) for run, found in tags.items()} == {
+        "rank-0": ["lr"],
+        "rank-0-0-mine": ["loss"],
+    }
+    question = (
+        b'--x\r\nContent-Disposition: form-data; name="requests"\r\n\r\n'
+        b'[{"plugin":"scalars","tag":"loss"}]\r\n--x--\r\n'
+    )
+    address = f"{link.url}experiment/defaultExperimentId/data/plugin/timeseries/timeSeries"
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    (series,) = json.loads(asked(here, address, question, **token, **form))
+    assert len(series["runToSeries"]["rank-0-0-mine"]) == 5
+
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        asked(here, f"{link.url}data/runs")
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        asked(here, link.url.replace(job.id, "job-none"), **token)
+
+    (process,) = boards()
+    assert not [one for one in process.net_connections() if one.status == psutil.CONN_LISTEN]
+    heard = {one.laddr for one in process.net_connections("unix")}
+    (path,) = (one for one in heard if one.endswith("board.sock"))
+    assert stat.S_IMODE(Path(path).stat().st_mode) & 0o077 == 0
+    process.terminate()
+    wait_for(lambda: not boards(), 10, "it is over")
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        asked(here, link.url, **token)
+    assert job.tensorboard().url == link.url, "it starts again"
+    for one in boards():
+        one.terminate()
+
+
+def boards() -> list[psutil.Process]:
+    found = []
+    for one in psutil.process_iter(["cmdline"]):
+        if "gpu_workbench.holders.board" in (one.info["cmdline"] or []):
+            found.append(one)
+    return found
+
+
+def test_it_ends_when_nobody_asks(tmp_path: Path) -> None:
+    run = tmp_path / "attempt-0" / "rank-0"
+    run.mkdir(parents=True)
+    (run / "metrics.jsonl").write_text(json.dumps(point(1, 1.0, {"loss": 0.5})) + "\n")
+    code = (
+        "import sys, pathlib\nfrom gpu_workbench.holders import board\n"
+        "board.IDLE_SECONDS = 4.0\nboard.main(pathlib.Path(sys.argv[1]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    status = tmp_path / "board" / "status.json"
+    wait_for(status.exists, 60, "it is up")
+    path = json.loads(status.read_text())["socket"]
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        client.sendall(b"GET /data/runs HTTP/1.0\r\n\r\n")
+        assert b"200 OK" in client.recv(1000)
+    assert process.wait(30) == 0
+    assert not status.exists() and not Path(path).exists()
