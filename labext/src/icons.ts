@@ -40,3 +40,15 @@ export const sliceIcon = new LabIcon({
   <path class="jp-icon-brand0" fill="#1976d2" d="${SLICE}"/>
 </svg>`
 });
+
+/** Curves that come down on several ranks: a training run. */
+export const jobIcon = new LabIcon({
+  name: 'gpu-workbench:job',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="52" viewBox="0 0 24 24">
+  <g class="jp-icon3" fill="#616161" fill-rule="evenodd">
+    <path d="M4 4h1.8v14.2H20V20H4z"/>
+  </g>
+  <path class="jp-icon-brand0" fill="#1976d2" d="M7.6 5.2l1.6-.8c1.4 4.4 4.6 8.9 10.5 9.9l-.3 1.7C12.800 14.900 9.200 9.900 7.600 5.200z"/>
+  <path class="jp-icon3" fill="#616161" opacity=".6" d="M11 5.200l1.400-.8c1.300 2.600 3.500 4.500 7.300 5.300l-.4 1.500c-4.300-.9-6.900-3.200-8.300-6z"/>
+</svg>`
+});

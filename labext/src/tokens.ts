@@ -25,7 +25,12 @@ export const CommandIDs = {
   restartCluster: 'gpu-workbench:restart-cluster',
   openPane: 'gpu-workbench:open-dask-page',
   stopJob: 'gpu-workbench:stop-job',
-  openLogs: 'gpu-workbench:open-job-logs'
+  openLogs: 'gpu-workbench:open-job-logs',
+  openJob: 'gpu-workbench:open-job',
+  newJob: 'gpu-workbench:new-job',
+  resumeJob: 'gpu-workbench:resume-job',
+  compareJobs: 'gpu-workbench:compare-jobs',
+  runNotebook: 'gpu-workbench:run-notebook'
 } as const;
 
 export interface IGpuWorkbench {

@@ -14,6 +14,7 @@ import type {
   Request as Ask,
   Status
 } from '../src/api/types';
+import { FakeJobs } from './jobs';
 import { card, fleet, lease, request, status } from './things';
 
 type Answer = { status: number; body: unknown };
@@ -25,6 +26,7 @@ export class FakeServer {
   clusters = new Map<string, Cluster>();
   leases = new Map<number, Lease>();
   requests = new Map<number, Ask>();
+  readonly jobs = new FakeJobs();
   /** Slices that can still be granted. */
   free = 1;
   /** While set, every HTTP call is answered so. */
@@ -71,9 +73,13 @@ export class FakeServer {
     this.calls.push(`${call.method} ${path}`);
     this.headers.push(call.headers);
     const text = await call.text();
-    const answer = this.trouble ?? this.route(call.method, path, text ? JSON.parse(text) : null);
-    const { body } = answer;
-    return new Response(typeof body === 'string' ? body : JSON.stringify(body), {
+    const body: unknown = text ? JSON.parse(text) : null;
+    const answer =
+      this.trouble ??
+      this.jobs.answer(path, url.searchParams) ??
+      this.route(call.method, path, body as Partial<Ask>);
+    const said = answer.body;
+    return new Response(typeof said === 'string' ? said : JSON.stringify(said), {
       status: answer.status
     });
   }
@@ -87,7 +93,6 @@ export class FakeServer {
       'GET clusters': () => ({ clusters: [...this.clusters.values()] }),
       'POST clusters': () => this.changeCluster(id, verb, body),
       'DELETE clusters': () => this.changeCluster(id, 'stop', {}),
-      'GET jobs': () => ({ jobs: [] }),
       'GET requests': () =>
         id ? this.requests.get(Number(id)) : { requests: [...this.requests.values()] },
       'POST requests': () => this.ask(body),

@@ -12,6 +12,7 @@ import { CardsModel } from '../src/model/cards';
 import { FormModel } from '../src/model/form';
 import { PresetsModel } from '../src/model/presets';
 import { DEFAULTS } from '../src/model/settings';
+import { Trails } from '../src/model/trails';
 import { Workbench } from '../src/model/workbench';
 import type { IActions, IPanelContext } from '../src/panel/context';
 import { PanelContext } from '../src/panel/context';
@@ -56,6 +57,7 @@ export async function shown(server: FakeServer, actions: Partial<IActions> = {})
     workbench,
     form,
     cards,
+    trails: new Trails(workbench),
     presets: new PresetsModel(workbench, form),
     actions: actions as IActions,
     current: { path: null, changed: new Signal({}) },

@@ -6,7 +6,10 @@ import type {
   Fleet,
   Gpu,
   ITick,
+  Job,
+  JobSpec,
   Lease,
+  RankView,
   Request,
   SliceView,
   Status,
@@ -242,5 +245,76 @@ export function tick(time: number, slices: Record<string, [number | null, number
       columns: { activity: column(0), memory_bytes: column(1) },
       labels: {}
     }
+  };
+}
+
+export function rank(number: number, about: Partial<RankView> = {}): RankView {
+  return {
+    rank: number,
+    slice_id: `1.${number}`,
+    pid: 100 + number,
+    state: 'running',
+    exit_code: null,
+    step: 10,
+    beat_at: 1000,
+    stands: null,
+    step_seconds: null,
+    slower: null,
+    ...about
+  };
+}
+
+export function job(about: Partial<Job> = {}): Job {
+  return {
+    id: 'job-1',
+    name: 'train.py',
+    state: 'running',
+    user: 'ada',
+    lease_id: 1,
+    request_id: 1,
+    ranks: [rank(0), rank(1)],
+    per_rank: 'fraction-0.25',
+    created_at: 900,
+    message: 'running on 2 ranks',
+    command: ['python', 'train.py'],
+    started_at: 1000,
+    ended_at: null,
+    metrics: { loss: 0.5 },
+    step: 10,
+    step_seconds: null,
+    has_result: false,
+    cause: null,
+    resumed_from: null,
+    sweep: null,
+    hours_held: null,
+    hours_used: null,
+    size_hint: null,
+    ...about
+  };
+}
+
+export function spec(about: Partial<JobSpec> = {}): JobSpec {
+  return {
+    version: 1,
+    ranks: 2,
+    per_rank: '0.25',
+    script: '/home/ada/work/train.py',
+    args: [],
+    function_b64: null,
+    function_name: null,
+    name: null,
+    seconds: 7200,
+    cwd: '/home/ada/work',
+    env: {},
+    python: null,
+    launcher: 'torch',
+    launcher_args: [],
+    max_restarts: 0,
+    hang_seconds: null,
+    checkpoint_dir: null,
+    resume_from: null,
+    resume_args: [],
+    sweep: null,
+    ...about
   };
 }

@@ -177,6 +177,8 @@ class LogChunk(Wire, frozen=True, kw_only=True):
     next_offset: int
     text: str
     ended: bool
+    attempt: int = 0
+    """Restarts so far: a new attempt of the ranks begins new logs."""
 
 
 class LogMatch(Wire, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import { ServerConnection } from '@jupyterlab/services';
 import { asApiError, errorOfAnswer } from './errors';
 import type {
   Cards,
+  Checkpoints,
   Clusters,
   JobResult,
   Jobs,
@@ -23,16 +24,19 @@ import type {
 import type {
   AskBody,
   Card,
+  Checkpoint,
   Cluster,
   ClusterBody,
   Fleet,
   History,
   Job,
   JobBody,
+  JobSpec,
   Lease,
   LogChunk,
   ProcessSample,
   Request,
+  ResumeBody,
   Status
 } from './types';
 
@@ -106,6 +110,13 @@ export class WorkbenchApi {
   jobMetrics = (id: string, offset: number): Promise<MetricChunk> =>
     this.get<MetricChunk>(`jobs/${encodeURIComponent(id)}/metrics`, { offset });
 
+  jobSpec = (id: string): Promise<JobSpec> =>
+    this.get<JobSpec>(`jobs/${encodeURIComponent(id)}/spec`);
+  /** Newest last. */
+  jobCheckpoints = async (id: string): Promise<Checkpoint[]> =>
+    (await this.get<Checkpoints>(`jobs/${encodeURIComponent(id)}/checkpoints`)).checkpoints;
+  resumeJob = (id: string, body: ResumeBody): Promise<Job> =>
+    this.send<Job>('POST', `jobs/${encodeURIComponent(id)}/resume`, body);
   jobResult = (id: string): Promise<JobResult> =>
     this.get<JobResult>(`jobs/${encodeURIComponent(id)}/result`);
 

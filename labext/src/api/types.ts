@@ -16,6 +16,7 @@ import type {
   JobSpec,
   Notice,
   Request,
+  Resume,
   Status
 } from './schema';
 import type { ITick } from './ticks';
@@ -24,15 +25,19 @@ export type { ITable, ITick } from './ticks';
 
 export type {
   Card,
+  Cause,
+  Checkpoint,
   Cluster,
   Fleet,
   Gpu,
   GpuSample,
   History,
   Job,
+  JobSpec,
   Lease,
   Layout,
   LogChunk,
+  MetricPoint,
   Looking,
   Notice,
   Pool,
@@ -58,6 +63,9 @@ export type AskBody = Body<Ask, 'what'>;
 export type ClusterBody = Body<NewCluster, 'workers' | 'per_worker'>;
 /** Body of `POST jobs`. */
 export type JobBody = Body<JobSpec, 'ranks' | 'per_rank'>;
+
+/** Body of `POST jobs/{id}/resume`. */
+export type ResumeBody = Partial<Resume>;
 
 /** A message of the WebSocket: `type` names what `data` is. */
 export type WireEvent = Exclude<LiveEvent, { type: 'tick' }> | { type: 'layout'; data: Layout };

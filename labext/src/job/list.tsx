@@ -1,23 +1,21 @@
-/** Jobs as rows: state, ranks, step and newest loss, and the way to the logs. */
+/** Jobs as rows of the panel: state, ranks, the loss as a small curve, and the way to the page. */
 
 import { listIcon, stopIcon } from '@jupyterlab/ui-components';
-import React, { useState } from 'react';
+import React, { useEffect, useRef, useState } from 'react';
 
 import type { Job, RankView } from '../api/types';
-import { profileName } from '../model/words';
+import { Trail } from '../chart/trail';
+import { chiefMetric, jobIsOver, progress, sizeWords, waitWords } from '../model/jobs';
 import { useFollowed, usePanel } from '../panel/context';
 import { IconButton, Section, Trouble, useAction } from '../panel/parts';
 import { StateTag } from '../panel/state';
 
 const FIRST = 5;
-const OVER: readonly Job['state'][] = ['succeeded', 'failed', 'stopped', 'lost'];
-
-export function jobIsOver(job: Job): boolean {
-  return OVER.includes(job.state);
-}
+/** Ranks drawn in a row; the page has all of them. */
+const IN_ROW = 16;
 
 export function JobSection(): React.ReactElement {
-  const { workbench, trans } = usePanel();
+  const { workbench, actions, trans } = usePanel();
   const jobs = useFollowed(workbench.jobs.changed, () => workbench.jobs.items);
   const [all, setAll] = useState(false);
   const shown = all ? jobs : jobs.slice(0, FIRST);
@@ -34,11 +32,22 @@ export function JobSection(): React.ReactElement {
           <JobRow key={job.id} job={job} />
         ))}
       </ul>
-      {shown.length < jobs.length && (
-        <button className="gw-link" onClick={() => setAll(true)}>
-          {trans.__('Show all %1', jobs.length)}
-        </button>
-      )}
+      <div className="gw-row">
+        {shown.length < jobs.length && (
+          <button className="gw-link" onClick={() => setAll(true)}>
+            {trans.__('Show all %1', jobs.length)}
+          </button>
+        )}
+        {jobs.length > 1 && (
+          <button
+            className="gw-link"
+            data-testid="gw-jobs-compare"
+            onClick={() => void actions.compareJobs()}
+          >
+            {trans.__('Compare…')}
+          </button>
+        )}
+      </div>
     </Section>
   );
 }
@@ -47,8 +56,10 @@ function JobRow(props: { job: Job }): React.ReactElement {
   const { job } = props;
   const { actions, trans } = usePanel();
   const stop = useAction(() => actions.stopJob(job));
-  const logs = useAction(() => actions.openLogs(job));
+  const open = useAction(() => actions.openJob(job));
+  const logs = useAction(() => actions.openJob(job, 'logs'));
   const over = jobIsOver(job);
+  const more = job.ranks.length - IN_ROW;
   return (
     <li
       className={`gw-item${over ? ' gw-mod-over' : ''}`}
@@ -57,12 +68,15 @@ function JobRow(props: { job: Job }): React.ReactElement {
       data-state={job.state}
     >
       <div className="gw-item-head">
-        <button className="gw-link gw-item-name" title={job.command.join(' ')} onClick={logs.go}>
+        <button
+          className="gw-link gw-item-name"
+          title={job.command.join(' ')}
+          data-testid="gw-job-open"
+          onClick={open.go}
+        >
           {job.name}
         </button>
-        <span className="gw-item-what">
-          {job.ranks.length}×{profileName(job.per_rank)}
-        </span>
+        <span className="gw-item-what">{sizeWords(job)}</span>
         <StateTag state={job.state} />
         <IconButton
           icon={listIcon}
@@ -81,17 +95,68 @@ function JobRow(props: { job: Job }): React.ReactElement {
         )}
       </div>
       <div className="gw-ranks">
-        {job.ranks.map(rank => (
+        {job.ranks.slice(0, IN_ROW).map(rank => (
           <Rank key={rank.rank} rank={rank} />
         ))}
+        {more > 0 && <span className="gw-item-what">+{more}</span>}
         <span className="gw-item-what" data-testid="gw-job-progress">
           {progress(job, trans.__('step'))}
         </span>
+        <LossTrail job={job} />
       </div>
-      {job.message && job.message !== job.state && <p className="gw-reason">{job.message}</p>}
-      {job.cause?.hint && <p className="gw-reason">{job.cause.hint}</p>}
+      <Why job={job} />
       {stop.problem && <Trouble problem={stop.problem} retry={stop.go} dismiss={stop.forget} />}
     </li>
+  );
+}
+
+/** What it waits for, what went wrong and what would help. */
+function Why(props: { job: Job }): React.ReactElement {
+  const { job } = props;
+  const { workbench, trans } = usePanel();
+  useFollowed(workbench.requests.changed, () => workbench.requests.items);
+  const request = workbench.requests.get(job.request_id ?? -1);
+  const words =
+    job.state === 'waiting' ? waitWords(trans, job, request, workbench.clock.now) : job.message;
+  return (
+    <>
+      {words && words !== job.state && <p className="gw-reason">{words}</p>}
+      {job.cause?.hint && <p className="gw-reason">{job.cause.hint}</p>}
+      {job.size_hint && <p className="gw-reason">{job.size_hint}</p>}
+    </>
+  );
+}
+
+/** Read only once it has come into view: a folded or hidden panel asks nothing. */
+function LossTrail(props: { job: Job }): React.ReactElement {
+  const { job } = props;
+  const { trails, trans } = usePanel();
+  const host = useRef<HTMLSpanElement>(null);
+  const [seen, setSeen] = useState(typeof IntersectionObserver === 'undefined');
+  const values = useFollowed(trails.changed, () => trails.values(job.id));
+  useEffect(() => {
+    const node = host.current;
+    if (seen || !node) {
+      return;
+    }
+    const watch = new IntersectionObserver(found => {
+      if (found.some(one => one.isIntersecting)) {
+        setSeen(true);
+      }
+    });
+    watch.observe(node);
+    return () => watch.disconnect();
+  }, [seen]);
+  useEffect(() => {
+    if (seen) {
+      trails.look(job);
+    }
+  }, [seen, trails, job]);
+  const name = chiefMetric(Object.keys(job.metrics)) ?? '';
+  return (
+    <span ref={host} className="gw-trail-host">
+      <Trail values={values} label={trans.__('%1 so far', name)} />
+    </span>
   );
 }
 
@@ -114,15 +179,4 @@ function Rank(props: { rank: RankView }): React.ReactElement {
       {rank}
     </span>
   );
-}
-
-/** "step 410 · loss 0.312". */
-function progress(job: Job, stepWord: string): string {
-  const parts = job.step === null ? [] : [`${stepWord} ${job.step}`];
-  const name = 'loss' in job.metrics ? 'loss' : Object.keys(job.metrics)[0];
-  const value = name === undefined ? undefined : job.metrics[name];
-  if (name !== undefined && value !== undefined) {
-    parts.push(`${name} ${Number(value.toPrecision(4))}`);
-  }
-  return parts.join(' · ');
 }

@@ -1,148 +1,227 @@
-/** The logs of a job's ranks in the main area: one rank and stream at a time, followed to its end. */
+/** The tab "Logs": one rank's output or errors, live, with a search; the failing rank comes first. */
 
-import type { TranslationBundle } from '@jupyterlab/translation';
-import { ReactWidget } from '@jupyterlab/ui-components';
-import React, { useEffect, useRef, useState } from 'react';
+import React, { useEffect, useMemo, useRef, useState } from 'react';
 
-import type { ApiError } from '../api/errors';
-import { asApiError } from '../api/errors';
 import type { Job } from '../api/types';
-import type { Workbench } from '../model/workbench';
+import { useTold } from '../dashboard/context';
+import { ranksInOrder, telling } from '../model/jobs';
+import type { Stream } from '../model/log';
+import { LogModel } from '../model/log';
+import { Trouble, useAction } from '../panel/parts';
+import { useJob } from './context';
+import { LogText } from './logtext';
 
-type Stream = 'out' | 'err';
+/** Milliseconds between two pictures of a log that is written without pause. */
+const PICTURE = 120;
 
-/** Characters kept in the page. */
-const KEPT = 500_000;
-const EVERY = 1000;
-
-export class JobLogs extends ReactWidget {
-  constructor(
-    private readonly workbench: Workbench,
-    private readonly job: Job,
-    private readonly trans: TranslationBundle
-  ) {
-    super();
-    this.addClass('gw-logs');
-  }
-
-  protected override render(): React.ReactElement {
-    return <Logs workbench={this.workbench} job={this.job} trans={this.trans} />;
-  }
-}
-
-function Logs(props: {
-  workbench: Workbench;
-  job: Job;
-  trans: TranslationBundle;
-}): React.ReactElement {
-  const { workbench, job, trans } = props;
-  const [rank, setRank] = useState(0);
-  const [stream, setStream] = useState<Stream>('out');
-  const { text, ended, problem } = useLog(workbench, job.id, rank, stream);
-  const end = useRef<HTMLPreElement>(null);
-  const follow = useRef(true);
+export function LogsTab(props: { job: Job }): React.ReactElement {
+  const { job } = props;
+  const { model } = useJob();
+  const rank = Math.min(model.shown.rank ?? telling(job), job.ranks.length - 1);
+  const [stream, setStream] = useState<Stream>(job.cause ? 'err' : 'out');
+  const [log, setLog] = useState<LogModel | null>(null);
   useEffect(() => {
-    if (follow.current && end.current) {
-      end.current.scrollTop = end.current.scrollHeight;
-    }
-  }, [text]);
+    const made = new LogModel(model.workbench.api, model.id, rank, stream);
+    const follow = (): void => made.activate(model.awake);
+    follow();
+    model.changed.connect(follow);
+    setLog(made);
+    return () => {
+      model.changed.disconnect(follow);
+      made.dispose();
+    };
+  }, [model, rank, stream]);
   return (
     <div className="gw-logs-inner" data-testid="gw-logs">
-      <div className="gw-row">
-        <label className="gw-field">
-          <span>{trans.__('rank')}</span>
-          <select
-            className="gw-input"
-            value={rank}
-            onChange={event => setRank(Number(event.target.value))}
-          >
-            {job.ranks.map(one => (
-              <option key={one.rank} value={one.rank}>
-                {one.rank}
-              </option>
-            ))}
-          </select>
-        </label>
+      {log && <Reader key={`${rank} ${stream}`} job={job} log={log} setStream={setStream} />}
+    </div>
+  );
+}
+
+function Reader(props: {
+  job: Job;
+  log: LogModel;
+  setStream: (stream: Stream) => void;
+}): React.ReactElement {
+  const { job, log, setStream } = props;
+  const { trans } = useJob();
+  useTold(log.changed, PICTURE);
+  const [words, setWords] = useState('');
+  const [only, setOnly] = useState(false);
+  const [place, setPlace] = useState(0);
+  const [follow, setFollow] = useState(true);
+  const found = useFound(log, words);
+  const earlier = useAction(() => log.earlier());
+  const marked = found.length ? (found[place % found.length] ?? null) : null;
+  const rows = only && words ? found : null;
+  const step = (way: 1 | -1): void => {
+    if (found.length) {
+      setFollow(false);
+      setPlace((place + way + found.length) % found.length);
+    }
+  };
+  return (
+    <>
+      <div className="gw-row gw-logs-bar">
+        <RankField job={job} rank={log.rank} />
         <label className="gw-field">
           <span>{trans.__('stream')}</span>
           <select
             className="gw-input"
-            value={stream}
+            value={log.stream}
+            data-testid="gw-logs-stream"
             onChange={event => setStream(event.target.value as Stream)}
           >
             <option value="out">{trans.__('output')}</option>
             <option value="err">{trans.__('errors')}</option>
           </select>
         </label>
-        <span className="gw-hint" role="status">
-          {problem
-            ? `${problem.message} ${problem.hint}`
-            : ended
-              ? trans.__('ended')
-              : trans.__('following…')}
+        <label className="gw-field">
+          <span>{trans.__('find')}</span>
+          <input
+            className="gw-input gw-mod-find"
+            type="search"
+            value={words}
+            spellCheck={false}
+            data-testid="gw-logs-find"
+            onChange={event => {
+              setWords(event.target.value);
+              setPlace(0);
+            }}
+            onKeyDown={event => {
+              if (event.key === 'Enter') {
+                step(event.shiftKey ? -1 : 1);
+              }
+            }}
+          />
+        </label>
+        <span className="gw-item-what" role="status" data-testid="gw-logs-found">
+          {words &&
+            (found.length
+              ? trans.__('%1 of %2', (place % found.length) + 1, found.length)
+              : trans.__('not found'))}
         </span>
+        <label className="gw-check">
+          <input
+            type="checkbox"
+            checked={only}
+            disabled={!words}
+            data-testid="gw-logs-only"
+            onChange={event => setOnly(event.target.checked)}
+          />
+          {trans.__('only these lines')}
+        </label>
+        <label className="gw-check">
+          <input
+            type="checkbox"
+            checked={follow}
+            data-testid="gw-logs-follow"
+            onChange={event => setFollow(event.target.checked)}
+          />
+          {trans.__('follow')}
+        </label>
+        <span className="gw-hint gw-logs-state">{stateWords(log, trans)}</span>
       </div>
-      <pre
-        ref={end}
-        tabIndex={0}
-        data-testid="gw-logs-text"
-        aria-label={trans.__('Log of rank %1', rank)}
-        onScroll={event => {
-          const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
-          follow.current = scrollHeight - scrollTop - clientHeight < 40;
-        }}
-      >
-        {text || (ended ? trans.__('Nothing was written.') : '')}
-      </pre>
-    </div>
+      {log.problem && <Trouble problem={log.problem} />}
+      {log.before > 0 && (
+        <div className="gw-row gw-logs-before">
+          <button
+            className="gw-button"
+            disabled={earlier.busy}
+            data-testid="gw-logs-earlier"
+            onClick={earlier.go}
+          >
+            {trans.__('Read what was before (%1)', sizeOf(log.before))}
+          </button>
+          {earlier.problem && <Trouble problem={earlier.problem} retry={earlier.go} />}
+        </div>
+      )}
+      <LogText
+        lines={log.lines}
+        rows={rows}
+        words={words}
+        marked={rows ? null : marked}
+        follow={follow}
+        setFollow={setFollow}
+        version={log.lines.length}
+        label={trans.__('Log of rank %1', log.rank)}
+        nothing={
+          !log.ready
+            ? trans.__('reading…')
+            : rows
+              ? trans.__('No line holds these words.')
+              : log.ended
+                ? trans.__('Nothing was written.')
+                : trans.__('Nothing was written yet.')
+        }
+      />
+    </>
   );
 }
 
-/** Read from offset to offset while the log grows. */
-function useLog(
-  workbench: Workbench,
-  id: string,
-  rank: number,
-  stream: Stream
-): { text: string; ended: boolean; problem: ApiError | null } {
-  const [text, setText] = useState('');
-  const [ended, setEnded] = useState(false);
-  const [problem, setProblem] = useState<ApiError | null>(null);
-  useEffect(() => {
-    let gone = false;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let offset = 0;
-    setText('');
-    setEnded(false);
-    const read = async (): Promise<void> => {
-      try {
-        const chunk = await workbench.api.jobLog(id, rank, stream, offset);
-        if (gone) {
-          return;
-        }
-        const grew = chunk.next_offset > offset;
-        offset = chunk.next_offset;
-        setProblem(null);
-        if (chunk.text) {
-          setText(was => (was + chunk.text).slice(-KEPT));
-        }
-        if (chunk.ended && !grew) {
-          setEnded(true);
-          return;
-        }
-        timer = setTimeout(() => void read(), grew ? 50 : EVERY);
-      } catch (reason) {
-        if (!gone) {
-          setProblem(asApiError(reason));
-          timer = setTimeout(() => void read(), 5 * EVERY);
-        }
-      }
-    };
-    void read();
-    return () => {
-      gone = true;
-      clearTimeout(timer);
-    };
-  }, [workbench, id, rank, stream]);
-  return { text, ended, problem };
+function stateWords(log: LogModel, trans: ReturnType<typeof useJob>['trans']): string {
+  const dropped = log.lines.dropped
+    ? `${trans.__('%1 older lines left out', log.lines.dropped)} · `
+    : '';
+  const count = trans._n('%1 line', '%1 lines', log.lines.length);
+  return `${dropped}${count} · ${log.ended ? trans.__('ended') : trans.__('live')}`;
+}
+
+/** Which ranks there are, the one that failed first at the top. */
+function RankField(props: { job: Job; rank: number }): React.ReactElement {
+  const { job, rank } = props;
+  const { model, trans } = useJob();
+  const first = telling(job);
+  const failed = job.cause !== null && job.cause.rank === first;
+  const label = (one: number): string => {
+    const state = job.ranks[one]?.state ?? '';
+    return one === first && failed
+      ? trans.__('%1 · failed first', one)
+      : state === 'failed'
+        ? trans.__('%1 · failed', one)
+        : String(one);
+  };
+  return (
+    <label className="gw-field">
+      <span>{trans.__('rank')}</span>
+      <select
+        className="gw-input"
+        value={rank}
+        data-testid="gw-logs-rank"
+        onChange={event => model.show({ rank: Number(event.target.value) })}
+      >
+        {ranksInOrder(job).map(one => (
+          <option key={one} value={one}>
+            {label(one)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** Where the words stand; only what is new is looked through when the log grows. */
+function useFound(log: LogModel, words: string): readonly number[] {
+  const { lines } = log;
+  const known = useRef<{ words: string; length: number; shift: string; found: number[] }>({
+    words: '',
+    length: 0,
+    shift: '',
+    found: []
+  });
+  const { length } = lines;
+  const shift = `${lines.dropped} ${log.before}`;
+  return useMemo(() => {
+    const was = known.current;
+    const goesOn = was.words === words && was.shift === shift && was.length <= length;
+    const from = goesOn ? Math.max(0, was.length - 1) : 0; // The last line may have grown.
+    const before = goesOn ? was.found.filter(at => at < from) : [];
+    const found = words ? [...before, ...lines.find(words, from)] : [];
+    known.current = { words, length, shift, found };
+    return found;
+  }, [lines, words, length, shift]);
+}
+
+function sizeOf(bytes: number): string {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }

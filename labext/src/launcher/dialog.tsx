@@ -17,7 +17,11 @@ export class SliceQuestion extends ReactWidget implements Dialog.IBodyWidget<IFo
   constructor(
     private readonly workbench: Workbench,
     start: Partial<IFormState>,
-    private readonly trans: TranslationBundle
+    private readonly trans: TranslationBundle,
+    /** What happens to a request that has to wait. */
+    private readonly waits: string = trans.__('The notebook opens when the slice is yours.'),
+    /** What will be done, where that is not plain. */
+    private readonly what: string = ''
   ) {
     super();
     this.addClass('gw-dialog');
@@ -37,7 +41,14 @@ export class SliceQuestion extends ReactWidget implements Dialog.IBodyWidget<IFo
 
   protected override render(): React.ReactElement {
     return (
-      <Question workbench={this.workbench} form={this.form} cards={this.cards} trans={this.trans} />
+      <Question
+        workbench={this.workbench}
+        form={this.form}
+        cards={this.cards}
+        trans={this.trans}
+        waits={this.waits}
+        what={this.what}
+      />
     );
   }
 
@@ -50,8 +61,10 @@ function Question(props: {
   form: FormModel;
   cards: CardsModel;
   trans: TranslationBundle;
+  waits: string;
+  what: string;
 }): React.ReactElement {
-  const { workbench, form, cards, trans } = props;
+  const { workbench, form, cards, trans, waits, what } = props;
   const state = useFollowed(form.changed, () => form.state);
   const offered = useFollowed(cards.changed, () => cards.cards) ?? [];
   const problem = useFollowed(cards.changed, () => cards.problem);
@@ -61,6 +74,7 @@ function Question(props: {
   const fields = { form, state, trans };
   return (
     <div className="gw-form" data-testid="gw-dialog">
+      {what && <p className="gw-reason">{what}</p>}
       {problem && <p className="gw-reason">{`${problem.message} ${problem.hint}`}</p>}
       <ProfileCards {...fields} cards={offered} now={workbench.clock.now} />
       <div className="gw-row">
@@ -71,9 +85,7 @@ function Question(props: {
         </span>
       </div>
       <p className="gw-hint" role="status">
-        {chosen?.when === 'queued'
-          ? `${chosen.reason} ${trans.__('The notebook opens when the slice is yours.')}`
-          : (chosen?.reason ?? '')}
+        {chosen?.when === 'queued' ? `${chosen.reason} ${waits}` : (chosen?.reason ?? '')}
       </p>
     </div>
   );

@@ -104,7 +104,9 @@ export function fittingCard(state: IFormState, cards: readonly Card[]): Card | n
   if (state.profile !== null) {
     return (
       cards.find(
-        card => card.profile === state.profile && (!state.pool || card.pool === state.pool)
+        card =>
+          [card.profile, nick(card.profile)].includes(state.profile as string) &&
+          (!state.pool || card.pool === state.pool)
       ) ?? null
     );
   }

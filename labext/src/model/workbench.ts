@@ -20,7 +20,8 @@ import type {
   JobBody,
   Lease,
   LiveEvent,
-  Request
+  Request,
+  ResumeBody
 } from '../api/types';
 import { WorkbenchState } from './state';
 
@@ -172,6 +173,13 @@ export class Workbench extends WorkbenchState implements IDisposable {
 
   async startJob(body: JobBody): Promise<Job> {
     const job = await this.api.startJob(body);
+    this.jobs.put(job);
+    return job;
+  }
+
+  /** Go on from a checkpoint; the new job. */
+  async resumeJob(id: string, body: ResumeBody): Promise<Job> {
+    const job = await this.api.resumeJob(id, body);
     this.jobs.put(job);
     return job;
   }

@@ -11,6 +11,7 @@ import type { CardsModel } from '../model/cards';
 import type { FormModel } from '../model/form';
 import type { PresetsModel } from '../model/presets';
 import type { IPreferences } from '../model/settings';
+import type { Trails } from '../model/trails';
 import type { Workbench } from '../model/workbench';
 
 /** What people can do that needs more of JupyterLab than the model. All reject with `ApiError`. */
@@ -25,7 +26,11 @@ export interface IActions {
   release(lease: Lease): Promise<void>;
   readonly clusters: IClusterActions;
   stopJob(job: Job): Promise<void>;
-  openLogs(job: Job): Promise<void>;
+  /** Show a job's page, at that tab. */
+  openJob(job: Job, tab?: string): Promise<void>;
+  /** Open the whole form, with what the short one holds. */
+  newJob(): Promise<void>;
+  compareJobs(): Promise<void>;
   openSettings(): Promise<void>;
   /** Show the dashboard, at that GPU where one is named (by UUID). */
   openDashboard(gpu: string | null): Promise<void>;
@@ -48,6 +53,7 @@ export interface IPanelContext {
   readonly form: FormModel;
   readonly cards: CardsModel;
   readonly presets: PresetsModel;
+  readonly trails: Trails;
   readonly actions: IActions;
   readonly current: ICurrent;
   readonly focus: IFocus;

@@ -3,7 +3,6 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ILabShell, ILayoutRestorer } from '@jupyterlab/application';
 import { ICommandPalette, IThemeManager } from '@jupyterlab/apputils';
-import { PageConfig } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
@@ -11,9 +10,11 @@ import { Signal } from '@lumino/signaling';
 import { questions } from '../cluster/actions';
 import { dragCode } from '../cluster/drag';
 import { offerPanes } from '../cluster/panes';
-import { openLogs, stopJob } from '../job/plugin';
+import { folderOnServer } from '../job/places';
+import { stopJob } from '../job/questions';
 import { outcome } from '../launcher/outcome';
 import { CardsModel } from '../model/cards';
+import { Trails } from '../model/trails';
 import { clusterBody, jobBody, resolved } from '../model/form';
 import { PresetsModel } from '../model/presets';
 import { confirmRelease } from '../talk';
@@ -46,6 +47,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       form,
       cards,
       presets: new PresetsModel(workbench, form),
+      trails: new Trails(workbench),
       actions: actionsOf(app, gpu, notebooks, cards, trans),
       current: notebooks.current,
       focus,
@@ -124,7 +126,7 @@ function actionsOf(
       const id = lease.holder?.id;
       const job = id === undefined ? undefined : workbench.jobs.get(id);
       if (job) {
-        openLogs(app, workbench, trans, job);
+        await app.commands.execute(CommandIDs.openJob, { id: job.id });
       } else if (lease.purpose === 'kernel') {
         await starter.reveal(lease);
       }
@@ -136,7 +138,17 @@ function actionsOf(
       offerPanes: (cluster, below) => offerPanes(app.commands, trans, cluster, below)
     },
     stopJob: job => stopJob(workbench, trans, job),
-    openLogs: async job => openLogs(app, workbench, trans, job),
+    openJob: async (job, tab) => {
+      await app.commands.execute(CommandIDs.openJob, { id: job.id, ...(tab ? { tab } : {}) });
+    },
+    newJob: async () => {
+      const { memory, profile, pool, count, seconds, script, args } = form.state;
+      const common = { memory, profile, pool, count, seconds, script, args };
+      await app.commands.execute(CommandIDs.newJob, { common });
+    },
+    compareJobs: async () => {
+      await app.commands.execute(CommandIDs.compareJobs);
+    },
     openDashboard: async gpu => {
       await app.commands.execute(CommandIDs.openDashboard, gpu === null ? {} : { gpu, tab: 'gpu' });
     },
@@ -144,10 +156,4 @@ function actionsOf(
       await app.commands.execute('settingeditor:open', { query: 'GPU Workbench' });
     }
   };
-}
-
-/** A folder as the file browser names it, as a path on the server's machine. */
-function folderOnServer(folder: string): string {
-  const root = PageConfig.getOption('serverRoot') || '~';
-  return folder ? `${root.replace(/\/$/, '')}/${folder}` : root;
 }

@@ -89,7 +89,7 @@ function ClusterFields(): React.ReactElement {
 }
 
 function JobFields(): React.ReactElement {
-  const { trans } = usePanel();
+  const { actions, trans } = usePanel();
   return (
     <>
       <div className="gw-row">
@@ -98,6 +98,14 @@ function JobFields(): React.ReactElement {
       <div className="gw-row">
         <TextField field="args" label={trans.__('arguments')} hint="--epochs 3" />
       </div>
+      <button
+        className="gw-link gw-form-more"
+        type="button"
+        data-testid="gw-form-more"
+        onClick={() => void actions.newJob()}
+      >
+        {trans.__('All options, with a file picker…')}
+      </button>
     </>
   );
 }

@@ -147,7 +147,8 @@ class Jobs:
         """At most 64 KiB of one rank's log, of its newest attempt."""
         job = self._records.own(who, job_id)
         _check_rank(job, rank)
-        log = self._records.files(job_id).log(self._attempt(job), rank, stream)
+        attempt = self._attempt(job)
+        log = self._records.files(job_id).log(attempt, rank, stream)
         piece = log.read(offset)
         return wire.LogChunk(
             rank=rank,
@@ -156,6 +157,7 @@ class Jobs:
             next_offset=piece.following,
             text=piece.text,
             ended=piece.at_end and job.over,
+            attempt=attempt,
         )
 
     def search(

@@ -16,7 +16,9 @@ Offset = Annotated[int, Meta(ge=0, description="`next_offset` of the chunk befor
 class LogsQuery(Struct, frozen=True):
     rank: Annotated[int, Meta(ge=0)] = 0
     stream: Literal["out", "err"] = "out"
-    offset: Offset = 0
+    offset: Annotated[
+        int, Meta(description="`next_offset` of the chunk before; negative counts from the end.")
+    ] = 0
 
 
 class SearchQuery(Struct, frozen=True):

@@ -1,0 +1,231 @@
+/** The top of a job's page: name, state, what it has and does, and the buttons. */
+
+import React, { useState } from 'react';
+
+import type { Job, RankView } from '../api/types';
+import { useTold } from '../dashboard/context';
+import { elapsedWords, jobIsOver, notebookOf, paceOf, progress, sizeWords } from '../model/jobs';
+import { clockTime, shortLeft } from '../model/words';
+import { Trouble, useAction } from '../panel/parts';
+import { StateTag } from '../panel/state';
+import { useClock, useJob } from './context';
+
+export function JobHead(props: { job: Job }): React.ReactElement {
+  const { job } = props;
+  const { trans } = useJob();
+  return (
+    <header className="gw-jobhead">
+      <div className="gw-jobhead-row">
+        <h2 title={job.command.join(' ')}>{job.name}</h2>
+        <StateTag state={job.state} />
+        <span className="gw-jobhead-message" role="status" data-testid="gw-jobpage-message">
+          {job.cause || job.state === 'waiting' || job.message === job.state ? '' : job.message}
+        </span>
+        <Buttons job={job} />
+      </div>
+      <Facts job={job} />
+      <RankStrip job={job} />
+      {job.size_hint && (
+        <p className="gw-hint" data-testid="gw-jobpage-hint">
+          {trans.__('Next time: %1', job.size_hint)}
+        </p>
+      )}
+    </header>
+  );
+}
+
+function Facts(props: { job: Job }): React.ReactElement {
+  const { job } = props;
+  const { model, actions, trans } = useJob();
+  const now = useClock();
+  useTold(model.workbench.leases.changed);
+  const lease = model.workbench.leases.get(job.lease_id ?? -1);
+  const facts: [string, React.ReactNode][] = [[trans.__('on'), sizeWords(job)]];
+  if (job.started_at !== null) {
+    const word = job.ended_at === null ? trans.__('runs for') : trans.__('ran for');
+    facts.push([word, elapsedWords(job, now)]);
+  }
+  const made = progress(job, trans.__('step'));
+  if (made) {
+    facts.push([trans.__('at'), made]);
+  }
+  const pace = paceOf(job);
+  if (pace) {
+    facts.push([trans.__('speed'), paceWords(pace, trans.__('steps/s'))]);
+  }
+  if (lease && !jobIsOver(job)) {
+    facts.push([
+      trans.__('slices until'),
+      <button key="lease" className="gw-link" onClick={() => void actions.openPanel(lease.id)}>
+        {trans.__(
+          '%1 (%2 left)',
+          clockTime(lease.ends_at, now),
+          shortLeft(trans, lease.ends_at - now)
+        )}
+      </button>
+    ]);
+  }
+  if (job.ended_at !== null) {
+    facts.push([trans.__('ended'), clockTime(job.ended_at, now)]);
+  }
+  if (job.hours_held !== null && job.hours_held !== undefined) {
+    const used = job.hours_used ?? null;
+    const held = trans.__('%1 held', hours(job.hours_held));
+    facts.push([
+      trans.__('GPU-hours'),
+      used === null ? held : `${held}, ${trans.__('%1 used', hours(used))}`
+    ]);
+  }
+  const parent = job.resumed_from;
+  return (
+    <dl className="gw-facts" data-testid="gw-jobpage-facts">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+      {parent && (
+        <div>
+          <dt>{trans.__('resumed from')}</dt>
+          <dd>
+            <button
+              className="gw-link"
+              data-testid="gw-jobpage-parent"
+              onClick={() => void actions.open(parent)}
+            >
+              {model.workbench.jobs.get(parent)?.name ?? parent}
+            </button>
+          </dd>
+        </div>
+      )}
+    </dl>
+  );
+}
+
+function hours(value: number): string {
+  return value < 0.005 && value > 0 ? '<0.01' : String(Math.round(value * 100) / 100);
+}
+
+/** "12.3 steps/s", or "2.1 s a step" where that reads better. */
+function paceWords(seconds: number, word: string): string {
+  return seconds < 1
+    ? `${Number((1 / seconds).toPrecision(3))} ${word}`
+    : `${Number(seconds.toPrecision(3))} s`;
+}
+
+function Buttons(props: { job: Job }): React.ReactElement {
+  const { job } = props;
+  const { model, actions, trans } = useJob();
+  const stop = useAction(() => actions.stop(job));
+  const resume = useAction(() => actions.resume(job, null));
+  const again = useAction(() => actions.again(job));
+  const compare = useAction(() => actions.compare(job));
+  const file = notebookOf(job);
+  const cwd = model.spec?.cwd ?? null;
+  const open = useAction(async () => {
+    if (file !== null && cwd !== null) {
+      await actions.openNotebook(`${cwd}/${file}`);
+    }
+  });
+  const over = jobIsOver(job);
+  const all = [stop, resume, again, compare, open];
+  const failed = all.find(one => one.problem);
+  return (
+    <>
+      <span className="gw-jobhead-buttons">
+        {over && file !== null && cwd !== null && (
+          <button
+            className="gw-button gw-mod-primary"
+            data-testid="gw-jobpage-notebook"
+            disabled={open.busy}
+            onClick={open.go}
+          >
+            {trans.__('Open the notebook')}
+          </button>
+        )}
+        {over && job.state !== 'succeeded' && model.newestWhole && (
+          <button
+            className="gw-button"
+            data-testid="gw-jobpage-resume"
+            disabled={resume.busy}
+            onClick={resume.go}
+          >
+            {trans.__('Resume…')}
+          </button>
+        )}
+        <button
+          className="gw-button"
+          data-testid="gw-jobpage-again"
+          disabled={again.busy}
+          onClick={again.go}
+        >
+          {trans.__('Run again…')}
+        </button>
+        <button
+          className="gw-button"
+          data-testid="gw-jobpage-compare"
+          disabled={compare.busy}
+          onClick={compare.go}
+        >
+          {trans.__('Compare…')}
+        </button>
+        {!over && (
+          <button
+            className="gw-button gw-mod-warn"
+            data-testid="gw-jobpage-stop"
+            disabled={stop.busy || job.state === 'stopping'}
+            onClick={stop.go}
+          >
+            {trans.__('Stop…')}
+          </button>
+        )}
+      </span>
+      {failed?.problem && (
+        <div className="gw-jobhead-trouble">
+          <Trouble problem={failed.problem} retry={failed.go} dismiss={failed.forget} />
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Ranks drawn as squares; with more of them the table says it. */
+const IN_STRIP = 64;
+
+/** All ranks at a glance; each leads to its log. */
+function RankStrip(props: { job: Job }): React.ReactElement | null {
+  const { model, trans } = useJob();
+  const { ranks } = props.job;
+  const [shown, setShown] = useState(IN_STRIP);
+  if (ranks.length < 2) {
+    return null;
+  }
+  return (
+    <div className="gw-ranks" role="group" aria-label={trans.__('Ranks')}>
+      {ranks.slice(0, shown).map(one => {
+        const title = trans.__('Logs of rank %1: %2', one.rank, rankWords(one));
+        return (
+          <button
+            key={one.rank}
+            className={`gw-rank gw-mod-${one.state}${one.stands ? ' gw-mod-stands' : ''}`}
+            title={title}
+            aria-label={title}
+            onClick={() => model.show({ tab: 'logs', rank: one.rank })}
+          >
+            {one.rank}
+          </button>
+        );
+      })}
+      {ranks.length > shown && (
+        <button className="gw-link" onClick={() => setShown(ranks.length)}>
+          {trans.__('and %1 more', ranks.length - shown)}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function rankWords(one: RankView): string {
+  return [one.state, one.stands].filter(Boolean).join(', ');
+}

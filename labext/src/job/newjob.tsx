@@ -1,0 +1,286 @@
+/**
+ * The form of a new job in the main area. Nothing that was typed is lost by a refusal.
+ *
+ * `data-testid`: gw-newjob (`data-from` the job it was made out from), gw-newjob-script,
+ * gw-newjob-browse, gw-newjob-args, gw-newjob-name, gw-newjob-restarts, gw-newjob-hang, gw-newjob-cwd,
+ * gw-newjob-launcher, gw-newjob-flags, gw-newjob-checkpoints, gw-newjob-env, gw-newjob-cost,
+ * gw-newjob-start, gw-newjob-problem (`data-code`); gw-card, gw-form-memory, gw-form-count and
+ * gw-form-duration as in the panel.
+ */
+
+import React, { useEffect, useState } from 'react';
+
+import type { ApiError } from '../api/errors';
+import { asApiError } from '../api/errors';
+import type { IJobFields, JobField } from '../model/jobform';
+import { faultyFields, functionOf } from '../model/jobform';
+import { fittingCard } from '../model/form';
+import { profileName, units } from '../model/words';
+import { useFollowed } from '../panel/context';
+import { CountField, DurationField, MemoryField, ProfileCards } from '../panel/fields';
+import { Skeleton, Trouble } from '../panel/parts';
+import { Field, JobFormContext, ScriptField, useJobForm } from './formfields';
+import type { IJobFormContext } from './formfields';
+
+export function NewJobPage(props: { context: IJobFormContext }): React.ReactElement {
+  return (
+    <JobFormContext.Provider value={props.context}>
+      <NewJob />
+    </JobFormContext.Provider>
+  );
+}
+
+function NewJob(): React.ReactElement {
+  const { form, cards, workbench, from, submit, trans } = useJobForm();
+  const state = useFollowed(form.common.changed, () => form.common.state);
+  const fields = useFollowed(form.changed, () => form.fields);
+  const offered = useFollowed(cards.changed, () => cards.cards);
+  const cardsProblem = useFollowed(cards.changed, () => cards.problem);
+  const fleet = useFollowed(workbench.changed, () => workbench.fleet);
+  const now = useFollowed(workbench.clock.ticked, () => workbench.clock.now);
+  const [busy, setBusy] = useState(false);
+  const [tried, setTried] = useState(false);
+  const [problem, setProblem] = useState<ApiError | null>(null);
+  useEffect(() => setProblem(null), [state, fields]); // It was about what stood there before.
+  const faulty = faultyFields(state, fields);
+  const chosen = fittingCard(state, offered ?? []);
+  const longest = Math.max(...(fleet?.pools.map(pool => pool.max_seconds) ?? []), 3600);
+  const common = { form: form.common, state, trans };
+  const start = (): void => {
+    setTried(true);
+    setProblem(null);
+    if (faulty.length) {
+      return;
+    }
+    setBusy(true);
+    submit()
+      .catch((reason: unknown) => setProblem(asApiError(reason)))
+      .finally(() => setBusy(false));
+  };
+  const name = functionOf(fields);
+  return (
+    <form
+      className="gw-newjob"
+      data-testid="gw-newjob"
+      data-from={from?.id ?? ''}
+      noValidate
+      onSubmit={event => {
+        event.preventDefault();
+        start();
+      }}
+    >
+      <h2>{from ? trans.__('Run %1 again', from.name) : trans.__('New training job')}</h2>
+      <fieldset>
+        <legend>{trans.__('What runs')}</legend>
+        {name === null ? (
+          <ScriptField faulty={tried && faulty.includes('script')} />
+        ) : (
+          <p className="gw-hint">
+            {trans.__('The function %1, as it was sent from its notebook.', name)}
+          </p>
+        )}
+        {name === null && (
+          <Field label={trans.__('arguments')} hint={trans.__('as in a terminal; no shell behind')}>
+            <input
+              className="gw-input"
+              value={state.args}
+              placeholder="--epochs 3"
+              spellCheck={false}
+              data-testid="gw-newjob-args"
+              onChange={event => form.common.set({ args: event.target.value })}
+            />
+          </Field>
+        )}
+        <Field label={trans.__('name')} hint={trans.__('empty: as the script')}>
+          <input
+            className="gw-input"
+            value={state.name}
+            data-testid="gw-newjob-name"
+            onChange={event => form.common.set({ name: event.target.value })}
+          />
+        </Field>
+      </fieldset>
+      <fieldset>
+        <legend>{trans.__('On what')}</legend>
+        <div className="gw-row">
+          <CountField {...common} />
+          <span className="gw-hint">
+            {faulty.includes('count')
+              ? trans.__('At least 1.')
+              : trans.__('each on a slice of its own:')}
+          </span>
+        </div>
+        {offered ? (
+          <ProfileCards {...common} cards={offered} now={now} />
+        ) : cardsProblem ? (
+          <Trouble problem={cardsProblem} retry={() => void cards.read()} />
+        ) : (
+          <Skeleton lines={2} />
+        )}
+        <div className="gw-row">
+          <MemoryField {...common} faulty={faulty.includes('memory')} />
+          <DurationField {...common} longest={longest} />
+          <span className="gw-cost" data-testid="gw-newjob-cost">
+            {chosen && state.count >= 1
+              ? trans.__(
+                  '%1 × %2 costs %3 GPU',
+                  state.count,
+                  profileName(chosen.profile),
+                  units(chosen.units * state.count)
+                )
+              : ''}
+          </span>
+        </div>
+        {chosen && chosen.when !== 'now' && (
+          <p className="gw-reason" role="status">
+            {chosen.reason}
+          </p>
+        )}
+      </fieldset>
+      <CareFields fields={fields} faulty={faulty} />
+      <MoreFields fields={fields} faulty={faulty} />
+      {problem && (
+        <div data-testid="gw-newjob-problem" data-code={problem.code}>
+          <Trouble problem={problem} dismiss={() => setProblem(null)} />
+        </div>
+      )}
+      <div className="gw-row">
+        <button
+          className="gw-button gw-mod-primary gw-mod-large"
+          type="submit"
+          disabled={busy}
+          data-testid="gw-newjob-start"
+        >
+          {busy
+            ? trans.__('Asking…')
+            : chosen?.when === 'queued'
+              ? trans.__('Start when its slices are free')
+              : trans.__('Start job')}
+        </button>
+        {tried && faulty.length > 0 && (
+          <span className="gw-hint gw-mod-bad" role="alert">
+            {trans.__('Look at what is marked above.')}
+          </span>
+        )}
+      </div>
+    </form>
+  );
+}
+
+interface IGroupProps {
+  fields: IJobFields;
+  faulty: readonly JobField[];
+}
+
+/** What becomes of it when something goes wrong. */
+function CareFields(props: IGroupProps): React.ReactElement {
+  const { fields, faulty } = props;
+  const { form, trans } = useJobForm();
+  return (
+    <fieldset>
+      <legend>{trans.__('When something fails')}</legend>
+      <div className="gw-row">
+        <Field
+          label={trans.__('restarts')}
+          hint={trans.__('times all ranks start again by themselves')}
+          error={faulty.includes('restarts') ? trans.__('A number from 0 to 100.') : ''}
+        >
+          <input
+            className="gw-input gw-mod-count"
+            inputMode="numeric"
+            value={fields.restarts}
+            aria-invalid={faulty.includes('restarts')}
+            data-testid="gw-newjob-restarts"
+            onChange={event => form.set({ restarts: event.target.value })}
+          />
+        </Field>
+        <Field
+          label={trans.__('end it after')}
+          hint={trans.__('seconds in which no rank makes a step; empty: only tell')}
+          error={faulty.includes('hang') ? trans.__('Seconds, 1 or more.') : ''}
+        >
+          <input
+            className="gw-input gw-mod-count"
+            inputMode="decimal"
+            value={fields.hang}
+            aria-invalid={faulty.includes('hang')}
+            data-testid="gw-newjob-hang"
+            onChange={event => form.set({ hang: event.target.value })}
+          />
+        </Field>
+      </div>
+    </fieldset>
+  );
+}
+
+/** What most jobs leave as it is; open where something stands in it. */
+function MoreFields(props: IGroupProps): React.ReactElement {
+  const { fields, faulty } = props;
+  const { form, trans } = useJobForm();
+  const [open] = useState(
+    fields.env !== '' || fields.launcher !== 'torch' || fields.checkpointDir !== ''
+  );
+  const text = (
+    field: 'cwd' | 'launcherArgs' | 'checkpointDir',
+    testid: string,
+    placeholder: string
+  ): React.ReactElement => (
+    <input
+      className="gw-input"
+      value={fields[field]}
+      placeholder={placeholder}
+      spellCheck={false}
+      data-testid={testid}
+      onChange={event => form.set({ [field]: event.target.value })}
+    />
+  );
+  return (
+    <details open={open || faulty.includes('env')} className="gw-newjob-more">
+      <summary>{trans.__('More: folder, launcher, checkpoints, environment')}</summary>
+      <fieldset>
+        <Field label={trans.__('folder')} hint={trans.__('it runs in; empty: the script’s own')}>
+          {text('cwd', 'gw-newjob-cwd', '')}
+        </Field>
+        <Field label={trans.__('launcher')} hint="">
+          <select
+            className="gw-input"
+            value={fields.launcher}
+            data-testid="gw-newjob-launcher"
+            onChange={event => form.set({ launcher: event.target.value as typeof fields.launcher })}
+          >
+            <option value="torch">{trans.__('torchrun')}</option>
+            <option value="accelerate">{trans.__('accelerate launch')}</option>
+            <option value="mpi">{trans.__('mpirun')}</option>
+          </select>
+        </Field>
+        {fields.launcher !== 'torch' && (
+          <Field label={trans.__('its flags')} hint={trans.__('without those that place ranks')}>
+            {text('launcherArgs', 'gw-newjob-flags', '--mixed_precision bf16')}
+          </Field>
+        )}
+        <Field
+          label={trans.__('checkpoints')}
+          hint={trans.__('where the script leaves them; empty: a folder of the job')}
+        >
+          {text('checkpointDir', 'gw-newjob-checkpoints', 'checkpoints')}
+        </Field>
+        <Field
+          label={trans.__('environment')}
+          hint={trans.__('a line each')}
+          error={faulty.includes('env') ? trans.__('Each line is NAME=value.') : ''}
+        >
+          <textarea
+            className="gw-input"
+            rows={3}
+            value={fields.env}
+            placeholder="NAME=value"
+            spellCheck={false}
+            aria-invalid={faulty.includes('env')}
+            data-testid="gw-newjob-env"
+            onChange={event => form.set({ env: event.target.value })}
+          />
+        </Field>
+      </fieldset>
+    </details>
+  );
+}
