@@ -69,7 +69,7 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     form = at(page, "gw-newjob")
 
     # What is missing is said in place; nothing is lost by it.
-    at(form, "gw-newjob-args").fill("--steps 600 --pause 0.1")
+    at(form, "gw-newjob-args").fill("--steps 900 --pause 0.1")
     at(form, "gw-newjob-start").click()
     expect(form).to_contain_text("Which script?")
     at(form, "gw-newjob-script").fill("runs/nowhere.py")
@@ -79,7 +79,7 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     problem = at(form, "gw-newjob-problem")
     expect(problem).to_have_attribute("data-code", "bad_request")
     expect(problem).to_contain_text("There is no script")
-    expect(at(form, "gw-newjob-args")).to_have_value("--steps 600 --pause 0.1")
+    expect(at(form, "gw-newjob-args")).to_have_value("--steps 900 --pause 0.1")
 
     # The script picker is JupyterLab's own.
     at(form, "gw-newjob-browse").click()
@@ -156,6 +156,13 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     step = int(re.findall(r"\d+", resume.inner_text())[0])
     shoot(page, "job-failed")
     assert serious(page, "gw-jobpage") == []
+    at(job, "gw-job-tab-logs").click()
+    at(job, "gw-logs-find").fill("step 1 ")
+    at(job, "gw-logs-all").click()
+    expect(at(job, "gw-logs-matches").get_by_role("listitem")).to_have_count(2)
+    at(job, "gw-logs-matches").get_by_role("button", name="rank 0").click()
+    expect(at(job, "gw-logs-rank")).to_have_value("0")
+    expect(at(job, "gw-logs-found")).to_have_text("1 of 1")
     at(diagnosis, "gw-diagnosis-logs").click()
     expect(at(job, "gw-logs-rank")).to_have_value("1")
     expect(at(job, "gw-logs-rank").locator("option").first).to_have_text("1 · failed first")

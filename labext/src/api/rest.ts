@@ -34,6 +34,7 @@ import type {
   JobSpec,
   Lease,
   LogChunk,
+  LogMatches,
   ProcessSample,
   Request,
   ResumeBody,
@@ -110,6 +111,9 @@ export class WorkbenchApi {
   jobMetrics = (id: string, offset: number): Promise<MetricChunk> =>
     this.get<MetricChunk>(`jobs/${encodeURIComponent(id)}/metrics`, { offset });
 
+  /** Lines of all ranks' logs that have this text. */
+  searchLogs = (id: string, text: string): Promise<LogMatches> =>
+    this.get<LogMatches>(`jobs/${encodeURIComponent(id)}/logs/search`, { text });
   jobSpec = (id: string): Promise<JobSpec> =>
     this.get<JobSpec>(`jobs/${encodeURIComponent(id)}/spec`);
   /** Newest last. */

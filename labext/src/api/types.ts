@@ -37,6 +37,7 @@ export type {
   Lease,
   Layout,
   LogChunk,
+  LogMatches,
   MetricPoint,
   Looking,
   Notice,

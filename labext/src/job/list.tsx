@@ -76,7 +76,6 @@ function JobRow(props: { job: Job }): React.ReactElement {
         >
           {job.name}
         </button>
-        <span className="gw-item-what">{sizeWords(job)}</span>
         <StateTag state={job.state} />
         <IconButton
           icon={listIcon}
@@ -99,6 +98,9 @@ function JobRow(props: { job: Job }): React.ReactElement {
           <Rank key={rank.rank} rank={rank} />
         ))}
         {more > 0 && <span className="gw-item-what">+{more}</span>}
+        <span className="gw-item-what">{sizeWords(job)}</span>
+      </div>
+      <div className="gw-ranks">
         <span className="gw-item-what" data-testid="gw-job-progress">
           {progress(job, trans.__('step'))}
         </span>

@@ -9,6 +9,7 @@ import type { Stream } from '../model/log';
 import { LogModel } from '../model/log';
 import { Trouble, useAction } from '../panel/parts';
 import { useJob } from './context';
+import { SearchAll } from './logsearch';
 import { LogText } from './logtext';
 
 /** Milliseconds between two pictures of a log that is written without pause. */
@@ -19,6 +20,7 @@ export function LogsTab(props: { job: Job }): React.ReactElement {
   const { model } = useJob();
   const rank = Math.min(model.shown.rank ?? telling(job), job.ranks.length - 1);
   const [stream, setStream] = useState<Stream>(job.cause ? 'err' : 'out');
+  const [words, setWords] = useState('');
   const [log, setLog] = useState<LogModel | null>(null);
   useEffect(() => {
     const made = new LogModel(model.workbench.api, model.id, rank, stream);
@@ -33,7 +35,16 @@ export function LogsTab(props: { job: Job }): React.ReactElement {
   }, [model, rank, stream]);
   return (
     <div className="gw-logs-inner" data-testid="gw-logs">
-      {log && <Reader key={`${rank} ${stream}`} job={job} log={log} setStream={setStream} />}
+      {log && (
+        <Reader
+          key={`${rank} ${stream}`}
+          job={job}
+          log={log}
+          setStream={setStream}
+          words={words}
+          setWords={setWords}
+        />
+      )}
     </div>
   );
 }
@@ -42,14 +53,15 @@ function Reader(props: {
   job: Job;
   log: LogModel;
   setStream: (stream: Stream) => void;
+  words: string;
+  setWords: (words: string) => void;
 }): React.ReactElement {
-  const { job, log, setStream } = props;
-  const { trans } = useJob();
+  const { job, log, setStream, words, setWords } = props;
+  const { model, trans } = useJob();
   useTold(log.changed, PICTURE);
-  const [words, setWords] = useState('');
   const [only, setOnly] = useState(false);
   const [place, setPlace] = useState(0);
-  const [follow, setFollow] = useState(true);
+  const [follow, setFollow] = useState(words === '');
   const found = useFound(log, words);
   const earlier = useAction(() => log.earlier());
   const marked = found.length ? (found[place % found.length] ?? null) : null;
@@ -101,6 +113,13 @@ function Reader(props: {
               ? trans.__('%1 of %2', (place % found.length) + 1, found.length)
               : trans.__('not found'))}
         </span>
+        <SearchAll
+          words={words}
+          go={(rank, stream) => {
+            setStream(stream);
+            model.show({ rank });
+          }}
+        />
         <label className="gw-check">
           <input
             type="checkbox"
@@ -138,6 +157,7 @@ function Reader(props: {
       )}
       <LogText
         lines={log.lines}
+        numbered={log.fromStart}
         rows={rows}
         words={words}
         marked={rows ? null : marked}

@@ -11,6 +11,8 @@ import type { LogLines } from '../model/loglines';
 
 export interface ILogTextProps {
   lines: LogLines;
+  /** Of a log that is not known from its start nobody can number the lines. */
+  numbered: boolean;
   /** The lines to show; null shows all. */
   rows: readonly number[] | null;
   /** To be marked wherever they stand. */
@@ -73,7 +75,7 @@ export function LogText(props: ILogTextProps): React.ReactElement {
         data-testid="gw-log-line"
       >
         <span className="gw-log-number" aria-hidden="true">
-          {lines.dropped + at + 1}
+          {props.numbered ? lines.dropped + at + 1 : ''}
         </span>
         <Pieces line={lines.line(at)} look={lines.look(at)} words={props.words} />
       </div>

@@ -14,7 +14,7 @@
  *   gw-curves-…       ranks (one | all), along (step | time), log, smooth; gw-curve-NAME
  *                     (`data-points`), gw-curve-gpu
  *   gw-logs           gw-logs-rank, gw-logs-stream, gw-logs-find, gw-logs-found, gw-logs-only,
- *                     gw-logs-follow, gw-logs-earlier, gw-logs-text (`data-lines`), gw-log-line
+ *                     gw-logs-all, gw-logs-matches, gw-logs-follow, gw-logs-earlier, gw-logs-text (`data-lines`), gw-log-line
  *   gw-ranks-table    gw-rank-row (`data-rank`, `data-state`)
  *   gw-checkpoint     `data-step`, `data-whole`; gw-checkpoint-resume
  *   gw-spec           the spec as text

@@ -12,6 +12,16 @@ const FIRST = 64;
 /** From this factor on a rank is worth a word: below it is the machine's noise. */
 const SLOW = 1.3;
 
+/** Those that end training runs. */
+const SIGNALS: Readonly<Record<number, string>> = {
+  2: 'SIGINT',
+  6: 'SIGABRT',
+  7: 'SIGBUS',
+  9: 'SIGKILL',
+  11: 'SIGSEGV',
+  15: 'SIGTERM'
+};
+
 export function RanksTab(props: { job: Job }): React.ReactElement {
   const { job } = props;
   const { model, trans } = useJob();
@@ -122,7 +132,8 @@ type Trans = ReturnType<typeof useJob>['trans'];
 
 /** A negative code is the signal that ended it. */
 function exitWords(trans: Trans, code: number): string {
-  return code < 0 ? trans.__('ended by signal %1', -code) : trans.__('exit code %1', code);
+  const signal = SIGNALS[-code] ?? String(-code);
+  return code < 0 ? trans.__('ended by %1', signal) : trans.__('exit code %1', code);
 }
 
 function stepTime(seconds: number): string {

@@ -54,6 +54,11 @@ export class LogModel implements IDisposable {
     return this.lines.dropped ? 0 : this._first;
   }
 
+  /** Whether the first line that is known is the log's first one. */
+  get fromStart(): boolean {
+    return this._first === 0;
+  }
+
   get isDisposed(): boolean {
     return this._disposed;
   }

@@ -105,10 +105,10 @@ export function parseMemory(text: string): number | null {
 
 /** A profile as people call it: "2g.20gb", "1/4 GPU", "whole GPU". */
 export function profileName(profile: string): string {
-  if (profile === 'whole') {
+  if (profile === 'whole' || profile === 'gpu') {
     return 'whole GPU';
   }
-  const share = /^fraction-(0?\.\d+)$/.exec(profile)?.[1];
+  const share = /^(?:fraction-)?(0?\.\d+)$/.exec(profile)?.[1];
   if (share === undefined) {
     return profile.replace(/^mig-/, '');
   }
