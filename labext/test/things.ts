@@ -311,6 +311,7 @@ export function spec(about: Partial<JobSpec> = {}): JobSpec {
     launcher_args: [],
     max_restarts: 0,
     hang_seconds: null,
+    if_lost: 'fail',
     checkpoint_dir: null,
     resume_from: null,
     resume_args: [],

@@ -2,7 +2,7 @@
  * The form of a new job in the main area. Nothing that was typed is lost by a refusal.
  *
  * `data-testid`: gw-newjob (`data-from` the job it was made out from), gw-newjob-script,
- * gw-newjob-browse, gw-newjob-args, gw-newjob-name, gw-newjob-restarts, gw-newjob-hang, gw-newjob-cwd,
+ * gw-newjob-browse, gw-newjob-args, gw-newjob-name, gw-newjob-restarts, gw-newjob-hang, gw-newjob-lost, gw-newjob-cwd,
  * gw-newjob-launcher, gw-newjob-flags, gw-newjob-checkpoints, gw-newjob-env, gw-newjob-cost,
  * gw-newjob-start, gw-newjob-problem (`data-code`); gw-card, gw-form-memory, gw-form-count and
  * gw-form-duration as in the panel.
@@ -209,6 +209,23 @@ function CareFields(props: IGroupProps): React.ReactElement {
           />
         </Field>
       </div>
+      <Field
+        label={trans.__('a lost rank')}
+        hint={trans.__(
+          'killed, or its GPU gone, with no restart left; it goes on from a checkpoint'
+        )}
+      >
+        <select
+          className="gw-input"
+          value={fields.ifLost}
+          data-testid="gw-newjob-lost"
+          onChange={event => form.set({ ifLost: event.target.value as typeof fields.ifLost })}
+        >
+          <option value="fail">{trans.__('ends the job')}</option>
+          <option value="replace">{trans.__('is replaced on new slices')}</option>
+          <option value="fewer">{trans.__('is left out: the others go on')}</option>
+        </select>
+      </Field>
     </fieldset>
   );
 }

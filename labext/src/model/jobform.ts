@@ -9,7 +9,7 @@
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import type { JobSpec } from '../api/types';
+import type { JobBody, JobSpec } from '../api/types';
 import type { IFormState } from './form';
 import { faultyField, FormModel, splitArgs, whatOf } from './form';
 import { parseMemory } from './words';
@@ -19,6 +19,8 @@ export interface IJobFields {
   readonly cwd: string;
   readonly launcher: JobSpec['launcher'];
   readonly launcherArgs: string;
+  /** What happens where a rank is lost and all start again. */
+  readonly ifLost: JobSpec['if_lost'];
   /** How often all ranks are started again, as typed. */
   readonly restarts: string;
   /** Seconds without a step after which it is ended, as typed; empty never. */
@@ -36,6 +38,7 @@ const EMPTY: IJobFields = {
   cwd: '',
   launcher: 'torch',
   launcherArgs: '',
+  ifLost: 'fail',
   restarts: '0',
   hang: '',
   checkpointDir: '',
@@ -84,6 +87,7 @@ export class JobForm {
         cwd: spec.cwd ?? '',
         launcher: spec.launcher,
         launcherArgs: spec.launcher_args.map(quoted).join(' '),
+        ifLost: spec.if_lost,
         restarts: String(spec.max_restarts),
         hang: spec.hang_seconds === null ? '' : String(spec.hang_seconds),
         checkpointDir: spec.checkpoint_dir ?? '',
@@ -149,8 +153,8 @@ export function specBody(
   state: IFormState,
   fields: IJobFields,
   onServer: (folder: string) => string
-): JobSpec {
-  const base = fields.base ?? NOTHING;
+): JobBody {
+  const base: Partial<JobSpec> = fields.base ?? {};
   const script = state.script.trim();
   const at = script.lastIndexOf('/');
   const own = script.startsWith('/') || script.startsWith('~');
@@ -173,6 +177,7 @@ export function specBody(
     env: readEnv(fields.env) ?? {},
     launcher: fields.launcher,
     launcher_args: fields.launcher === 'torch' ? [] : splitArgs(fields.launcherArgs),
+    if_lost: fields.ifLost,
     max_restarts: Number(fields.restarts || '0'),
     hang_seconds: fields.hang.trim() ? Number(fields.hang) : null,
     checkpoint_dir: fields.checkpointDir.trim() || null,
@@ -180,29 +185,6 @@ export function specBody(
     sweep: null
   };
 }
-
-const NOTHING: JobSpec = {
-  version: 1,
-  ranks: 1,
-  per_rank: '',
-  script: null,
-  args: [],
-  function_b64: null,
-  function_name: null,
-  name: null,
-  seconds: null,
-  cwd: null,
-  env: {},
-  python: null,
-  launcher: 'torch',
-  launcher_args: [],
-  max_restarts: 0,
-  hang_seconds: null,
-  checkpoint_dir: null,
-  resume_from: null,
-  resume_args: [],
-  sweep: null
-};
 
 function isPath(text: string): boolean {
   return text.startsWith('/') || text.startsWith('~');

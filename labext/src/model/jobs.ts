@@ -87,11 +87,6 @@ export function ranksInOrder(job: Job): number[] {
   return [first, ...others];
 }
 
-/** How quickly a job or a rank makes steps; null where that is not known. */
-export function paceOf(one: { state: string; step_seconds?: number | null }): number | null {
-  return one.step_seconds ?? null;
-}
-
 /** "1:23:10"; a dash before it started. */
 export function elapsedWords(job: Job, now: number): string {
   const seconds = elapsed(job, now);
