@@ -274,7 +274,8 @@ describe('jobs compared', () => {
       'args',
       'seconds',
       'cwd',
-      'launcher'
+      'launcher',
+      'if_lost'
     ]);
     expect(new Map(lines).get('args')).toBe('"a b"');
   });

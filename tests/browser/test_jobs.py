@@ -157,7 +157,8 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     shoot(page, "job-failed")
     assert serious(page, "gw-jobpage") == []
     at(job, "gw-job-tab-logs").click()
-    at(job, "gw-logs-find").fill("step 1 ")
+    at(job, "gw-logs-stream").select_option("out")
+    at(job, "gw-logs-find").fill("step 1 loss")
     at(job, "gw-logs-all").click()
     expect(at(job, "gw-logs-matches").get_by_role("listitem")).to_have_count(2)
     at(job, "gw-logs-matches").get_by_role("button", name="rank 0").click()

@@ -55,7 +55,7 @@ def picture(page: Page, name: str, into: Path, width: int = 960) -> None:
     page.wait_for_timeout(800)
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     small = shot.resize((width, round(shot.height * width / shot.width)), Image.Resampling.LANCZOS)
-    path = into / f"dashboard-{name}.png"
+    path = into / f"{name}.png"
     # This method keeps the accents, which are few pixels, and does not tint the page.
     small.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
         path, optimize=True
@@ -89,7 +89,7 @@ def held_by(server: LabServer) -> dict[str, Any]:
 def few(browser: Browser, root: Path, into: Path) -> None:
     with lab_with(root, SIXTEEN, claim_seconds=86_400) as server:
         page = opened(browser, server)
-        picture(page, "empty", into)
+        picture(page, "dashboard-empty", into)
         page.context.close()
         for what, name in HELD:
             hold(server, what, name=name)
@@ -99,7 +99,7 @@ def few(browser: Browser, root: Path, into: Path) -> None:
             one for one in gpus if one["mig"] and any(part["mine"] for part in one["segments"])
         )
         page = opened(browser, server, past=1200, gpu=cut["uuid"], range=300)
-        picture(page, "mig", into)
+        picture(page, "dashboard-mig", into)
         run(page, "gpu-workbench:open-dashboard", gpu=whole["uuid"], range=900)
         page.wait_for_timeout(1500)
         page.evaluate("() => { window.gwFeed.own = false; }")
@@ -107,19 +107,19 @@ def few(browser: Browser, root: Path, into: Path) -> None:
         page.wait_for_function("n => window.gwFeed.ticks > n + 6", arg=ticks)
         page.evaluate("() => { window.gwFeed.own = true; window.gwFeed.run(1200, 0.5); }")
         page.wait_for_timeout(800)
-        picture(page, "light", into)
+        picture(page, "dashboard-light", into)
         page.evaluate("() => document.querySelector('.gw-dash-body').scrollTo(0, 305)")
-        picture(page, "one-gpu", into)
+        picture(page, "dashboard-one-gpu", into)
         page.context.close()
         page = opened(browser, server, past=900, dark=True, tab="mine", range=300)
-        picture(page, "dark", into)
+        picture(page, "dashboard-dark", into)
         page.context.close()
         page = opened(browser, server, gpu=whole["uuid"])  # dark: the theme is the user's setting
         server.kill9()
         page.get_by_test_id("gw-dash-lost").wait_for()
         page.wait_for_timeout(1500)
         page.keyboard.press("Escape")  # JupyterLab's own dialog about it
-        picture(page, "disconnected", into)
+        picture(page, "dashboard-disconnected", into)
         page.context.close()
 
 
@@ -129,7 +129,7 @@ def many(browser: Browser, root: Path, into: Path) -> None:
             hold(server, "gpu", count=count, name=f"sweep-{count}")
         page = opened(browser, server, past=700, dark=True)
         page.get_by_text("reading…").first.wait_for(state="detached")
-        picture(page, "thousand", into)
+        picture(page, "dashboard-thousand", into)
         page.context.close()
 
 
@@ -138,7 +138,7 @@ def broken(browser: Browser, root: Path, into: Path) -> None:
     with lab_with(root, None, devices="nvml") as server:
         page = open_dashboard(browser, server, size=(1400, 600))
         page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-        picture(page, "error", into)
+        picture(page, "dashboard-error", into)
         page.context.close()
 
 

@@ -4,7 +4,7 @@ import React, { useState } from 'react';
 
 import type { Job, RankView } from '../api/types';
 import { useTold } from '../dashboard/context';
-import { elapsedWords, jobIsOver, notebookOf, paceOf, progress, sizeWords } from '../model/jobs';
+import { elapsedWords, jobIsOver, notebookOf, progress, sizeWords } from '../model/jobs';
 import { clockTime, shortLeft } from '../model/words';
 import { Trouble, useAction } from '../panel/parts';
 import { StateTag } from '../panel/state';
@@ -49,7 +49,7 @@ function Facts(props: { job: Job }): React.ReactElement {
   if (made) {
     facts.push([trans.__('at'), made]);
   }
-  const pace = paceOf(job);
+  const pace = job.step_seconds;
   if (pace) {
     facts.push([trans.__('speed'), paceWords(pace, trans.__('steps/s'))]);
   }

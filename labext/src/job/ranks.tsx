@@ -4,7 +4,7 @@ import React, { useState } from 'react';
 
 import type { Gpu, Job, RankView } from '../api/types';
 import { useTold } from '../dashboard/context';
-import { figure, jobIsOver, paceOf } from '../model/jobs';
+import { figure, jobIsOver } from '../model/jobs';
 import { percent, profileName } from '../model/words';
 import { useClock, useJob } from './context';
 
@@ -92,9 +92,8 @@ function Row(props: {
       ? model.workbench.telemetry.latest(rank.slice_id)
       : null;
   const ago = rank.beat_at === null || jobIsOver(job) ? null : Math.max(0, now - rank.beat_at);
-  const { slower = null }: { state: string; slower?: number | null } = rank;
+  const { slower, step_seconds: pace } = rank;
   const slow = slower !== null && slower >= SLOW ? slower : null;
-  const pace = paceOf(rank);
   const does = [
     rank.stands ?? '',
     slow === null ? '' : trans.__('%1× slower than the others', figure(slow)),

@@ -28,8 +28,8 @@
  *                       `data-state`): gw-worker-use, -memory, -cpu, -host
  *   gw-pane             one of Dask's pages in the main area (`data-page`)
  *   gw-jobs             section; gw-job (`data-job`, `data-state`): gw-job-progress, gw-job-logs,
- *                       gw-job-stop
- *   gw-logs             the log view in the main area; gw-logs-text
+ *                       gw-job-open, gw-job-stop, gw-trail; gw-jobs-compare, gw-form-more (the whole form)
+ *                       (their pages' names: `job/page.tsx`, `job/newjob.tsx`, `job/compare.tsx`)
  *   gw-status           the status bar item
  *   gw-chip             the chip in a notebook's toolbar
  *   gw-dialog           the launcher's dialog (same gw-card, gw-form-… inside)
