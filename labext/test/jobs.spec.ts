@@ -275,7 +275,8 @@ describe('jobs compared', () => {
       'seconds',
       'cwd',
       'launcher',
-      'if_lost'
+      'if_lost',
+      'warm'
     ]);
     expect(new Map(lines).get('args')).toBe('"a b"');
   });

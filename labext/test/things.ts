@@ -75,6 +75,7 @@ export function gpu(index: number, about: Partial<Gpu> = {}): Gpu {
     health: 'ok',
     pool: 'default',
     numa: null,
+    island: null,
     segments: [segment(), segment(), segment(), segment()],
     ...about
   };
@@ -316,6 +317,7 @@ export function spec(about: Partial<JobSpec> = {}): JobSpec {
     resume_from: null,
     resume_args: [],
     sweep: null,
+    warm: true,
     ...about
   };
 }

@@ -8,6 +8,7 @@ import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { FileDialog } from '@jupyterlab/filebrowser';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { UUID } from '@lumino/coreutils';
 import type { ISignal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
@@ -31,6 +32,8 @@ export interface IOpenerOptions {
   readonly workbench: Workbench;
   readonly files: IDefaultFileBrowser | null;
   readonly themeChanged: ISignal<unknown, unknown> | null;
+  /** What a new form begins with: memory and time as the user set them. */
+  readonly defaults: () => Partial<IFormState>;
   readonly trans: TranslationBundle;
 }
 
@@ -129,12 +132,19 @@ export class JobOpener {
 
   async compare(ids: readonly string[]): Promise<void> {
     const { CompareWidget, Comparison } = await import('./lazy');
-    const { workbench, themeChanged, trans } = this.options;
+    const { app, workbench, themeChanged, trans } = this.options;
+    const same = this.comparisons.find(
+      widget => widget.content.context.model.ids.join() === ids.join()
+    );
+    if (same) {
+      app.shell.activateById(same.id);
+      return;
+    }
     const model = new Comparison(workbench, ids);
     const open = (id: string): Promise<void> => this.page(id);
     const content = new CompareWidget({ model, open, themeChanged, trans });
     const widget = new MainAreaWidget({ content });
-    widget.id = `gpu-workbench-compare-${ids.join('-')}`;
+    widget.id = `gpu-workbench-compare-${UUID.uuid4()}`; // Which jobs it shows may change.
     widget.title.label = trans.__('Compare jobs');
     model.changed.connect(() => void this.comparisons.save(widget));
     await this.comparisons.add(widget);
@@ -185,7 +195,8 @@ export class JobOpener {
     const { workbench } = this.options;
     const { JobForm } = await import('./lazy');
     if (start.again === undefined) {
-      return { form: new JobForm(start.common, start.fields), from: null };
+      const common = { ...this.options.defaults(), ...start.common };
+      return { form: new JobForm(common, start.fields), from: null };
     }
     const spec = await workbench.api.jobSpec(start.again);
     const from = workbench.jobs.get(start.again) ?? (await workbench.api.job(start.again));

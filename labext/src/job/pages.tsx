@@ -1,6 +1,5 @@
 /** The other pages of jobs as widgets of JupyterLab: the comparison and the form. */
 
-import { ReactWidget } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import { WordsContext } from '../panel/context';
@@ -24,17 +23,9 @@ export class CompareWidget extends WatchedPage {
   }
 }
 
-export class NewJobWidget extends ReactWidget {
+export class NewJobWidget extends WatchedPage {
   constructor(readonly context: IJobFormContext) {
-    super();
-    this.addClass('gw-jobpage');
-    this.node.setAttribute('role', 'region');
-    this.node.setAttribute('aria-label', context.trans.__('New training job'));
-  }
-
-  override dispose(): void {
-    this.context.cards.dispose();
-    super.dispose();
+    super(context.cards, context.trans.__('New training job'));
   }
 
   protected override render(): React.ReactElement {

@@ -9,6 +9,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import type { Job } from '../api/types';
 import { jobIcon } from '../icons';
+import type { IFormState } from '../model/form';
 import { jobIsOver } from '../model/jobs';
 import { guarded } from '../talk';
 import { CommandIDs, IGpuWorkbench, INotebooks } from '../tokens';
@@ -45,7 +46,11 @@ export const jobPlugin: JupyterFrontEndPlugin<void> = {
     const { workbench } = gpu;
     const { commands } = app;
     const themeChanged = themes?.themeChanged ?? null;
-    const opener = new JobOpener({ app, workbench, files, themeChanged, trans });
+    const defaults = (): Partial<IFormState> => {
+      const { memory, seconds } = gpu.form.state;
+      return { memory, seconds };
+    };
+    const opener = new JobOpener({ app, workbench, files, themeChanged, defaults, trans });
     const all = (): readonly Job[] => workbench.jobs.items;
     const running = (): Job[] => all().filter(one => !jobIsOver(one));
     const over = (): Job[] => all().filter(jobIsOver);

@@ -42,6 +42,16 @@ export class CardsModel implements IDisposable {
     return this._disposed;
   }
 
+  /** Ask only while somebody can see the cards. */
+  activate(awake: boolean): void {
+    this._awake = awake;
+    if (awake) {
+      this.later();
+    } else {
+      clearTimeout(this._timer);
+    }
+  }
+
   dispose(): void {
     if (this._disposed) {
       return;
@@ -73,7 +83,7 @@ export class CardsModel implements IDisposable {
 
   private later(): void {
     clearTimeout(this._timer);
-    if (!this._disposed && this.workbench.phase === 'ready') {
+    if (this._awake && !this._disposed && this.workbench.phase === 'ready') {
       this._timer = setTimeout(() => void this.read(), SETTLE);
     }
   }
@@ -86,6 +96,7 @@ export class CardsModel implements IDisposable {
   }
 
   private _asked = '';
+  private _awake = true;
   private _cards: readonly Card[] | null = null;
   private _changed = new Signal<this, void>(this);
   private _disposed = false;
