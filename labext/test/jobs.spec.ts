@@ -194,20 +194,20 @@ describe('what is said of a job', () => {
 });
 
 describe('the form of a new job', () => {
-  const onServer = (folder: string): string => (folder ? `/root/${folder}` : '/root');
+  const onServer = (folder: string): string => (folder ? `/srv/${folder}` : '/srv');
 
   it('runs a script in its own folder unless another is given', () => {
     const form = new JobForm({ script: 'sub/train.py', args: '--lr 0.1', profile: 'whole' });
     const body = specBody(form.common.state, form.fields, onServer);
     expect(body).toMatchObject({
       script: 'train.py',
-      cwd: '/root/sub',
+      cwd: '/srv/sub',
       per_rank: 'whole',
       ranks: 2
     });
     form.set({ cwd: 'data' });
     const other = specBody(form.common.state, form.fields, onServer);
-    expect(other).toMatchObject({ script: '/root/sub/train.py', cwd: '/root/data' });
+    expect(other).toMatchObject({ script: '/srv/sub/train.py', cwd: '/srv/data' });
     form.common.set({ script: '/opt/x/train.py' });
     form.set({ cwd: '' });
     const own = specBody(form.common.state, form.fields, onServer);
