@@ -1,7 +1,8 @@
 """What is shown on a real GPU, with the product's own parts and no server: the inventory, a lease
-and a kernel's environment on each kind of slice, the sampler, and a job.
+and a kernel's environment on each kind of slice, the sampler, a job, and a Dask cluster.
 
-Runs with plain Python: torch, nvidia-ml-py, psutil, msgspec and cloudpickle, nothing of Jupyter.
+Runs with plain Python: torch, nvidia-ml-py, psutil, msgspec and cloudpickle, nothing of Jupyter;
+the cluster with distributed, and on a GPU dask-cuda, rmm and cupy.
 Each finding is a row (ok, FAIL or unknown, with what was seen); any FAIL makes it exit 1.
 `--simulated` rehearses the same steps without a GPU and writes nothing.
 """
@@ -18,9 +19,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from clusters import two_on_one_gpu
 from findings import Rows, nvidia_smi, shown_devices
 from loads import compare
 from programs import IN_A_KERNEL, job_function
@@ -41,7 +44,8 @@ KERNEL_SECONDS = 120
 
 def main(arguments: list[str], results: Path) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="?", default="all", choices=("all", "telemetry", "training"))
+    parts = ("all", "telemetry", "training", "clusters")
+    parser.add_argument("what", nargs="?", default="all", choices=parts)
     parser.add_argument("--simulated", action="store_true", help="rehearse without a GPU")
     options = parser.parse_args(arguments)
     broker = f"acceptance-{os.getpid()}"
@@ -55,19 +59,20 @@ def main(arguments: list[str], results: Path) -> int:
         return 0
     rows = Rows()
     began = time.monotonic()
-    if options.what != "training":
+    if options.what in ("all", "telemetry"):
         attempt(rows, "telemetry", compare, devices)
     if options.what == "telemetry":
         devices.close()
-        print(f"{len(rows.rows)} findings, {rows.failed} failed, {time.monotonic() - began:.0f} s")
-        return 1 if rows.failed else 0
+        return _verdict(rows, began)
     with tempfile.TemporaryDirectory() as directory:
         place = Workplace(devices, broker, Path(directory))
         try:
             if options.what == "training":
                 attempt(rows, "training", train, place)
-                print(f"{len(rows.rows)} findings, {rows.failed} failed")
-                return 1 if rows.failed else 0
+                return _verdict(rows, began)
+            if options.what == "clusters":
+                attempt(rows, "cluster", two_on_one_gpu, place)
+                return _verdict(rows, began)
             offered = [one.name for one in place.broker.fleet(WHO).pools[0].profiles]
             largest = "whole" if "whole" in offered else offered[-1]
             attempt(rows, "inventory", _inventory, place)
@@ -76,11 +81,12 @@ def main(arguments: list[str], results: Path) -> int:
             attempt(rows, "job, 1 rank", _job, place, 1, largest)
             attempt(rows, "job, 2 ranks", _job, place, 2, offered[0])
             attempt(rows, "training", train, place)
+            if find_spec("distributed") is not None:
+                attempt(rows, "cluster", two_on_one_gpu, place)
             attempt(rows, "ledger", _ledger, place)
         finally:
             place.close()
-    seconds = time.monotonic() - began
-    print(f"{len(rows.rows)} findings, {rows.failed} failed, {seconds:.0f} s")
+    verdict = _verdict(rows, began)
     if not options.simulated:
         told = nvidia_smi() or []
         facts = {
@@ -88,10 +94,15 @@ def main(arguments: list[str], results: Path) -> int:
             "devices": [gpu.model for gpu in gpus],
             "driver": told[0]["driver_version"] if told else None,
             "python": sys.version.split()[0],
-            "seconds": round(seconds),
+            "seconds": round(time.monotonic() - began),
         }
         rows.write(results, facts)
         print(f"written: {results}")
+    return verdict
+
+
+def _verdict(rows: Rows, began: float) -> int:
+    print(f"{len(rows.rows)} findings, {rows.failed} failed, {time.monotonic() - began:.0f} s")
     return 1 if rows.failed else 0
 
 

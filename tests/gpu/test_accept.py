@@ -52,3 +52,13 @@ def test_telemetry_is_rehearsed_and_says_that_nothing_was_run() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.count("not run: there is no GPU here") == 3
     assert " 0 failed" in run.stdout
+
+
+@pytest.mark.timeout(240)
+def test_two_workers_on_one_gpu_are_rehearsed() -> None:
+    run = subprocess.run(
+        [sys.executable, str(ACCEPT), "clusters", "--simulated"],
+        capture_output=True, text=True, timeout=230,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert " 0 failed" in run.stdout and "blocks of 32 MB come back" in run.stdout

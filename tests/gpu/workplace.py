@@ -1,11 +1,13 @@
-"""The product's services put together without a server: broker, reaper, jobs and the sampler."""
+"""The product's services put together without a server, from the broker to the sampler."""
 
 from __future__ import annotations
 
 import base64
 import os
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +18,7 @@ from gpu_workbench_server.domain.environment import environment_for_holder
 from gpu_workbench_server.engines.local import LocalEngine
 from gpu_workbench_server.ports import DeviceBackend, News, Principal
 from gpu_workbench_server.services.broker import Broker
+from gpu_workbench_server.services.clusters import Clusters
 from gpu_workbench_server.services.jobs import Jobs
 from gpu_workbench_server.services.policy import Policy
 from gpu_workbench_server.services.reaper import KernelFacts, Reaper
@@ -45,6 +48,9 @@ class Workplace:
         self.jobs = Jobs(
             self.broker, self.engine, store, sink, clock, directory / "jobs", environment
         )
+        self.clusters = Clusters(
+            self.broker, self.engine, store, sink, clock, directory / "clusters", environment
+        )
         self.reaper = Reaper(
             self.broker,
             self.engine,
@@ -52,7 +58,7 @@ class Workplace:
             _NoKernels(),
             clock,
             Policy(stop_grace=5.0),
-            (self.jobs.attributions,),
+            (self.jobs.attributions, self.clusters.attributions),
         )
         self.samples: list[bytes] = []
         self.telemetry = Telemetry(devices, self.reaper.held, clock, self.samples.append)
@@ -60,6 +66,7 @@ class Workplace:
     def step(self) -> None:
         self.broker.tick()
         self.jobs.reconcile()
+        self.clusters.reconcile()
         self.reaper.step()
         self.telemetry.tick()
         self.broker.meter(self.telemetry.take_used())
@@ -100,11 +107,30 @@ class Workplace:
                 raise TimeoutError(f"not after {seconds:g} s: {what}")
             time.sleep(0.5)
 
+    @contextmanager
+    def stepping(self) -> Iterator[None]:
+        """Meanwhile a thread makes the steps: for what blocks and calls none itself."""
+        over = threading.Event()
+
+        def step() -> None:
+            while not over.wait(0.5):
+                self.step()
+
+        thread = threading.Thread(target=step)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
     def close(self) -> None:
         """Whatever happened: nothing that was started stays."""
         for job in self.jobs.list(WHO):
             if job.lease_id is not None:
                 self.engine.kill_lease(job.lease_id)
+        for cluster in self.clusters.list(WHO):
+            self.engine.kill_key(cluster.id)
         for lease in self.broker.leases(WHO, ended=True):
             self.engine.kill_lease(lease.id)
         self.engine.close()

@@ -7,9 +7,6 @@ one; each test is one expectation.
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +20,7 @@ import gpu_workbench as gw
 from gpu_workbench.errors import GpuWorkbenchError
 from gpu_workbench.gpu_cluster import GpuCluster
 from tests.kernels.conftest import give_everything_back
+from tests.kernels.talk import run_in_kernel
 from tests.support.lab import LabServer
 from tests.support.waiting import wait_for
 
@@ -108,6 +106,13 @@ def test_adapt_follows_the_work_and_stops_when_it_is_scaled(cluster: GpuCluster)
     assert cluster.info.adapt is None and cluster._adaptive is None
 
 
+def test_adapting_stops_and_leaves_what_there_is(cluster: GpuCluster) -> None:
+    adaptive = cluster.adapt(minimum=2)
+    assert (adaptive.minimum, adaptive.maximum) == (2, 2), "by default what it has"
+    adaptive.stop()
+    assert cluster.info.adapt is None and cluster.info.workers_wanted == 2
+
+
 def test_logs_of_the_cluster_its_scheduler_and_each_worker(cluster: GpuCluster) -> None:
     logs = cluster.get_logs()
     assert {"Cluster", "Scheduler", *cluster.scheduler_info["workers"]} == set(logs)
@@ -121,10 +126,6 @@ def test_a_representation_for_every_place(cluster: GpuCluster) -> None:
     widget = cluster._widget()
     assert widget is cluster._widget(), "one, however often it is shown"
     assert "flights" in widget.children[0].value
-    bundle: list[Any] = []
-    cluster._ipython_display_ = lambda **_: bundle.append(widget)
-    cluster._ipython_display_()
-    assert bundle
 
 
 def test_the_widget_scales(cluster: GpuCluster) -> None:
@@ -187,19 +188,36 @@ def test_what_ends_by_itself_is_said(
     wait_for(lambda: "its slices were given back" in capsys.readouterr().out, 30)
 
 
-def test_a_second_process_uses_it(cluster: GpuCluster, server: LabServer) -> None:
-    """As another notebook of the same user."""
-    program = """
+IN_A_SECOND_NOTEBOOK = """
 import gpu_workbench as gw
 from distributed import Client
-with Client(gw.cluster(name="flights")) as client:
+from IPython.display import display
+from IPython.utils.capture import capture_output
+cluster = gw.cluster(name="flights")
+with Client(cluster) as client:
     print("sum", client.submit(sum, range(10)).result())
+with capture_output() as shown:
+    display(cluster)
+print(sorted(name for output in shown.outputs for name in output.data))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=os.environ, capture_output=True, text=True, timeout=90
-    )
-    assert done.returncode == 0 and "sum 45" in done.stdout, done.stderr
-    assert cluster.state == "running"
+
+
+def test_a_second_notebook_uses_it_and_sees_its_widget(
+    cluster: GpuCluster, server: LabServer
+) -> None:
+    kernel = server.start_kernel("python3")
+    told = run_in_kernel(server, kernel["id"], IN_A_SECOND_NOTEBOOK, 90)
+    assert "sum 45" in told
+    assert "application/vnd.jupyter.widget-view+json" in told and "text/html" in told
+    server.jupyter("DELETE", f"kernels/{kernel['id']}")
+    assert cluster.get_client().submit(inc, 1).result() == 2, "it outlives that kernel"
+
+
+def test_a_client_that_shuts_down_ends_it(server: LabServer) -> None:
+    cluster = gw.cluster(workers=1, per_worker="1g.10gb")
+    cluster.get_client().shutdown()
+    wait_for(lambda: cluster.state == "ended", 20)
+    wait_for(lambda: server.leases() == [], 10, "its slices are given back")
 
 
 # --- async --------------------------------------------------------------------------------------
@@ -212,6 +230,8 @@ def test_async_with(server: LabServer) -> None:
             await cluster.wait_for_workers(1)
             async with Client(cluster, asynchronous=True) as client:
                 result = await client.submit(inc, 1)
+            async with cluster.get_client() as client:
+                assert await client.submit(inc, 1) == 2
             assert {"Scheduler"} <= set(await cluster.get_logs())
         return result, cluster.state
 

@@ -309,10 +309,9 @@ def test_its_pages_are_for_this_user_only(directory: Path, start: Start) -> None
     process = start(spec())
     path = Path(when(directory, "running").dashboard_socket or "")
     assert stat.S_ISSOCK(path.stat().st_mode) and stat.S_IMODE(path.stat().st_mode) == 0o600
-    with socket.socket(socket.AF_UNIX) as pages:
-        pages.connect(str(path))
-        pages.sendall(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        assert pages.recv(100).startswith(b"HTTP/1.1 200")
+    assert b" 302 " in _asked(path, "/individual-plots.json"), "made when first looked at"
+    assert b"individual-task-stream" in _asked(path, "/individual-plots.json")
+    assert b" 200 " in _asked(path, "/status")
     answers = []
     for family in (psutil.Process(process.pid), *psutil.Process(process.pid).children(True)):
         for one in family.net_connections("tcp"):
@@ -323,6 +322,14 @@ def test_its_pages_are_for_this_user_only(directory: Path, start: Start) -> None
     process.terminate()
     process.wait(20)
     assert not path.exists()
+
+
+def _asked(path: Path, what: str) -> bytes:
+    """The whole answer of the pages' socket."""
+    with socket.socket(socket.AF_UNIX) as pages:
+        pages.connect(str(path))
+        pages.sendall(f"GET {what} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        return b"".join(iter(lambda: pages.recv(65536), b""))
 
 
 def _speaks_http(port: int) -> bytes:

@@ -69,6 +69,9 @@ def pages(workbench: Workbench, jp_serverapp: Any, jp_fetch: Any, jp_asyncio_loo
 async def test_a_page_its_files_and_its_socket_come_through_for_who_is_logged_in(
     pages: Pages, jp_serverapp: Any
 ) -> None:
+    first = await pages.get("status")
+    assert first.code == 302, "made when first looked at; then the same is asked for again"
+    assert first.headers["Location"].endswith(f"{pages.base[2]}/dashboard/status")
     page = await pages.get("status")
     assert page.code == 200 and b"bokeh" in page.body.lower()
     assert page.headers["Content-Type"].startswith("text/html")

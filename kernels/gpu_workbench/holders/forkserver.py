@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing import connection, forkserver
 from typing import Any, NoReturn
@@ -20,7 +21,6 @@ from typing import Any, NoReturn
 
 def preload() -> None:
     """Import what scheduler and workers need. Starts nothing and touches no CUDA."""
-    import distributed.dashboard.scheduler  # noqa: F401
     from distributed import utils
 
     from . import dask_cluster  # noqa: F401
@@ -30,14 +30,16 @@ def preload() -> None:
     untyped._forkserver_preload_set = True
 
 
-def preload_more() -> None:
-    """Import what workers usually want besides: for the next ones, as the first should not wait."""
+def preload_more() -> Iterator[None]:
+    """Import what is usually wanted besides, one a step: for the next ones, not for the first."""
     from distributed import versions
 
     untyped: Any = versions
-    for name in (*untyped.required_packages, *untyped.optional_packages):
+    pages = "distributed.dashboard.scheduler"
+    for name in (*untyped.required_packages, *untyped.optional_packages, pages):
         with suppress(Exception):  # not here, or not in order: whoever needs it will say so
             importlib.import_module(name)
+        yield
 
 
 def start() -> bool:

@@ -14,7 +14,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 from . import forks, tags
 from .worker_specs import PROCESS
 
-_QUIET_SECONDS = 3.0
+_QUIET_SECONDS = 10.0
+"""Without an order before it imports more: what has just been forked has the CPUs first."""
 _UNUSED_SECONDS = 900.0
 
 
@@ -30,8 +31,8 @@ class Kind(NamedTuple):
     """What it forks."""
 
     preload: Callable[[], None]
-    preload_more: Callable[[], None]
-    """For all but the first, once nobody has asked for a while."""
+    preload_more: Callable[[], Iterator[None]]
+    """For all but the first, once nobody has asked for a while; in steps: no order waits long."""
     run: Callable[[Path], int]
     """In the child, the work of a holder with this directory."""
     environment: dict[str, str]
@@ -44,13 +45,16 @@ def main(kind: Kind) -> int:
     installed = _installed()
     _answer(ready=True)
     orders = sys.stdin.buffer
+    more: Iterator[None] | None = kind.preload_more()
     patience = _QUIET_SECONDS
     while True:
         ready, _, _ = select.select([orders], [], [], patience)
-        if not ready and patience == _QUIET_SECONDS:
-            kind.preload_more()
-            patience = _UNUSED_SECONDS
+        if not ready and more is not None:
+            patience = 0.0
+            if next(more, True):
+                more, patience = None, _UNUSED_SECONDS
             continue
+        patience = _UNUSED_SECONDS if more is None else _QUIET_SECONDS
         line = orders.readline() if ready else b""
         if not line:
             return 0
@@ -92,10 +96,10 @@ def _preload_cluster() -> None:
     forkserver.preload()
 
 
-def _preload_more_for_clusters() -> None:
+def _preload_more_for_clusters() -> Iterator[None]:
     from . import forkserver
 
-    forkserver.preload_more()
+    yield from forkserver.preload_more()
 
 
 def _run_cluster(directory: Path) -> int:
@@ -123,7 +127,7 @@ def _run_job(directory: Path) -> int:
 
 KINDS = {
     "cluster": Kind(_preload_cluster, _preload_more_for_clusters, _run_cluster, PROCESS),
-    "job": Kind(_preload_job, lambda: None, _run_job, {}),
+    "job": Kind(_preload_job, lambda: iter(()), _run_job, {}),
 }
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distributed import Nanny, Scheduler, SpecCluster
+from distributed import Nanny, SpecCluster
 from distributed.core import Status
 from distributed.system import MEMORY_LIMIT
-from tornado.netutil import bind_unix_socket
 
 from .. import protocol as wire
 from .dask_workers import nanny_options, this_machine
+from .pages import QuietScheduler
 from .worker_specs import worker_spec
 
 MOVE_SECONDS = 20.0
@@ -30,22 +30,8 @@ MOVE_SECONDS = 20.0
 _LOWER_SECONDS = 3.0
 """So long fewer workers must do before some are given up."""
 
-# Parts of Dask without types.
+# Of Dask, without types.
 _Cluster: Any = SpecCluster
-_Scheduler: Any = Scheduler
-
-
-class QuietScheduler(_Scheduler):  # type: ignore[misc]
-    """Its web pages ask nobody who they are: they are on a socket that only this user may open."""
-
-    def __init__(self, *args: Any, pages: Path, **kwargs: Any) -> None:
-        self._pages = pages
-        super().__init__(*args, **kwargs)
-
-    def start_http_server(self, *args: Any, **kwargs: Any) -> None:
-        super().start_http_server(*args, **kwargs)
-        self.http_server.stop()  # listening on the network, before anybody could have called
-        self.http_server.add_socket(bind_unix_socket(str(self._pages), mode=0o600))
 
 
 class SliceCluster(_Cluster):  # type: ignore[misc]
@@ -70,7 +56,6 @@ class SliceCluster(_Cluster):  # type: ignore[misc]
             "protocol": "tls",
             "host": "127.0.0.1",
             "port": 0,
-            "dashboard": True,
             "dashboard_address": "127.0.0.1:0",
             "pages": pages,
             "security": security,
