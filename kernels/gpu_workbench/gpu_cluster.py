@@ -93,6 +93,8 @@ class GpuCluster(_Cluster):  # type: ignore[misc]
         files = self._last.security or self.info.security
         if files is None:
             raise self._not_running(self._last)
+        if not files:  # UCX
+            return _Security()
         return _Security(
             tls_ca_file=files["ca"],
             tls_client_cert=files["cert"],

@@ -138,6 +138,12 @@ class GpuWorkbenchApp(ExtensionApp):
         help="Path of another environment in which RAPIDS is installed, a venv's or conda's: it is "
         "offered as the kernel `Python (RAPIDS)`, on a slice.",
     ).tag(config=True)
+    ucx = Bool(
+        False,
+        help="Let clusters on whole GPUs talk over UCX (NVLink, InfiniBand) where distributed-ucxx "
+        "is installed. It has neither encryption nor tokens and listens on every address: only "
+        "where nobody else reaches this machine.",
+    ).tag(config=True)
     live_windows = Int(
         64, help="Windows with live telemetry that one person may have open at the same time."
     ).tag(config=True)
@@ -249,6 +255,7 @@ class GpuWorkbenchApp(ExtensionApp):
             restart_seconds=self.restart_seconds,
             rapids_environment=_path(self.rapids_environment),
             warm_start=self.warm_start,
+            ucx=self.ucx,
             tick_seconds=self.tick_seconds,
         )
 

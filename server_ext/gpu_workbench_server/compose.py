@@ -138,6 +138,7 @@ def compose(
             idle_seconds=policy.pools[0].idle_seconds,
             stop_grace=settings.grace_seconds,
             silence=float(settings.lease_ttl),
+            ucx=settings.ucx,
         )
         jobs = Jobs(
             *common,

@@ -43,6 +43,7 @@ class Settings:
     grace_seconds: float = 15.0
     restart_seconds: float = 10.0
     rapids_environment: Path | None = None
+    ucx: bool = False
     tick_seconds: float = 1.0
     live_windows: int = 64
     job_days: float = 30.0

@@ -305,6 +305,16 @@ def test_it_ends_when_its_server_is_not_heard_of_any_more(directory: Path, start
 
 
 @pytest.mark.timeout(120)
+def test_where_ucx_is_allowed_and_makes_no_sense_it_says_that_it_uses_tls(
+    directory: Path, start: Start
+) -> None:
+    start(spec(ucx=True))
+    found = when(directory, "running")
+    assert found.message == "TLS instead of UCX, which is for whole GPUs"
+    assert (found.scheduler_address or "").startswith("tls://") and found.security
+
+
+@pytest.mark.timeout(120)
 def test_its_pages_are_for_this_user_only(directory: Path, start: Start) -> None:
     process = start(spec())
     path = Path(when(directory, "running").dashboard_socket or "")

@@ -25,7 +25,7 @@ import msgspec
 from distributed.security import Security
 
 from .. import protocol as wire
-from . import files, tags
+from . import files, tags, transport
 from .dask_workers import has_dask_cuda
 from .slice_cluster import SliceCluster, write_security
 from .worker_specs import PROCESS
@@ -62,16 +62,27 @@ class ClusterHolder:
         self._message = "starting the scheduler"
         self._wake = asyncio.Event()
         self._why_stop: str | None = None
-        security = _Security.temporary()
-        self._key_files = write_security(security, directory)
+        self._transport = self._choose_transport()
+        tls = self._transport.protocol == "tls"
+        security = _Security.temporary() if tls else None
+        self._key_files = write_security(security, directory) if tls else {}
         self._pages = _socket_path(directory)
-        self._cluster = SliceCluster(self._spec, directory, security, self._pages)
+        self._cluster = SliceCluster(
+            self._spec, directory, security, self._pages, self._transport.protocol
+        )
         self._told: tuple[Any, ...] = ()
         self._told_at = 0.0
         self._used_at = time.monotonic()
         self._transitions = -1
         self._heard: tuple[int, float] = (0, time.monotonic())
         """When `target.json` was last touched, and when (monotonic) that was seen."""
+
+    def _choose_transport(self) -> transport.Transport:
+        """By the slices that it begins on."""
+        found = files.read_json(self._directory / files.TARGET)
+        leases = [] if found is None else msgspec.convert(found, wire.ClusterTarget).leases
+        slices = [one for lease in leases for one in lease.slices]
+        return transport.choose(self._spec.ucx, slices, transport.is_installed())
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -216,7 +227,7 @@ class ClusterHolder:
         slices = [one for lease in self._target.leases for one in lease.slices]
         if any(one.tier != "simulated" for one in slices) and not has_dask_cuda():
             return "without dask-cuda: no spilling, no memory pool"
-        return ""
+        return self._transport.remark
 
 
 def _socket_path(directory: Path) -> Path:

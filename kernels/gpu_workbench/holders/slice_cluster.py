@@ -38,8 +38,14 @@ class SliceCluster(_Cluster):  # type: ignore[misc]
     """Await it to start it; then `use` slices and `step` about once a second."""
 
     def __init__(
-        self, asked: wire.ClusterSpec, directory: Path, security: Any, pages: Path
+        self,
+        asked: wire.ClusterSpec,
+        directory: Path,
+        security: Any,
+        pages: Path,
+        protocol: str = "tls",
     ) -> None:
+        """`security` is None where the protocol has none."""
         self._asked = asked
         self._directory = directory
         self._slices: dict[str, wire.Slice] = {}
@@ -53,13 +59,14 @@ class SliceCluster(_Cluster):  # type: ignore[misc]
         self.failure = ""
         self._retry_at = 0.0
         options = {
-            "protocol": "tls",
+            "protocol": protocol,
             "host": "127.0.0.1",
             "port": 0,
             "dashboard_address": "127.0.0.1:0",
             "pages": pages,
             "security": security,
         }
+        self._link = {"security": security, "protocol": protocol}
         super().__init__(
             scheduler={"cls": QuietScheduler, "options": options},
             security=security,
@@ -99,7 +106,7 @@ class SliceCluster(_Cluster):  # type: ignore[misc]
         for name in names:
             lease, one = self._wanted[name], self._slices[name]
             spec = worker_spec(self._asked, lease, one, this_machine(MEMORY_LIMIT, one))
-            options = nanny_options(spec, self._directory) | {"security": self.security}
+            options = nanny_options(spec, self._directory) | self._link
             self.worker_spec[name] = {"cls": Nanny, "options": options}
         await self._correct_state()
 

@@ -113,6 +113,8 @@ class ClusterSpec(Wire, frozen=True, kw_only=True):
     """It ends when no task ran for so long; None is never."""
     silence_seconds: float | None = None
     """It ends when its server did not touch `target.json` for so long; None is never."""
+    ucx: bool = False
+    """Whether UCX may be used, which has no encryption; TLS otherwise."""
 
 
 class ClusterTarget(Wire, frozen=True, kw_only=True):

@@ -38,6 +38,7 @@ class ClusterRunner:
         environment: Mapping[str, str],
         stop_grace: float,
         silence: float | None,
+        ucx: bool,
     ) -> None:
         """`silence` is for how many seconds a cluster lives without a server."""
         self._seats = ClusterSeats(broker)
@@ -47,6 +48,7 @@ class ClusterRunner:
         self._environment = dict(environment)
         self._grace = stop_grace
         self._silence = silence
+        self._ucx = ucx
 
     def advance(self, record: ClusterRecord) -> None:
         record, facts, status = self._look(record)
@@ -142,6 +144,7 @@ class ClusterRunner:
                 fleet_units=record.fleet_units,
                 idle_seconds=record.idle_seconds or None,
                 silence_seconds=self._silence,
+                ucx=self._ucx,
             )
         )
         files.want(self._target(record))

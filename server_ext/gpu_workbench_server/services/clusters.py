@@ -45,10 +45,11 @@ class Clusters:
         idle_seconds: int | None = 1800,
         stop_grace: float = 10.0,
         silence: float | None = None,
+        ucx: bool = False,
     ) -> None:
         """`root` gets a directory per cluster. `environment` is what its processes inherit (the
         server's own by default), filtered here. `idle_seconds` is for clusters that say none; a
-        cluster ends that heard of no server for `silence` seconds."""
+        cluster ends that heard of no server for `silence` seconds. `ucx` lets it use UCX."""
         base = environment_for_holder(os.environ if environment is None else environment)
         self._broker = broker
         self._seats = ClusterSeats(broker)
@@ -57,7 +58,7 @@ class Clusters:
         self._idle_seconds = idle_seconds
         self._records = ClusterRecords(store, sink, clock, root)
         self._runner = ClusterRunner(
-            broker, engine, self._records, clock, base, stop_grace, silence
+            broker, engine, self._records, clock, base, stop_grace, silence, ucx
         )
         self._lock = threading.RLock()
         self._trouble: dict[str, str] = {}
