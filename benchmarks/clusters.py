@@ -31,6 +31,7 @@ memory_gb = 80
 count = 4
 """
 GOALS = {"first": 1.1, "next": 0.5}
+_PLAIN = ("kind", "workers")
 
 
 def client(kind: str, workers: int, tasks: int, lab: LabServer | None = None) -> dict[str, Any]:
@@ -44,6 +45,8 @@ def client(kind: str, workers: int, tasks: int, lab: LabServer | None = None) ->
     if done.returncode:
         raise SystemExit(done.stderr)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    told = " ".join(f"{name} {value:.2f}" for name, value in answer.items() if name not in _PLAIN)
+    print(f"  {kind}, {workers} workers: {told}", file=sys.stderr, flush=True)
     return answer
 
 

@@ -22,7 +22,7 @@ _COLOUR = {"failed": "error", "running": "brand"}
 def text(cluster: wire.Cluster) -> str:
     """`▶ cluster flights running · 2 of 2 workers of 1g.10gb`, and its message."""
     line = f"{_MARK[cluster.state]} cluster {cluster.name} {cluster.state} · {_workers(cluster)}"
-    return f"{line}\n  {cluster.message}" if cluster.message else line
+    return "\n  ".join([line, *_said(cluster)])
 
 
 def html(cluster: wire.Cluster) -> str:
@@ -38,8 +38,13 @@ def html(cluster: wire.Cluster) -> str:
         f"<div><b>{escape(cluster.name)}</b> <code>{escape(cluster.id)}</code> "
         f'<span style="color:{colour}">{_MARK[cluster.state]} {cluster.state}</span> · '
         f"{escape(_workers(cluster))}</div>"
-        f'<div style="white-space:pre-wrap">{escape(cluster.message)}</div>{table}</div>'
+        f'<div style="white-space:pre-wrap">{escape(chr(10).join(_said(cluster)))}</div>'
+        f"{table}</div>"
     )
+
+
+def _said(cluster: wire.Cluster) -> list[str]:
+    return [told for told in (cluster.message, cluster.size_hint) if told]
 
 
 def _workers(cluster: wire.Cluster) -> str:

@@ -6,18 +6,20 @@ service is killed: `test_clusters_killed.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from gpu_workbench import cluster_display
 from gpu_workbench import protocol as wire
 from gpu_workbench_server.errors import BadRequest, NeverFits, NotFound, Refused, WrongState
 from gpu_workbench_server.ports import Principal, Record
 from tests.support.cluster_world import ADA, World
 
 BOB = Principal("bob")
+GB = 1 << 30
 
 
 @pytest.fixture
@@ -136,6 +138,37 @@ def test_one_that_does_not_end_is_killed_after_its_grace(world: World) -> None:
     assert world.pids(), "it has its grace"
     world.until(service, cluster.id, "ended")
     assert world.pids() == []
+
+
+def test_when_it_ends_it_says_which_slices_would_have_done(world: World) -> None:
+    def past(subjects: Sequence[str], start: float, end: float, points: int) -> wire.History:
+        asked.extend(subjects)
+        columns = [
+            wire.Series(subject=name, metric="memory_bytes", mean=[peak], min=None, max=None)
+            for name, peak in zip(subjects, (1.0 * GB, 2.0 * GB), strict=True)
+        ]
+        return wire.History(step=1.0, times=[start], series=columns)
+
+    asked: list[str] = []
+    service = world.service(past=past)
+    made = world.running(service, per_worker="0.5", workers=2)
+    assert made.size_hint is None, "not while it runs"
+    service.stop(ADA, made.id)
+    ended = world.until(service, made.id, "ended")
+    assert asked == [f"lease:{number}" for number in made.leases]
+    assert ended.size_hint is not None
+    assert ended.size_hint.startswith("peak 2 GB of 40 GB: by its memory a 1g.10gb slice would do")
+    assert ended.size_hint in cluster_display.text(ended)
+
+
+def test_a_hint_that_can_not_be_had_is_in_nobodys_way(world: World) -> None:
+    def past(*asked: object) -> wire.History:
+        raise OSError("no space left on device")
+
+    service = world.service(past=past)
+    made = world.running(service, workers=1)
+    service.stop(ADA, made.id)
+    assert world.until(service, made.id, "ended").size_hint is None
 
 
 def test_one_that_can_not_start_fails_with_its_own_words(world: World) -> None:

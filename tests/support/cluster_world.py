@@ -22,6 +22,7 @@ from gpu_workbench_server.procscan import EnvironScanner
 from gpu_workbench_server.services.broker import Broker
 from gpu_workbench_server.services.clusters import Clusters
 from gpu_workbench_server.services.policy import Policy
+from gpu_workbench_server.services.size_hints import Past
 from gpu_workbench_server.store.memory import MemoryStore
 from tests.support.waiting import wait_for
 
@@ -102,7 +103,11 @@ class World:
         self.broker.start()
 
     def service(
-        self, cut: Callable[[Any], Any] = lambda whole: whole, mode: str = "", grace: float = 10.0
+        self,
+        cut: Callable[[Any], Any] = lambda whole: whole,
+        mode: str = "",
+        grace: float = 10.0,
+        past: Past | None = None,
     ) -> Clusters:
         """The service as a server that has just started has it."""
         return Clusters(
@@ -114,6 +119,7 @@ class World:
             self.root / "clusters",
             dict(os.environ) | {BROKER_ENV: str(self.root), "STAND_IN": mode},
             stop_grace=grace,
+            past=past,
         )
 
     def order(self, **changes: Any) -> wire.NewCluster:

@@ -86,6 +86,8 @@ class Cluster(Wire, frozen=True, kw_only=True):
     notice: str = ""
     """What happened to it last that nobody asked it for: a lease ended, and a worker with it."""
     notice_at: float | None = None
+    size_hint: str | None = None
+    """Of one that is over: which slice would have done for a worker."""
 
 
 class Scale(Wire, frozen=True, kw_only=True):

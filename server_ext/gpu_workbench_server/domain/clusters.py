@@ -54,6 +54,7 @@ class ClusterRecord:
     notice: str = ""
     """What happened to it last that nobody asked for."""
     notice_at: float | None = None
+    size_hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ class ClusterRecords:
             ended_at=record.ended_at,
             notice=record.notice,
             notice_at=record.notice_at,
+            size_hint=record.size_hint,
         )
 
     def dashboard(self, record: ClusterRecord) -> str | None:

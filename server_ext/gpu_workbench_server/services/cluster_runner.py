@@ -19,9 +19,10 @@ from gpu_workbench import protocol as wire
 
 from ..domain.clusters import ClusterRecord, Facts, Step, next_step, seated
 from ..errors import Refused
-from ..ports import BrokerApi, Clock, Engine, ProcessRef, ProcessSpec
+from ..ports import BrokerApi, Clock, Engine, Principal, ProcessRef, ProcessSpec
 from .cluster_records import ClusterRecords
 from .cluster_seats import ClusterSeats
+from .size_hints import SizeHints
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class ClusterRunner:
         stop_grace: float,
         silence: float | None,
         ucx: bool,
+        hints: SizeHints,
     ) -> None:
         """`silence` is for how many seconds a cluster lives without a server."""
         self._seats = ClusterSeats(broker)
@@ -49,6 +51,7 @@ class ClusterRunner:
         self._grace = stop_grace
         self._silence = silence
         self._ucx = ucx
+        self._hints = hints
 
     def advance(self, record: ClusterRecord) -> None:
         record, facts, status = self._look(record)
@@ -186,8 +189,10 @@ class ClusterRunner:
         record = step.record
         if record.pid is not None or record.state == "failed":
             self._engine.kill_key(record.id)
+        held = [seat.request_id for seat in record.seats if seat.leased]
+        hint = self._hints.of(Principal(record.owner), held)
         self._seats.give_all_back(record, "lost" if record.state == "failed" else "released")
-        self._records.put(replace(record, ended_at=self._clock.now(), waits_for=""))
+        self._records.put(replace(record, ended_at=self._clock.now(), waits_for="", size_hint=hint))
         self._records.files(record).tidy()
 
 

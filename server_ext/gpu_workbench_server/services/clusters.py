@@ -25,6 +25,7 @@ from . import cluster_orders
 from .cluster_records import ClusterRecords
 from .cluster_runner import ClusterRunner
 from .cluster_seats import ClusterSeats
+from .size_hints import Past, SizeHints
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,12 @@ class Clusters:
         stop_grace: float = 10.0,
         silence: float | None = None,
         ucx: bool = False,
+        past: Past | None = None,
     ) -> None:
         """`root` gets a directory per cluster. `environment` is what its processes inherit (the
         server's own by default), filtered here. `idle_seconds` is for clusters that say none; a
-        cluster ends that heard of no server for `silence` seconds. `ucx` lets it use UCX."""
+        cluster ends that heard of no server for `silence` seconds. `ucx` lets it use UCX. `past`
+        tells what a lease's slices did."""
         base = environment_for_holder(os.environ if environment is None else environment)
         self._broker = broker
         self._seats = ClusterSeats(broker)
@@ -57,8 +60,9 @@ class Clusters:
         self._python = python
         self._idle_seconds = idle_seconds
         self._records = ClusterRecords(store, sink, clock, root)
+        hints = SizeHints(broker, clock, past)
         self._runner = ClusterRunner(
-            broker, engine, self._records, clock, base, stop_grace, silence, ucx
+            broker, engine, self._records, clock, base, stop_grace, silence, ucx, hints
         )
         self._lock = threading.RLock()
         self._trouble: dict[str, str] = {}

@@ -23,7 +23,7 @@ from ..domain.environment import environment_for_holder
 from ..domain.jobs import Job
 from ..errors import NotFound, WorkbenchError
 from ..ports import BrokerApi, Clock, Engine, EventSink, Principal, Store
-from .job_bills import JobBills, Past
+from .job_bills import JobBills
 from .job_cleaning import JobCleaning
 from .job_code import read_code
 from .job_kept import KeptSpecs
@@ -31,6 +31,7 @@ from .job_logs import Stream
 from .job_orders import Order, read_order
 from .job_records import JobRecords, may_see
 from .job_runner import JobRunner, owner
+from .size_hints import Past
 
 log = logging.getLogger(__name__)
 
