@@ -19,9 +19,9 @@ DISPLAY_NAME = "Python (RAPIDS)"
 _OURS = "gpu-slice"
 _ASK = """
 from importlib.util import find_spec
-import json, sys
+import json
 needed = {"gpu_workbench": "jupyterlab-gpu-workbench", "ipykernel": "ipykernel"}
-print(json.dumps({"prefix": sys.prefix, "cudf": find_spec("cudf") is not None,
+print(json.dumps({"cudf": find_spec("cudf") is not None,
     "missing": [name for module, name in needed.items() if find_spec(module) is None]}))
 """
 _ASK_SECONDS = 30
@@ -45,12 +45,10 @@ def inspect(environment: Path) -> RapidsEnvironment:
     python = environment if environment.is_file() else environment / "bin" / "python"
     if not os.access(python, os.X_OK):
         raise NotOffered(f"{environment} is no Python environment: there is no {python}.")
-    # What our server was started with is not what that environment has.
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     try:
-        done = subprocess.run(
-            [python, "-c", _ASK], env=kept, capture_output=True, text=True, timeout=_ASK_SECONDS
-        )
+        # Isolated: what our server was started with and in is not what that environment has.
+        argv = [str(python), "-I", "-c", _ASK]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=_ASK_SECONDS)
         found = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise NotOffered(f"{python} does not run: {error}") from None

@@ -22,15 +22,16 @@ from typing import Any, Literal
 
 import dask
 import msgspec
-from distributed.security import Security
 
 from .. import protocol as wire
-from . import files, tags, transport
+from . import credentials, files, tags, transport
 from .dask_workers import has_dask_cuda
-from .slice_cluster import SliceCluster, write_security
+from .slice_cluster import SliceCluster
 from .worker_specs import PROCESS
 
 _TICK = 0.2
+_STARTING_TICK = 0.05
+"""Somebody waits for it."""
 _TELL_EVERY = 2.0
 _CLOSE_SECONDS = 8.0
 _BEFORE_END = 10.0
@@ -45,8 +46,6 @@ _SETTINGS = {
     "distributed.worker.multiprocessing-method": "forkserver",
     "distributed.worker.http.routes": [],
 }
-
-_Security: Any = Security
 
 State = Literal["starting", "running", "stopping", "ended", "failed"]
 
@@ -64,8 +63,8 @@ class ClusterHolder:
         self._why_stop: str | None = None
         self._transport = self._choose_transport()
         tls = self._transport.protocol == "tls"
-        security = _Security.temporary() if tls else None
-        self._key_files = write_security(security, directory) if tls else {}
+        security = credentials.make() if tls else None
+        self._key_files = credentials.write(security, directory) if tls else {}
         self._pages = _socket_path(directory)
         self._cluster = SliceCluster(
             self._spec, directory, security, self._pages, self._transport.protocol
@@ -98,8 +97,9 @@ class ClusterHolder:
             self._cluster.step()
             self._judge()
             self._tell()
+            tick = _STARTING_TICK if self._state == "starting" else _TICK
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _TICK)
+                await asyncio.wait_for(self._wake.wait(), tick)
         await self._close()
         return 1 if self._state == "failed" else 0
 

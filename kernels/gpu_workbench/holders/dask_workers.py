@@ -78,7 +78,8 @@ def _cuda_options(spec: WorkerSpec) -> dict[str, Any]:
                 release_threshold=None,
                 log_directory=None,
                 track_allocations=False,
-                external_lib_list=None,
+                # Else cupy's arrays would come from a pool of its own, beyond the slice's.
+                external_lib_list=["cupy"] if find_spec("cupy") is not None else None,
             )
         )
     limits = {"device_memory_limit": spec.device_memory_limit, "memory_limit": spec.memory_limit}

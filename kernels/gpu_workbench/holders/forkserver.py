@@ -35,8 +35,8 @@ def preload_more() -> Iterator[None]:
     from distributed import versions
 
     untyped: Any = versions
-    pages = "distributed.dashboard.scheduler"
-    for name in (*untyped.required_packages, *untyped.optional_packages, pages):
+    packages = (*untyped.required_packages, *untyped.optional_packages)
+    for name in ("cryptography.x509", *packages, "distributed.dashboard.scheduler"):
         with suppress(Exception):  # not here, or not in order: whoever needs it will say so
             importlib.import_module(name)
         yield

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -198,17 +197,3 @@ class SliceCluster(_Cluster):  # type: ignore[misc]
         if now - since < _LOWER_SECONDS:
             return min(here, adapt.maximum)
         return max(most, found)
-
-
-def write_security(security: Any, directory: Path) -> dict[str, str]:
-    """The cluster's TLS key and certificate as files, for clients of the same user."""
-    texts = {"ca": security.tls_ca_file, "cert": security.tls_client_cert}
-    texts["key"] = security.tls_client_key
-    paths = {}
-    for name, text in texts.items():
-        path = directory / f"tls-{name}.pem"
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        paths[name] = str(path)
-    return paths
