@@ -78,7 +78,7 @@ function Facts(props: { job: Job }): React.ReactElement {
   }
   const parent = job.resumed_from;
   return (
-    <dl className="gw-facts" data-testid="gw-jobpage-facts">
+    <dl className="gw-job-facts" data-testid="gw-jobpage-facts">
       {facts.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>

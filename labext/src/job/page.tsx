@@ -102,7 +102,7 @@ function Waiting(): React.ReactElement | null {
   }
   const request = model.workbench.requests.get(job.request_id ?? -1);
   return (
-    <div className="gw-notice" role="status" data-testid="gw-jobpage-wait">
+    <div className="gw-job-wait" role="status" data-testid="gw-jobpage-wait">
       <b>{trans.__('Waits for its slices.')}</b> {waitWords(trans, job, request, now)}
     </div>
   );
