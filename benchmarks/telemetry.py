@@ -207,25 +207,23 @@ def verdict(rows: list[Row]) -> list[str]:
     """The goals, with the figures that meet or miss them."""
     told = []
     ours = [row for row in rows if row.who.startswith("ours")]
-    most = max((row.watchers for row in rows), default=0)
-    for row in ours:
-        case = (row.gpus, row.pcie_ms, row.mig, row.watchers)
-        peers = [
-            r for r in rows if (r.gpus, r.pcie_ms, r.mig, r.watchers) == case and r not in ours
-        ]
-        if row.watchers == most and peers:
-            share = row.cpu_ms_message / min(peer.cpu_ms_message for peer in peers)
-            change = row.watched_p99_ms / row.alone_p99_ms - 1
+    for case in sorted({(row.gpus, row.pcie_ms, row.mig) for row in rows}):
+        name = f"{case[0]} GPUs, PCIe {case[1]} ms{', MIG' if case[2] else ''}"
+        here = [row for row in ours if (row.gpus, row.pcie_ms, row.mig) == case]
+        theirs = [r for r in rows if (r.gpus, r.pcie_ms, r.mig) == case and r not in ours]
+        if here:
+            calls = [row.nvml_calls_s for row in here]
+            most = max(here, key=lambda row: row.watchers)
+            change = most.watched_p99_ms / most.alone_p99_ms - 1
             told.append(
-                f"{row.gpus} GPUs, PCIe {row.pcie_ms} ms, {most} watchers: unrelated p99 "
-                f"{change:+.0%} (goal: within 10 %), CPU a message {share:.2f} of theirs (≤ 0.25)"
+                f"{name}: NVML calls/s {min(calls):.0f} to {max(calls):.0f} however many watch; "
+                f"unrelated p99 with {most.watchers} {change:+.0%} (goal: within 10 %)"
             )
-    for gpus, pcie, mig in sorted({(row.gpus, row.pcie_ms, row.mig) for row in ours}):
-        rates = [r.nvml_calls_s for r in ours if (r.gpus, r.pcie_ms, r.mig) == (gpus, pcie, mig)]
-        told.append(
-            f"{gpus} GPUs, PCIe {pcie} ms: NVML calls/s {min(rates):.0f} to {max(rates):.0f} "
-            "however many watch"
-        )
+        for row in here:
+            costs = [one.cpu_ms_message for one in theirs if one.watchers == row.watchers]
+            if costs:
+                share = row.cpu_ms_message / min(costs)
+                told.append(f"{name}, {row.watchers}: CPU a message {share:.2f} of theirs (≤ 0.25)")
     return told
 
 

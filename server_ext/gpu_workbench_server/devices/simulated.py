@@ -183,12 +183,12 @@ def _slice_reading(one: Slice, uses: Sequence[tuple[_Use, int]]) -> SliceReading
     known = [use.activity / over for use, over in uses if use.activity is not None]
     told = bool(known) or not uses
     memory = round(sum(use.memory_bytes / over for use, over in uses))
-    cores = sum(known, 0.0)
+    cores, of_cores = sum(known, 0.0), CORES * one.parts / PARTS
     return SliceReading(
         slice_id=one.id,
-        activity=min(1.0, cores) if told else None,
+        activity=round(min(1.0, cores), 4) if told else None,
         memory_bytes=min(one.memory_bytes, memory),
-        sm_activity=min(1.0, cores, cores / (CORES * one.parts / PARTS)) if told else None,
+        sm_activity=round(min(1.0, cores, cores / of_cores), 4) if told else None,
     )
 
 
@@ -232,7 +232,7 @@ def _process(pid: int, use: _Use, shares: Sequence[Slice]) -> DeviceProcess:
         pid=pid,
         gpu=first.gpu,
         memory_bytes=use.memory_bytes,
-        activity=None if use.activity is None else min(1.0, use.activity),
+        activity=None if use.activity is None else round(min(1.0, use.activity), 4),
         instance=first.instance if alone else None,
         slice_id=first.id if alone else None,
         lease_id=use.owner.lease_id,
