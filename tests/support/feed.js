@@ -117,7 +117,9 @@
     }
     let seed = paces.get(id);
     if (seed === undefined) {
-      seed = [...id].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 9973, 7) / 9973;
+      // Ids that differ in a digit only shall not go the same pace.
+      const mixed = (hash, c) => Math.imul(hash ^ c.charCodeAt(0), 2654435761) ^ (hash >>> 13);
+      seed = (([...id, '.', '.'].reduce(mixed, 7) >>> 0) % 9973) / 9973;
       paces.set(id, seed);
     }
     const size = feed.known ? feed.known[id] : 80 * 2 ** 30;

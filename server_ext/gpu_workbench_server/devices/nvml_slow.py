@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pynvml
 
@@ -52,6 +52,18 @@ _FIELDS = [
 _LONGS = (pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG, pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG)
 
 
+class _Round(NamedTuple):
+    """What one round told, by UUID of a GPU; profiles also by those of MIG instances."""
+
+    figures: dict[str, GpuReading]
+    profiles: dict[str, Profile]
+    listed: dict[str, Listed]
+    at: float
+
+
+_NONE_YET = _Round({}, {}, {}, float("-inf"))
+
+
 class SlowLane:
     """One round is `look`. Used by one thread, but for what tells of the last round."""
 
@@ -60,26 +72,22 @@ class SlowLane:
         self._gpm = Gpm(monotonic)
         self._events = XidEvents()
         self._counters: dict[tuple[str, str], tuple[int, float]] = {}
-        self._figures: dict[str, GpuReading] = {}
-        self._profiles: dict[str, Profile] = {}
-        self._listed: dict[str, Listed] = {}
         self._layouts: dict[str, tuple[int, ...]] = {}
-        self._looked = float("-inf")
+        self._last = _NONE_YET
         self.moved = False
         """MIG was switched or cut anew since the flag was taken down."""
 
     def of(self, uuid: str) -> GpuReading:
         """A reading with a GPU's figures of the last round, and none that the fast lane takes."""
-        unknown = GpuReading(uuid)
-        return self._figures.get(uuid, unknown) if self._fresh() else unknown
+        return self._told().figures.get(uuid, GpuReading(uuid))
 
     def profile(self, uuid: str) -> Profile:
         """What a GPU or MIG instance did during the last round."""
-        return self._profiles.get(uuid, Profile()) if self._fresh() else Profile()
+        return self._told().profiles.get(uuid, Profile())
 
     def processes(self, uuid: str) -> Listed | None:
         """What ran on a GPU at the last round; None where that is not known."""
-        return self._listed.get(uuid) if self._fresh() else None
+        return self._told().listed.get(uuid)
 
     def xid(self, uuid: str) -> Xid:
         """A GPU's last critical error."""
@@ -103,8 +111,7 @@ class SlowLane:
             except GpuLost:
                 continue
         self._gpm.keep(profiles)
-        self._figures, self._profiles, self._listed = figures, profiles, listed
-        self._looked = self._monotonic()
+        self._last = _Round(figures, profiles, listed, self._monotonic())
 
     def close(self) -> None:
         """Give everything back, while the library still runs."""
@@ -112,10 +119,11 @@ class SlowLane:
         self._events.close()
         self._counters.clear()
         self._layouts.clear()
-        self._figures, self._profiles, self._listed = {}, {}, {}
+        self._last = _NONE_YET
 
-    def _fresh(self) -> bool:
-        return self._monotonic() - self._looked < STALE_SECONDS
+    def _told(self) -> _Round:
+        """The last round; none where it is too long ago."""
+        return self._last if self._monotonic() - self._last.at < STALE_SECONDS else _NONE_YET
 
     def _check_layout(self, device: Device) -> None:
         layout = mig_layout(device.handle)
