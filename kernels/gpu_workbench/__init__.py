@@ -103,5 +103,9 @@ class _Notebook(ModuleType):
         if not (name in _HOMES and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By name, as any module: a notebook's function that uses `gw` is sent to ranks."""
+        return import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Notebook

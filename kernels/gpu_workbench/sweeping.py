@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from . import protocol as wire
 from . import sweep_display
 from .client import Client, get_client
@@ -73,15 +75,14 @@ def sweep(
         points = _points(grid)
     if not points:
         raise ValueError('sweep: the grid is empty; as in {"lr": [0.1, 0.01], "width": [32, 64]}')
-    called = name or getattr(what, "__name__", None) or os.path.basename(str(what).split()[-1])
-    runs = []
+    runs, called = [], name or ""
     for number, point in enumerate(points):
-        named = f"{called} {said(point) or number}"
         if callable(what):
-            spec = job_spec(what, (), args, {**(kwargs or {}), **point}, name=named, **common)
+            spec = job_spec(what, (), args, {**(kwargs or {}), **point}, **common)
         else:
-            words = [*map(str, script_args), *_flags(point)]
-            spec = job_spec(what, words, args, kwargs, name=named, **common)
+            spec = job_spec(what, [*map(str, script_args), *_flags(point)], args, kwargs, **common)
+        called = called or spec.function_name or os.path.basename(spec.script or "")
+        spec = replace(spec, name=f"{called} {said(point) or number}")
         shown = {key: one if _is_plain(one) else repr(one) for key, one in point.items()}
         runs.append(wire.NewRun(params=shown, spec=spec))
     new = wire.NewSweep(name=called, runs=runs, at_most=at_most, metric=metric, goal=goal)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
+
+import cloudpickle
 
 import gpu_workbench as gw
 
@@ -55,6 +58,10 @@ import gpu_workbench as gw
 print(*(type(getattr(gw, name)).__name__ for name in ("cluster", "attach", "leases", "status")))
 """
     assert python(code).split() == ["function"] * 4
+
+
+def test_a_function_that_uses_it_can_be_sent_to_other_processes() -> None:
+    assert pickle.loads(cloudpickle.dumps(gw)) is gw
 
 
 def test_importing_loads_nothing_heavy() -> None:

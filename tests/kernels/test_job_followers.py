@@ -66,6 +66,16 @@ def test_a_metric_of_two_loggers_is_taken_once(run: Path, tmp_path: Path) -> Non
     assert gathered(points, run) == [(1, {"loss": 0.5}), (1, {"lr": 0.1})]
 
 
+def test_after_a_restart_a_metric_has_the_name_that_it_had(run: Path, tmp_path: Path) -> None:
+    again = tmp_path / "attempt-1" / "rank-0"
+    again.mkdir(parents=True)
+    points = Points(tmp_path)
+    for number, one in enumerate((run, again)):
+        (one / METRICS).write_text(f'{{"s":{number},"t":1.0,"v":{{"loss":0.5}}}}\n')
+        points.gather({0: one})
+    assert gathered(points, again) == [(0, {"loss": 0.5}), (1, {"loss": 0.5})]
+
+
 def test_what_is_broken_costs_its_points_and_is_said_once(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     noted(run, tmp_path / "events.out.tfevents.1").write_bytes(b"\x10" + b"\0" * 11 + b"junk" * 99)

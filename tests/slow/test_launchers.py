@@ -26,17 +26,26 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 
 def succeeded(run: Run, ranks: int) -> dict[str, Any]:
-    """It ended well, each rank with its own log, exit code 0 and the metrics of its steps."""
+    """It ended well, each rank with its own log, exit code 0 and the metrics of its steps; nothing
+    of it lives on (`ended` looks for that)."""
     status = run.ended(200)
     logs = [(run.rank(n) / "err.log").read_text() for n in range(ranks) if run.rank(n).exists()]
     agent = (run.directory / "agent.log").read_text()
     assert status["state"] == "succeeded", (status["ranks"], logs, agent)
     assert [one["exit_code"] for one in status["ranks"]] == [0] * ranks
+    assert [one["state"] for one in status["ranks"]] == ["succeeded"] * ranks
+    points = [(one["r"], one["s"], one["v"]["loss"]) for one in run.points() if "loss" in one["v"]]
     for number in range(ranks):
-        assert (
-            f"rank {number} of {ranks}: sum {ranks}" in (run.rank(number) / "out.log").read_text()
-        )
-    assert sorted({one["r"] for one in run.points()}) == list(range(ranks))
+        said = [
+            line
+            for line in (run.rank(number) / "out.log").read_text().splitlines()
+            if line.startswith("rank ")
+        ]
+        assert said == [f"rank {number} of {ranks}: sum {ranks}"], "its own line, and only that"
+        mine = [(step, value) for rank, step, value in points if rank == number]
+        assert mine == [(step, pytest.approx(1 / (step + 1))) for step in range(3)]
+    assert status["metrics"]["loss"] == pytest.approx(1 / 3)
+    assert {number for number, *_ in points} == set(range(ranks))
     return status
 
 
@@ -115,6 +124,14 @@ def test_accelerates_own_test_script_passes_unmodified(run: Run) -> None:
     assert status["state"] == "succeeded", (run.rank(0) / "err.log").read_text()[-3000:]
 
 
+@pytest.mark.parametrize("name", ["test_ops", "test_sync", "test_distributed_data_loop"])
+def test_scripts_that_a_package_ships_for_torchrun_pass_unmodified(run: Run, name: str) -> None:
+    scripts = pytest.importorskip("accelerate.test_utils").scripts
+    script = (Path(scripts.__path__[0]) / f"{name}.py").read_text()
+    status = run.start(2, script=script, env={"ACCELERATE_USE_CPU": "true"}).ended(280)
+    assert status["state"] == "succeeded", (run.rank(0) / "err.log").read_text()[-3000:]
+
+
 def test_a_flag_that_accelerate_does_not_know_is_said(run: Run) -> None:
     pytest.importorskip("accelerate")
     status = run.start(1, script=BODY, launcher="accelerate", launcher_args=["--no-such"]).ended()
@@ -150,8 +167,9 @@ def test_a_script_for_lightning_and_its_own_logger(run: Run, ranks: int) -> None
     pytest.importorskip("lightning")
     run.start(ranks, script=LIGHTNING.replace("RANKS", str(ranks)) + BODY)
     succeeded(run, ranks)
-    if ranks == 1:  # its event files, without a line of ours
-        assert any("train_loss" in one["v"] for one in run.points())
+    # Its event files, without a line of ours: rank 0 writes them.
+    found = [(one["r"], one["s"]) for one in run.points() if "train_loss" in one["v"]]
+    assert found == [(0, step) for step in range(8 // ranks)]
 
 
 MPI = """
@@ -188,6 +206,28 @@ def test_a_notebook_is_kept_with_its_outputs(run: Run, ranks: int) -> None:
     succeeded(run, ranks)
     kept = json.loads((run.directory.parent / "work" / "train-job-1.ipynb").read_text())
     assert kept["cells"][2]["outputs"][0]["data"]["text/plain"] == ["42"]
+
+
+LOGGER = """
+import os, torch
+from torch.utils.tensorboard import SummaryWriter
+weight = torch.nn.Parameter(torch.zeros(1))
+optimizer = torch.optim.SGD([weight], 0.1)
+with SummaryWriter("runs/" + os.environ["RANK"]) as writer:
+    for step in range(5):
+        (weight - 1).pow(2).sum().backward()
+        optimizer.step()
+        writer.add_scalar("weight", weight.item(), step)
+"""
+
+
+def test_the_loggers_and_the_steps_of_a_notebook_are_those_of_its_rank(run: Run) -> None:
+    pytest.importorskip("tensorboard")
+    status = run.start(2, script=notebook(LOGGER), suffix=".ipynb", id="job-1").ended(120)
+    assert status["state"] == "succeeded", (run.rank(0) / "err.log").read_text()
+    found = sorted((one["r"], one["s"]) for one in run.points() if "weight" in one["v"])
+    assert found == [(rank, step) for rank in (0, 1) for step in range(5)]
+    assert [one["step"] for one in status["ranks"]] == [5, 5], "its optimizer's steps beat"
 
 
 def test_a_cell_that_raises_is_named_and_the_notebook_kept(run: Run) -> None:

@@ -49,4 +49,5 @@ def test_steps_that_are_told_now_and_then_count_each() -> None:
     pace = Steps()
     for now in range(20):
         pace.stepped(float(now), steps=10)
+        pace.stepped(now + 0.5, steps=0)
     assert pace.figures(20.0).step == pytest.approx(0.1)

@@ -44,7 +44,9 @@ class Pace:
 
     def stepped(self, now: float, steps: int = 1) -> None:
         """So many steps have been made since the last call."""
-        if self._at is not None and steps > 0:
+        if steps <= 0:  # said once more of the same step
+            return
+        if self._at is not None:
             self._seen += 1
             # The first ones import, compile and allocate.
             if self._seen > _WARM_UP:

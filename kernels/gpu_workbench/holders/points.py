@@ -27,8 +27,9 @@ class Points:
         self._events = directory / "events.jsonl"
         self._followers: dict[Path, Follower | None] = {}
         """None for a file that can't be read: that was told, once."""
-        self._homes: dict[tuple[int, str], tuple[str, Path]] = {}
-        """(rank, metric) → the kind of logger that it is taken from, and the directory."""
+        self._homes: dict[tuple[Path, str], tuple[str, Path]] = {}
+        """(a rank's directory, metric) → the kind of logger that it is taken from, and where that
+        writes."""
         self.latest: dict[str, float] = {}
         """The newest value of each metric of rank 0."""
         self.not_a_number: tuple[str, int] | None = None
@@ -38,7 +39,7 @@ class Points:
         """Take over whatever the ranks (number → directory) wrote since the last call."""
         lines: list[str] = []
         for rank, run in ranks.items():
-            for point in self._new(rank, run):
+            for point in self._new(run):
                 self._note(rank, point)
                 lines.append(json.dumps({"r": rank, **point}, separators=(",", ":")))
         if lines:
@@ -54,14 +55,14 @@ class Points:
             elif rank == 0:
                 self.latest[name] = value
 
-    def _new(self, rank: int, run: Path) -> Iterator[Point]:
+    def _new(self, run: Path) -> Iterator[Point]:
         for path in (run / METRICS, *noted_files(run)):
             one = self._follow(path)
             if one is None:
                 continue
             try:
                 for point in one.new_points():
-                    if values := self._mine(rank, one.kind, path.parent, point["v"]):
+                    if values := self._mine(run, one.kind, path.parent, point["v"]):
                         yield {**point, "v": values}
             except OSError:
                 continue
@@ -69,13 +70,13 @@ class Points:
                 self._give_up(path, f"{type(error).__name__}: {error}")
 
     def _mine(
-        self, rank: int, kind: str, directory: Path, values: dict[str, float]
+        self, run: Path, kind: str, directory: Path, values: dict[str, float]
     ) -> dict[str, float]:
         """A metric that two loggers write is taken from the first one. Where one logger writes it
         into two directories these are two: `loss`, then `loss (validation)`."""
         mine = {}
         for name, value in values.items():
-            home = self._homes.setdefault((rank, name), (kind, directory))
+            home = self._homes.setdefault((run, name), (kind, directory))
             if home[0] == kind:
                 mine[name if home[1] == directory else f"{name} ({directory.name})"] = value
         return mine

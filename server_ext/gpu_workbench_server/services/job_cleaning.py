@@ -73,7 +73,8 @@ class JobCleaning:
         for folder, _, files in os.walk(place):
             for name in files:
                 try:
-                    size += os.lstat(os.path.join(folder, name)).st_size
+                    found = os.lstat(os.path.join(folder, name))
+                    size += min(found.st_size, found.st_blocks * 512)  # a cut log has a hole
                 except OSError:
                     continue  # it was replaced while we looked
         job = jobs.get(place.name)
