@@ -224,6 +224,7 @@ export function cluster(about: Partial<Cluster> = {}): Cluster {
     scheduler_address: 'tls://127.0.0.1:1',
     dashboard_path: '/gpu-workbench/clusters/cluster-1/dashboard/status',
     security: null,
+    size_hint: null,
     ended_at: null,
     notice: '',
     notice_at: null,

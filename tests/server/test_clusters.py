@@ -77,7 +77,8 @@ def test_stopping_one_that_waits_leaves_no_request(world: World) -> None:
     service = world.service()
     world.running(service)
     waiting = service.create(ADA, world.order())
-    assert service.stop(ADA, waiting.id).state == "ended"
+    ended = service.stop(ADA, waiting.id)
+    assert (ended.state, ended.message) == ("ended", "stopped"), "it waits for nothing any more"
     assert world.broker.requests(ADA) == []
 
 

@@ -122,6 +122,8 @@ class ClusterRecords:
         said = record.message if status is None else status.message
         if status is not None and self._clock.now() - status.updated_at > _SILENT_SECONDS:
             said = "not heard from for some time: its scheduler is very busy or stuck"
+        if record.state in OVER or record.state == "stopping":
+            return said
         staying = [seat for seat in record.seats if seat.leaving_since is None]
         held = sum(seat.leased for seat in staying)
         waits = record.waits_for
