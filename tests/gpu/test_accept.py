@@ -62,3 +62,19 @@ def test_two_workers_on_one_gpu_are_rehearsed() -> None:
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
     assert " 0 failed" in run.stdout and "blocks of 32 MB come back" in run.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_training_is_rehearsed_on_the_cpu() -> None:
+    pytest.importorskip("torch")
+    run = subprocess.run(
+        [sys.executable, str(ACCEPT), "training", "--simulated"],
+        capture_output=True,
+        text=True,
+        timeout=290,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert " 0 failed" in run.stdout
+    for section in ("one rank", "two on one GPU", "bf16", "out of memory", "step time"):
+        assert section in run.stdout
