@@ -18,7 +18,7 @@ from tests.support.runs import FOR_EVER, Run
 from tests.support.waiting import wait_for
 
 pytest.importorskip("torch")
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 QUICK = "print('quick')\n"
 
@@ -38,7 +38,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
         run.ended()
         return forked
 
-    wait_for(is_warm, 120, "a job is forked")
+    wait_for(is_warm, 200, "a job is forked")
     yield engine
     engine.close()
 
@@ -292,4 +292,4 @@ def wait_warm(engine: LocalEngine, root: Path) -> None:
         run.ended(80)
         return forked
 
-    wait_for(is_warm, 120, "a job is forked")
+    wait_for(is_warm, 200, "a job is forked")

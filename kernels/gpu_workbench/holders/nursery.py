@@ -14,10 +14,13 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import psutil
 
 from . import forks, tags
 from .worker_specs import PROCESS
@@ -25,6 +28,9 @@ from .worker_specs import PROCESS
 _QUIET_SECONDS = 10.0
 """Without an order before it imports more: what has just been forked has the CPUs first."""
 _UNUSED_SECONDS = 900.0
+_FIRST_SECONDS, _BUSY_SECONDS = 5.0, 30.0
+_IDLE = 0.7
+"""Of one CPU."""
 
 
 class Kind(NamedTuple):
@@ -113,9 +119,26 @@ def _run_cluster(directory: Path) -> int:
 
 
 def _preload_job() -> None:
+    _until_a_cpu_is_idle()
     from . import job, rank_nursery  # noqa: F401
 
     rank_nursery.preload()
+
+
+def _until_a_cpu_is_idle() -> None:
+    """The job that this was started beside starts first, and should not be slowed by the next."""
+    if _order_or_end(_FIRST_SECONDS):
+        return
+    deadline = time.monotonic() + _BUSY_SECONDS
+    cpus = psutil.cpu_count() or 1
+    psutil.cpu_percent()
+    while not _order_or_end(1.0) and time.monotonic() < deadline:
+        if cpus * (1 - psutil.cpu_percent() / 100) > _IDLE:
+            return
+
+
+def _order_or_end(seconds: float) -> bool:
+    return bool(select.select([sys.stdin.buffer], [], [], seconds)[0])
 
 
 def _run_job(directory: Path) -> int:
