@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .magics import load_ipython_extension as load_ipython_extension
     from .rapids import rapids_status
     from .reservations import reservations, reserve
-    from .resuming import checkpoint_dir, resume_from
+    from .resuming import checkpoint_dir, ends_in, resume_from
     from .status import status
     from .sweeping import sweep, sweeps
     from .training import compare, job, jobs, launch, log
@@ -38,6 +38,7 @@ __all__ = [
     "cluster",
     "clusters",
     "compare",
+    "ends_in",
     "job",
     "jobs",
     "launch",
@@ -62,6 +63,7 @@ _HOMES = {
     "checkpoint_dir": "resuming",
     "cluster": "cluster",
     "clusters": "cluster",
+    "ends_in": "resuming",
     "compare": "training",
     "job": "training",
     "jobs": "training",

@@ -6,10 +6,12 @@ outside of a job.
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from pathlib import Path
 
-from .protocol import CHECKPOINTS_ENV, RESUME_ENV
+from .protocol import CHECKPOINTS_ENV, RESUME_ENV, RUN_ENV
 
 
 def checkpoint_dir() -> Path:
@@ -24,6 +26,25 @@ def checkpoint_dir() -> Path:
     path = Path(os.environ.get(CHECKPOINTS_ENV) or "checkpoints")
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def ends_in() -> float | None:
+    """Seconds until this run's slices are taken back; None while that is not soon, or not known.
+
+    Known a minute ahead, when a rank with a handler for SIGUSR1 gets that signal as well; at the
+    end itself ranks get SIGTERM, and ten seconds. Ranks may hear of it a step apart, so let one
+    decide where all must save together.
+
+        if gw.ends_in() is not None: save(step)
+    """
+    directory = os.environ.get(RUN_ENV)
+    if not directory:
+        return None
+    try:
+        told = json.loads((Path(directory).parents[1] / "notice.json").read_bytes())
+        return max(0.0, float(told["ends_at"]) - time.time())
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def resume_from() -> str | None:

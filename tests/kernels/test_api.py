@@ -24,6 +24,7 @@ def test_the_notebook_api_is_these_names() -> None:
         "checkpoint_dir",
         "cluster",
         "clusters",
+        "ends_in",
         "compare",
         "job",
         "jobs",

@@ -112,3 +112,49 @@ def test_otherwise_it_fails_and_tells_what_it_held(world: World, tmp_path: Path)
     assert failed.hours_held and failed.hours_held > 0
     world.restart()
     assert world.jobs.get(ANA, job.id).hours_held == failed.hours_held
+
+
+LISTENS = """
+import signal, time
+import gpu_workbench as gw
+signal.signal(signal.SIGUSR1, lambda *_: print("saves:", 0 < gw.ends_in() <= 30, flush=True))
+signal.signal(signal.SIGTERM, lambda *_: (print("leaves", flush=True), exit(1)))
+print("at first:", gw.ends_in(), flush=True)
+for step in range(3000):
+    gw.log(step, x=1)
+    time.sleep(0.1)
+"""
+
+
+def test_before_its_lease_ends_it_is_told_and_at_the_end_it_may_leave(
+    world: World, tmp_path: Path
+) -> None:
+    script = tmp_path / "listens.py"
+    script.write_text(LISTENS)
+    deaf = tmp_path / "deaf.py"
+    deaf.write_text("import time\ntime.sleep(300)\n")
+    other = world.jobs.create(ANA, new(script=str(deaf), seconds=30))
+    job = world.jobs.create(ANA, new(script=str(script), seconds=30))
+
+    def said() -> str:
+        return world.jobs.logs(ANA, job.id, 0, "out", 0).text
+
+    def told() -> bool:
+        world.step()
+        return "saves: True" in said()
+
+    wait_for(told, 40, "the notice is passed on")
+    assert world.jobs.get(ANA, other.id).state == "running", "who has no handler is left alone"
+    world.broker.tick()  # nothing is over yet
+    assert world.jobs.get(ANA, job.id).state == "running"
+
+    def ended() -> wire.Job | None:
+        world.broker.tick()
+        world.step()
+        now = world.jobs.get(ANA, job.id)
+        return now if now.ended_at is not None else None
+
+    over = wait_for(ended, 60, "its lease is over")
+    assert said().splitlines()[-2:] == ["saves: True", "leaves"]
+    assert over.cause is not None and over.cause.code == "lease_ended"
+    world.until(other.id, "failed")

@@ -20,6 +20,8 @@ SPEC = "spec.json"
 """What the holder is; written once, before it is started."""
 TARGET = "target.json"
 """What is wanted of it; the server's side writes, the holder follows."""
+NOTICE = "notice.json"
+"""When a job's slices are taken back, once that is soon; the server's side writes."""
 STATUS = "status.json"
 """What it is at the moment; the holder writes."""
 

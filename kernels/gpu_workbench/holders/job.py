@@ -30,7 +30,7 @@ import msgspec
 from .. import protocol as wire
 from . import agent as agents
 from .agent import AGENT
-from .files import SPEC, STATUS, TARGET, append_json_line, read_json, tail, write_json
+from .files import NOTICE, SPEC, STATUS, TARGET, append_json_line, read_json, tail, write_json
 from .forks import Child
 from .launchers import mpi_command, rank_program
 from .logs import Logs
@@ -38,7 +38,7 @@ from .memory import oom_kills
 from .metrics import read_beat
 from .pinning import BACKEND_ENV, Pinning, Place, pin
 from .points import Points
-from .processes import adopt_orphans, alive, kill_family, reap
+from .processes import adopt_orphans, alive, catches, kill_family, reap
 from .rank import DONE, ERROR, RANK, RESULT, run_directory
 from .snapshot import keep_code
 from .watch import Standing, Watch
@@ -114,6 +114,8 @@ class Supervisor:
         self._started = time.time()
         self._written: dict[str, Any] = {}
         self._beats_at = 0.0
+        self._told: set[int] = set()
+        """Pids that know that the lease ends soon."""
 
     def run(self) -> None:
         """Start, watch, end. The final state is in `status.json` when it returns."""
@@ -173,6 +175,7 @@ class Supervisor:
         target = read_json(self._directory / TARGET) or {}
         if target.get("state") == "stopped":
             self._want_stop(str(target.get("reason") or "stopped"))
+        self._pass_notice_on()
         now = time.monotonic()
         if self._stop is not None:
             if self._stop_at is None:
@@ -195,6 +198,22 @@ class Supervisor:
             kill_family()
         else:
             self._end_what_stands(seen)
+
+    def _pass_notice_on(self) -> None:
+        """The lease ends soon: SIGUSR1, once, to each rank that has a handler, so that it can save.
+
+        As Slurm does with `--signal=USR1@60`. `gw.ends_in` reads the same notice.
+        """
+        if not (self._directory / NOTICE).exists():
+            self._told.clear()
+            return
+        for one in self._seen():
+            pid = one["pid"]
+            if one["state"] == "running" and pid not in self._told and catches(pid, signal.SIGUSR1):
+                self._told.add(pid)
+                self._event("notice", rank=one["rank"])
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGUSR1)
 
     def _end_what_stands(self, seen: list[dict[str, Any]]) -> None:
         """Look who stands still; kill what is frozen, and what hangs for longer than is allowed."""
@@ -302,12 +321,16 @@ class Supervisor:
             status != self._written and time.monotonic() - self._beats_at >= _BEATS_EVERY
         ):
             self._beats_at = time.monotonic()
-            write_json(self._directory / STATUS, status)
+            try:
+                write_json(self._directory / STATUS, status)
+            except OSError:
+                return  # a full disk must not end a run; the next look tries again
             self._written = {**status, "metrics": dict(self._points.latest)}
 
     def _event(self, event: str, **facts: Any) -> None:
         line = {"time": time.time(), "event": event, **facts}
-        append_json_line(self._directory / "events.jsonl", line)
+        with contextlib.suppress(OSError):
+            append_json_line(self._directory / "events.jsonl", line)
 
 
 def _still(status: dict[str, Any]) -> dict[str, Any]:

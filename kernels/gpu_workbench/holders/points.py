@@ -7,6 +7,7 @@ that a reader needs one offset. Runs in the job's supervisor.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -30,6 +31,7 @@ class Points:
         self._homes: dict[tuple[Path, str], tuple[str, Path]] = {}
         """(a rank's directory, metric) → the kind of logger that it is taken from, and where that
         writes."""
+        self._unwritten = b""
         self.latest: dict[str, float] = {}
         """The newest value of each metric of rank 0."""
         self.not_a_number: tuple[str, int] | None = None
@@ -42,11 +44,14 @@ class Points:
             for point in self._new(run):
                 self._note(rank, point)
                 lines.append(json.dumps({"r": rank, **point}, separators=(",", ":")))
-        if lines:
-            data = ("\n".join(lines) + "\n").encode()
-            handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
+        self._unwritten += "".join(f"{line}\n" for line in lines).encode()
+        if self._unwritten:
+            with contextlib.suppress(OSError):  # a full disk: written when there is room again
+                handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                try:
+                    self._unwritten = self._unwritten[os.write(handle, self._unwritten) :]
+                finally:
+                    os.close(handle)
 
     def _note(self, rank: int, point: Point) -> None:
         for name, value in point["v"].items():

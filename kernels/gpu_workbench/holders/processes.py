@@ -79,6 +79,16 @@ def _status(process: psutil.Process) -> str:
         return str(psutil.STATUS_ZOMBIE)
 
 
+def catches(pid: int, number: int) -> bool:
+    """Whether the process has a handler for a signal, which would end it otherwise."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            masks = [line.split()[1] for line in file if line.startswith("SigCgt:")]
+    except OSError:
+        return False
+    return bool(masks) and bool(int(masks[0], 16) >> (number - 1) & 1)
+
+
 def alive(pid: int, started: float) -> bool:
     """Whether that very process (pid and start time) still runs; a zombie does not."""
     try:

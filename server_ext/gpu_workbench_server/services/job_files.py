@@ -179,7 +179,7 @@ class JobFiles:
         said of them at last is forgotten. Returns whether it may be forked from a warm process:
         where both we and its spec say so.
         """
-        for name in ("status.json", "agent.json"):
+        for name in ("status.json", "agent.json", "notice.json"):
             (self.path / name).unlink(missing_ok=True)
         wanted = json.loads((self.path / WANTED).read_bytes())
         warm = warm and wanted.get("warm", True)
@@ -200,6 +200,14 @@ class JobFiles:
         }
         _replace(self.path / "spec.json", json.dumps(spec).encode())
         return warm
+
+    def give_notice(self, ends_at: float | None) -> None:
+        """That its slices are taken back at a time soon, or (None) that they are not after all."""
+        notice = self.path / "notice.json"
+        if ends_at is None:
+            notice.unlink(missing_ok=True)
+        elif not notice.exists():
+            _replace(notice, json.dumps({"ends_at": ends_at}).encode())
 
     def want_stop(self, reason: str) -> None:
         _replace(

@@ -8,6 +8,7 @@ a job is over only after nothing of it is left.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,6 +29,9 @@ from .job_bills import JobBills
 from .job_files import JobStatus
 from .job_records import JobRecords
 from .job_views import held_up, lease_over, running_message
+
+NOTICE_SECONDS = 60.0
+"""How long before the end of its lease a job is told, to save."""
 
 
 class JobRunner:
@@ -75,6 +79,9 @@ class JobRunner:
             self._bind(job)
         else:
             self._broker.heartbeat(owner(job), [lease.id])
+            soon = lease.ends_at - self._clock.now() <= NOTICE_SECONDS
+            with contextlib.suppress(OSError):
+                self._records.files(job.id).give_notice(lease.ends_at if soon else None)
         if job.stop_asked_at is not None:
             if self._clock.now() - job.stop_asked_at > self._stop_grace:
                 self._engine.kill_lease(job.request_id)
@@ -146,7 +153,8 @@ class JobRunner:
         self._broker.bind(owner(job), job.request_id, holder)
 
     def begin_stop(self, job: Job, reason: str) -> wire.Job:
-        self._records.files(job.id).want_stop(reason or "stopped")
+        with contextlib.suppress(OSError):  # its disk may be full; SIGTERM says the same
+            self._records.files(job.id).want_stop(reason or "stopped")
         message = f"stopping: {reason}" if reason else "stopping"
         now = self._clock.now()
         self._records.move(job, "stopping", message=message, stop_asked_at=now, stop_reason=reason)
