@@ -285,7 +285,9 @@ def mpi(lab: LabServer) -> Job:
         pytest.skip("no mpirun")
     job = up(lab, launcher="mpi")
     os.kill(rank(job, 1), signal.SIGKILL)
-    return over(lab, job)
+    ended = over(lab, job)
+    assert ended["cause"]["code"] == "killed" and ended["cause"]["rank"] == 1, ended
+    return ended
 
 
 class Unloadable:

@@ -32,7 +32,7 @@ from . import agent as agents
 from .agent import AGENT
 from .files import NOTICE, SPEC, STATUS, TARGET, append_json_line, read_json, tail, write_json
 from .forks import Child
-from .launchers import mpi_command, rank_program
+from .launchers import mpi_command, mpi_failures, rank_program
 from .logs import Logs
 from .memory import oom_kills
 from .metrics import read_beat
@@ -138,6 +138,10 @@ class Supervisor:
             self._write("running", self._seen())
             time.sleep(_TICK)
         kill_family()
+        if self._launcher == "mpi":
+            said = tail(self._directory / "agent.log", lines=40)
+            with contextlib.suppress(OSError):
+                write_json(self._directory / AGENT, {"failures": mpi_failures(said)})
         self._look(None)
         seen = self._seen()
         if self._is_done(seen):

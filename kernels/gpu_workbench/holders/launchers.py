@@ -8,6 +8,7 @@ program is started by `mpirun`; its variables are translated into torch's, so th
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,12 @@ def mpi_command(ranks: int, flags: Sequence[str], program: Sequence[str]) -> lis
         *flags,
         *program,
     ]
+
+
+def mpi_failures(said: str) -> list[dict[str, int]]:
+    """The rank that mpirun saw killed, as torch's agent tells its failures; it says it in words."""
+    found = re.findall(r"process rank (\d+) .*exited on signal (\d+)", said)
+    return [{"rank": int(rank), "exit_code": -int(number)} for rank, number in found]
 
 
 def torch_names(environment: Mapping[str, str]) -> dict[str, str]:

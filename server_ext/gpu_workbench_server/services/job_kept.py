@@ -71,7 +71,7 @@ class KeptSpecs:
             Path(files.checkpoints()),
             since=job.started_at or job.created_at,
             until=math.inf if job.ended_at is None else job.ended_at + _LATE,
-            ranks=job.ranks,
+            ranks=len(job.slices) or job.ranks,  # fewer, where some were lost on the way
         )
         before = None
         if spec is not None and spec.resume_from is not None:
