@@ -37,8 +37,8 @@ class JobCleaning:
         now = self._clock.now()
         jobs = {job.id: job for job in self._records.all()}
         sizes = {place.name: self._size(place, jobs) for place in self._records.directories()}
-        ended = sorted((_ended(jobs.get(name), self._records.files(name).path), name)
-                       for name in sizes)  # fmt: skip
+        paths = {name: self._records.files(name).path for name in sizes}
+        ended = sorted((_ended(jobs.get(name), path), name) for name, path in paths.items())
         old = {name for at, name in ended if now - at > self._keep_seconds}
         needed = self._needed([job for job in jobs.values() if job.id not in old])
         total = sum(sizes.values())
@@ -47,7 +47,8 @@ class JobCleaning:
             too_much = total > self._keep_bytes and now - at > FRESH_SECONDS
             if name in needed or not (name in old or too_much):
                 continue
-            shutil.rmtree(self._records.files(name).path, ignore_errors=True)
+            shutil.rmtree(paths[name], ignore_errors=True)
+            self._sizes.pop(name, None)
             total -= sizes[name]
             removed.append(name)
         if removed:
