@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from gpu_workbench import protocol as wire
 from gpu_workbench_server.domain.jobs import Job
-from gpu_workbench_server.errors import BadRequest, NotFound, WrongState
+from gpu_workbench_server.errors import BadRequest, Forbidden, NotFound, WrongState
 from gpu_workbench_server.ports import Record
-from tests.support.job_world import ANA, BEN, World, fill, new, sleeper
+from tests.support.job_world import ADMIN, ANA, BEN, World, fill, new, sleeper
 
 SAVES = """
 import os, sys, time, torch
@@ -59,6 +59,10 @@ def test_a_jobs_spec_comes_back_whole_and_can_be_changed_and_posted(world: World
     assert len(other.ranks) == 2
     with pytest.raises(NotFound):
         world.jobs.spec(BEN, job.id)
+    with pytest.raises(Forbidden):
+        world.jobs.spec(ADMIN, job.id)
+    with pytest.raises(Forbidden):
+        world.jobs.again(ADMIN, job.id, wire.Again())
 
 
 def test_it_runs_again_with_other_ranks(world: World) -> None:

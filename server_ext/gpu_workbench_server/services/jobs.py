@@ -21,7 +21,7 @@ from gpu_workbench import protocol as wire
 
 from ..domain.environment import environment_for_holder
 from ..domain.jobs import Job
-from ..errors import NotFound, WorkbenchError
+from ..errors import Forbidden, NotFound, WorkbenchError
 from ..ports import BrokerApi, Clock, Engine, EventSink, Principal, Store
 from .job_bills import JobBills
 from .job_cleaning import JobCleaning
@@ -85,7 +85,7 @@ class Jobs:
 
     def spec(self, who: Principal, job_id: str) -> wire.JobSpec:
         """What was ordered, function included: a changed copy can be posted as a new job."""
-        return self._kept.spec(self._records.own(who, job_id))
+        return self._kept.spec(self._mine(who, job_id))
 
     def code(self, who: Principal, job_id: str) -> wire.Code:
         """The code beside its script as it was when it started."""
@@ -94,7 +94,7 @@ class Jobs:
 
     def again(self, who: Principal, job_id: str, body: wire.Again) -> wire.Job:
         """A new job of the same spec, with what is in `body` changed."""
-        return self._submit(who, self._kept.again(self._records.own(who, job_id), body))
+        return self._submit(who, self._kept.again(self._mine(who, job_id), body))
 
     def checkpoints(self, who: Principal, job_id: str) -> wire.Checkpoints:
         """What it left to go on from, and what it went on from itself; newest last."""
@@ -105,8 +105,15 @@ class Jobs:
 
         Raises `WrongState`, and `BadRequest` where there is no whole checkpoint.
         """
-        job = self._records.own(who, job_id)
+        job = self._mine(who, job_id)
         return self._submit(who, self._kept.resume(job, body), resumed_from=job_id)
+
+    def _mine(self, who: Principal, job_id: str) -> Job:
+        """Its environment may hold secrets: an administrator sees a job, and does not run it."""
+        job = self._records.own(who, job_id)
+        if job.owner != who.user:
+            raise Forbidden(f"{job_id} is {job.owner}'s.", "Only its owner may run it again.")
+        return job
 
     def _submit(self, who: Principal, order: Order, resumed_from: str | None = None) -> wire.Job:
         job_id = f"job-{secrets.token_hex(4)}"
