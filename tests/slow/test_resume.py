@@ -142,9 +142,9 @@ def test_with_two_then_four_then_one_rank_no_sample_is_lost_or_doubled(
     job = world.jobs.create(ANA, training(tmp_path, ranks=2))
     runs, at = [job], 0
     for ranks in (4, 1):
-        over = kill_at(
-            world, job, at + 150 + chance.randint(1, 60), chance.randrange(len(job.ranks))
-        )
+        rank = chance.randrange(len(job.ranks))
+        over = kill_at(world, job, at + chance.randint(100, 200), rank)
+        at = max(curve(world, over))
         job = world.jobs.resume(ANA, over.id, wire.Resume(ranks=ranks))
         job = world.until(job.id, "running", "succeeded")
         assert len(job.ranks) == ranks
