@@ -7,7 +7,6 @@ the processes' environment; what was and is held is read in the ledger.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -281,8 +280,6 @@ def resumed_with_fewer(lab: LabServer) -> Job:
 
 
 def mpi(lab: LabServer) -> Job:
-    if shutil.which("mpirun") is None:
-        pytest.skip("no mpirun")
     job = up(lab, launcher="mpi")
     os.kill(rank(job, 1), signal.SIGKILL)
     ended = over(lab, job)
