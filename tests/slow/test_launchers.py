@@ -124,7 +124,8 @@ def test_accelerates_own_test_script_passes_unmodified(run: Run) -> None:
     assert status["state"] == "succeeded", (run.rank(0) / "err.log").read_text()[-3000:]
 
 
-@pytest.mark.parametrize("name", ["test_ops", "test_sync", "test_distributed_data_loop"])
+# Not its test_distributed_data_loop: that hangs under bare torchrun, too (1.15, torch 2.13, CPU).
+@pytest.mark.parametrize("name", ["test_ops", "test_sync"])
 def test_scripts_that_a_package_ships_for_torchrun_pass_unmodified(run: Run, name: str) -> None:
     scripts = pytest.importorskip("accelerate.test_utils").scripts
     script = (Path(scripts.__path__[0]) / f"{name}.py").read_text()
