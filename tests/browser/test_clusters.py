@@ -136,10 +136,10 @@ def test_a_cluster_from_the_form_to_work_in_a_notebook_and_back(
 
 
 def test_client_code_is_dragged_to_where_it_is_dropped(open_lab: Open, lab: LabServer) -> None:
-    made(lab, "flights")
+    made(lab, "drops")
     page = open_lab(width=1400, height=1000)
     notebook(page, lab, "first = 1", "second = 2", name="drop.ipynb")
-    grip = at(row(open_panel(page), "flights"), "gw-cluster-insert")
+    grip = at(row(open_panel(page), "drops"), "gw-cluster-insert")
     second = page.locator(".jp-Notebook:visible .jp-Cell").nth(1)
     grip.scroll_into_view_if_needed()
     start, end = grip.bounding_box(), second.bounding_box()
@@ -147,13 +147,13 @@ def test_client_code_is_dragged_to_where_it_is_dropped(open_lab: Open, lab: LabS
     page.mouse.move(start["x"] + 8, start["y"] + 8)
     page.mouse.down()
     page.mouse.move(start["x"] + 30, start["y"] + 8, steps=4)
-    expect(page.locator(".gw-drag")).to_contain_text('gw.cluster(name="flights")')
+    expect(page.locator(".gw-drag")).to_contain_text('gw.cluster(name="drops")')
     page.mouse.move(end["x"] + 80, end["y"] + 8, steps=8)
     shoot(page, "cluster-drag")
     page.mouse.up()
     cells = page.locator(".jp-Notebook:visible .jp-CodeCell .cm-content")
     expect(cells).to_have_count(3)
-    expect(cells.nth(1)).to_contain_text('gw.cluster(name="flights").get_client()')
+    expect(cells.nth(1)).to_contain_text('gw.cluster(name="drops").get_client()')
     expect(page.locator(".gw-drag")).to_have_count(0)
 
 
@@ -164,13 +164,13 @@ def frame_of(page: Page, name: str) -> Any:
 def test_dasks_pages_open_beside_the_notebook_and_are_there_again_after_a_reload(
     open_lab: Open, lab: LabServer
 ) -> None:
-    made(lab, "flights", workers=2)
+    made(lab, "pages", workers=2)
     page = open_lab(width=1500, height=1000)
-    cluster = row(open_panel(page), "flights")
+    cluster = row(open_panel(page), "pages")
     for label in ("Task stream", "Workers"):
         at(cluster, "gw-cluster-panes").click()
         page.locator(".lm-Menu-item").filter(has_text=re.compile(f"^{label}$")).click()
-    expect(page.locator(".lm-TabBar-tab").filter(has_text="flights: Task stream")).to_be_visible()
+    expect(page.locator(".lm-TabBar-tab").filter(has_text="pages: Task stream")).to_be_visible()
     expect(frame_of(page, "individual-task-stream").locator(".bk-Figure")).to_be_visible()
     workers = frame_of(page, "individual-workers").locator(".bk-Column, .bk-DataTable").first
     expect(workers).to_be_visible()
@@ -181,7 +181,7 @@ def test_dasks_pages_open_beside_the_notebook_and_are_there_again_after_a_reload
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
     dialog = page.locator(".jp-Dialog")
-    expect(dialog).to_contain_text("Dask's pages of flights")
+    expect(dialog).to_contain_text("Dask's pages of pages")
     dialog.locator("select").select_option("Scheduler system")
     page.keyboard.press("Enter")
     expect(
@@ -192,11 +192,11 @@ def test_dasks_pages_open_beside_the_notebook_and_are_there_again_after_a_reload
     page.goto(page.url.split("?")[0])
     page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
     expect(at(page, "gw-pane")).to_have_count(3)
-    page.locator(".lm-TabBar-tab").filter(has_text="flights: Task stream").click()
+    page.locator(".lm-TabBar-tab").filter(has_text="pages: Task stream").click()
     expect(frame_of(page, "individual-task-stream").locator(".bk-Figure")).to_be_visible()
     lab.api("DELETE", f"clusters/{lab.api('GET', 'clusters')['clusters'][0]['id']}")
     pane = page.locator("[data-page='individual-task-stream']")
-    expect(pane).to_contain_text("flights has ended", timeout=30_000)
+    expect(pane).to_contain_text("pages has ended", timeout=30_000)
     expect(pane.locator("iframe")).to_have_count(0)
 
 
@@ -204,3 +204,98 @@ def saved(lab: LabServer, word: str) -> bool:
     """Whether JupyterLab has written a layout with that word."""
     folder = lab.root / "workspaces"
     return any(word in one.read_text() for one in folder.glob("*.jupyterlab-workspace"))
+
+
+def test_more_workers_wait_with_a_reason_and_too_many_are_refused_with_the_number(
+    open_lab: Open, lab: LabServer
+) -> None:
+    held = lab.api("POST", "requests", {"what": "0.5", "name": "long.ipynb"})
+    made(lab, "waits", workers=1)
+    page = open_lab(width=1400, height=1000)
+    cluster = row(open_panel(page), "waits")
+    slider = at(cluster, "gw-cluster-slider")
+    box = slider.bounding_box()
+    assert box
+    slider.click(position={"x": box["width"] - 4, "y": box["height"] / 2})
+    expect(at(cluster, "gw-scale-when")).to_have_attribute("data-when", "queued")
+    expect(at(cluster, "gw-scale-said")).to_contain_text("3 more slices")
+    page.keyboard.press("Escape")
+    expect(slider).to_have_value("1")
+
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")  # without waiting until it has been still
+    message = at(cluster, "gw-cluster-message")
+    expect(message).to_contain_text("waiting for lease 3 of 3: position 1", timeout=30_000)
+    expect(message).to_contain_text(f"lease {held['id']}")
+    expect(at(cluster, "gw-cluster-workers")).to_have_text(re.compile("^2 of 3 "), timeout=30_000)
+    shoot(page, "cluster-waiting")
+
+    count = at(cluster, "gw-cluster-count")
+    count.fill("9")
+    expect(at(cluster, "gw-scale-when")).to_have_attribute("data-when", "never")
+    count.press("Enter")
+    expect(at(cluster, "gw-trouble")).to_contain_text("9 × 1/4 GPU are more than")
+    expect(at(cluster, "gw-trouble")).to_contain_text("Ask for at most 4")
+    expect(count).to_have_value("3")
+    shoot(page, "cluster-refused")
+
+    lab.api("DELETE", f"leases/{held['id']}")
+    up(cluster, 3)
+    lost = next(one["id"] for one in lab.leases() if one["purpose"] == "cluster")
+    lab.api("DELETE", f"leases/{lost}")
+    notice = at(cluster, "gw-cluster-notice")
+    expect(notice).to_contain_text("A worker left: its slice was given back.", timeout=30_000)
+    expect(page.locator(".jp-toastContainer")).to_contain_text("A worker left")
+    expect(slider).to_have_value("2", timeout=20_000)
+    shoot(page, "cluster-notice")
+
+
+def test_all_of_a_cluster_is_done_by_keyboard_and_axe_finds_nothing_serious(
+    open_lab: Open, lab: LabServer
+) -> None:
+    page = open_lab(width=1400, height=1000)
+    panel = open_panel(page)
+    at(panel, "gw-form-purpose-kernel").focus()
+    page.keyboard.press("ArrowRight")
+    presets = at(panel, "gw-preset")
+    expect(presets).to_have_count(3)
+    expect(presets.locator("input:checked")).to_have_count(0)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(presets.first.locator("input")).to_be_checked()
+    assert not serious(page, "[data-testid='gw-panel']")
+    at(panel, "gw-form-name").focus()
+    page.keyboard.type("keys")
+    page.keyboard.press("Enter")
+    cluster = row(panel, "keys")
+    up(cluster, 2)
+
+    before = {one["pid"] for one in lab.api("GET", "clusters")["clusters"][0]["workers"]}
+    at(cluster, "gw-cluster-restart").press("Enter")
+
+    def others() -> bool:
+        now = {one["pid"] for one in lab.api("GET", "clusters")["clusters"][0]["workers"]}
+        return None not in now and not now & before
+
+    wait_for(others, 40, "new processes")
+    at(cluster, "gw-cluster-rename").press("Enter")
+    page.locator(".jp-Dialog input").fill("trips")
+    page.keyboard.press("Enter")
+    renamed = row(panel, "trips")
+    up(renamed, 2)
+    at(renamed, "gw-cluster-fold").press("Enter")
+    expect(at(renamed, "gw-worker")).to_have_count(0)
+    at(renamed, "gw-cluster-fold").press("Enter")
+    expect(at(renamed, "gw-worker")).to_have_count(2)
+    at(renamed, "gw-cluster-count").fill("1")
+    page.keyboard.press("Enter")
+    up(renamed, 1)
+    for dark in (False, True):
+        seen = open_lab(width=1400, height=1000, dark=dark)
+        expect(at(row(open_panel(seen), "trips"), "gw-worker")).to_have_count(1)
+        found = serious(seen, "[data-testid='gw-panel']")
+        assert not found, "\n".join(found)
+    at(renamed, "gw-cluster-stop").press("Enter")  # nothing runs on it: nothing is asked
+    expect(renamed).to_have_attribute("data-state", "ended", timeout=40_000)
