@@ -112,4 +112,6 @@ def open_dashboard(
 
 def run(page: Page, command: str, **args: Any) -> None:
     """Execute a command of JupyterLab."""
-    page.evaluate("([c, a]) => window.jupyterapp.commands.execute(c, a)", [command, args])
+    page.evaluate(
+        "([c, a]) => window.jupyterapp.commands.execute(c, a).then(() => null)", [command, args]
+    )

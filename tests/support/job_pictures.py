@@ -112,7 +112,7 @@ def many(browser: Browser, root: Path, into: Path) -> None:
         (server.notebooks / "train.py").write_text(MANY)
         page = opened(browser, server, dark=True)
         job = start(server, ranks=16, per_rank="0.25", name="sixteen", launcher="torch")
-        start(server, ranks=12, per_rank="gpu", name="large-model")
+        start(server, ranks=8, per_rank="gpu", name="large-model")
         wait_for(lambda: step_of(server, job) > 60, 240, "some steps")
         shown = page_of(page, job)
         shown.get_by_test_id("gw-curves-ranks").check()

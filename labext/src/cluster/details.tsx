@@ -23,39 +23,41 @@ export function Details(props: { cluster: Cluster }): React.ReactElement {
   const idle = cluster.idle_at === null ? null : cluster.idle_at - now;
   return (
     <>
-      <dl className="gw-facts">
-        <Fact name={trans.__('tasks')} testid="gw-cluster-tasks">
-          {cluster.tasks ?? '–'}
-        </Fact>
-        <Fact name={trans.__('results')} testid="gw-cluster-results">
-          {sumOf(cluster, one => one.results) ?? '–'}
-        </Fact>
-        <Fact name={trans.__('spilled')} testid="gw-cluster-spill">
-          {memory(sumOf(cluster, one => one.spilled_bytes))}
-        </Fact>
-        <Fact name={trans.__('age')} testid="gw-cluster-age">
-          {age(now - cluster.created_at, trans)}
-        </Fact>
-        {left !== null && (
-          <Fact name={trans.__('slices for')} testid="gw-cluster-left" soon={left < SOON}>
-            {countdown(left)}
+      <div className="gw-facts">
+        <dl>
+          <Fact name={trans.__('tasks')} testid="gw-cluster-tasks">
+            {cluster.tasks ?? '–'}
           </Fact>
-        )}
-        {idle !== null ? (
-          <Fact
-            name={trans.__('idle, ends in')}
-            testid="gw-cluster-idle"
-            soon={idle < Math.min(SOON, (cluster.idle_seconds ?? 0) / 3)}
-          >
-            {countdown(idle)}
+          <Fact name={trans.__('results')} testid="gw-cluster-results">
+            {sumOf(cluster, one => one.results) ?? '–'}
           </Fact>
-        ) : (
-          cluster.idle_seconds !== null && (
-            <Fact name={trans.__('may idle')} testid="gw-cluster-idle">
-              {duration(trans, cluster.idle_seconds)}
+          <Fact name={trans.__('spilled')} testid="gw-cluster-spill">
+            {memory(sumOf(cluster, one => one.spilled_bytes))}
+          </Fact>
+          <Fact name={trans.__('age')} testid="gw-cluster-age">
+            {age(now - cluster.created_at, trans)}
+          </Fact>
+          {left !== null && (
+            <Fact name={trans.__('slices for')} testid="gw-cluster-left" soon={left < SOON}>
+              {countdown(left)}
             </Fact>
-          )
-        )}
+          )}
+          {idle !== null ? (
+            <Fact
+              name={trans.__('idle, ends in')}
+              testid="gw-cluster-idle"
+              soon={idle < Math.min(SOON, (cluster.idle_seconds ?? 0) / 3)}
+            >
+              {countdown(idle)}
+            </Fact>
+          ) : (
+            cluster.idle_seconds !== null && (
+              <Fact name={trans.__('may idle')} testid="gw-cluster-idle">
+                {duration(trans, cluster.idle_seconds)}
+              </Fact>
+            )
+          )}
+        </dl>
         {left !== null && (
           <button
             className="gw-button"
@@ -67,7 +69,7 @@ export function Details(props: { cluster: Cluster }): React.ReactElement {
             {trans.__('+1 h')}
           </button>
         )}
-      </dl>
+      </div>
       {extend.problem && (
         <Trouble problem={extend.problem} retry={extend.go} dismiss={extend.forget} />
       )}

@@ -193,7 +193,7 @@ def _ended(one: RankEnd, oom_kills: int) -> tuple[str, str]:
     if -code == signal.SIGKILL and oom_kills:
         return "host_memory", f"{said}: the system, for lack of memory"
     if -code == signal.SIGKILL:
-        return "killed", f"{said}: often the system, for lack of memory"
+        return "killed", said
     if -code == signal.SIGBUS:
         return "shared_memory", said
     return ("crashed" if -code in _CRASHES else "aborted"), said
