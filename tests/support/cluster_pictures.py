@@ -34,8 +34,8 @@ WORK = (
     ('import gpu_workbench as gw\n\nclient = gw.cluster(name="flights").get_client()\nclient'),
     (
         "import dask.array as da\n\n"
-        "x = da.random.random((16_000, 16_000), chunks=1_000)\n"
-        "future = client.compute((x @ x.T).mean(axis=0))"
+        "x = da.random.random((60_000, 40_000), chunks=1_000)\n"
+        "future = client.compute(da.sin(x).std(axis=0))"
     ),
 )
 

@@ -110,7 +110,7 @@ def open_dashboard(
     return page
 
 
-def run(page: Page, command: str, **args: Any) -> None:
+def run(page: Page, command: str, /, **args: Any) -> None:
     """Execute a command of JupyterLab."""
     page.evaluate(
         "([c, a]) => window.jupyterapp.commands.execute(c, a).then(() => null)", [command, args]

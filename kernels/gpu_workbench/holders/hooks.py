@@ -3,7 +3,8 @@
 - a beat at every optimizer step (`torch.optim`), so that a frozen rank shows, and the moment at
   which a backward pass begins, so that a slow one does;
 - rank 0's rendezvous store listens on loopback only (torch's own listens on every interface);
-- gloo takes NCCL's place where that can't work on the rank's slice (`pinning`);
+- gloo takes NCCL's place where that can't work on the rank's slice (`pinning`), and its groups live
+  as long as the process;
 - what Transformers' Trainer logs, whatever it reports to;
 - TensorBoard's event files and Lightning's `metrics.csv` that the script opens, noted so that the
   supervisor can follow them.
@@ -14,6 +15,7 @@ It imports no library itself: a script that needs none of them pays nothing.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
 import socket
@@ -51,7 +53,7 @@ def install(directory: Path, log: RunLog) -> None:
             "torch.optim.optimizer": beat,
             "torch.autograd": lambda autograd: tell_backward(autograd, log),
             "torch.distributed.rendezvous": listen_on_loopback,
-            "torch.distributed.distributed_c10d": use_what_works,
+            "torch.distributed.distributed_c10d": mend_groups,
             "transformers.trainer": lambda trainer: log_what_the_trainer_logs(trainer, log),
         }
     )
@@ -94,6 +96,30 @@ def log_what_the_trainer_logs(trainer: ModuleType, log: RunLog) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float)
+
+
+def mend_groups(c10d: ModuleType) -> None:
+    keep_gloo(c10d)
+    use_what_works(c10d)
+
+
+def keep_gloo(c10d: ModuleType) -> None:
+    """A gloo group is never freed: its end, at the script's last line, hangs now and then.
+
+    The destructor joins gloo's threads while it holds the GIL, and such a thread needs the GIL to
+    let go of the last collective's tensors (torch 2.13; seen every other run where a script
+    ends right after an `all_gather` and a DDP model is the group's last owner).
+    """
+    register = getattr(c10d, "_register_process_group", None)
+    if register is None:
+        return
+
+    def kept(name: str, group: Any) -> Any:
+        if "gloo" in str(c10d._world.pg_map[group][0]):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(group))
+        return register(name, group)
+
+    c10d._register_process_group = kept  # type: ignore[attr-defined]
 
 
 def use_what_works(c10d: ModuleType) -> None:

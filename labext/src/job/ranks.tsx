@@ -96,7 +96,7 @@ function Row(props: {
   const slow = slower !== null && slower >= SLOW ? slower : null;
   const does = [
     rank.stands ?? '',
-    slow === null ? '' : trans.__('%1× slower than the others', figure(slow)),
+    slow === null ? '' : trans.__('%1× slower than the others', slow.toFixed(1)),
     rank.exit_code === null || rank.exit_code === 0 ? '' : exitWords(trans, rank.exit_code)
   ].filter(Boolean);
   return (
