@@ -160,6 +160,14 @@ def test_nothing_outlives_a_killed_supervisor(run: Run) -> None:
     assert run.status["state"] == "running", "no last word: the server will find it lost"
 
 
+def test_nothing_outlives_the_jobs_directory(run: Run) -> None:
+    run.start(script=FOR_EVER, args=["100000"]).stepping()
+    run.directory.rename(run.directory.with_name("elsewhere"))
+    assert run.process is not None
+    run.process.wait(30)
+    assert not run.family()
+
+
 def test_a_rank_sees_one_real_device_as_number_0_and_none_of_the_agents_options() -> None:
     slices = [
         wire.Slice(

@@ -179,6 +179,8 @@ class Supervisor:
         target = read_json(self._directory / TARGET) or {}
         if target.get("state") == "stopped":
             self._want_stop(str(target.get("reason") or "stopped"))
+        if not self._directory.is_dir():  # who could still stop it, or ask what became of it?
+            self._want_stop("its directory is gone")
         self._pass_notice_on()
         now = time.monotonic()
         if self._stop is not None:
