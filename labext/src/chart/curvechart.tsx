@@ -39,13 +39,14 @@ export interface ICurveChartProps {
   /** "and 12 more" after the legend's first lines. */
   moreWords: (count: number) => string;
   testid?: string;
-  /** How many points are drawn, for tests that watch a curve grow. */
+  /** In pixels. */
   height?: number;
 }
 
 interface IReading {
   readonly values: readonly (number | null)[];
   readonly at: number | null;
+  /** How many places are drawn; in the page for tests that watch a curve grow. */
   readonly points: number;
 }
 
