@@ -1,9 +1,12 @@
 """What a notebook does, in a process of its own: start a cluster, time it, use it, close it.
 
-    python -m benchmarks._cluster_client plain|tls|ours WORKERS TASKS [SERVER_PID]
+    python -m benchmarks._cluster_client plain|ours WORKERS [SERVER_PID]
 
-Prints one line of JSON. Time begins when Dask is imported, for all alike. CPU seconds are those of
-this process, of the cluster's whole family, and of the Jupyter server's where there is one.
+Prints a line of JSON when the workers are ready, with the pids of all that work. Time begins when
+Dask is imported, for all alike. CPU seconds are those of this process, of the cluster's whole
+family, and of the Jupyter server's where there is one. Then it does so many tiny tasks as each line
+of its standard input says, and prints how many seconds they took; at "close" it closes, and prints
+how many that took.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ def increment(x: int) -> int:
     return x + 1
 
 
-def main(kind: str, workers: int, tasks: int, *server: str) -> dict[str, Any]:
+def main(kind: str, workers: int, *server: str) -> None:
     import distributed
 
     roots = [psutil.Process(), *(psutil.Process(int(one)) for one in server)]
@@ -52,25 +55,30 @@ def main(kind: str, workers: int, tasks: int, *server: str) -> dict[str, Any]:
         make: Any = distributed.LocalCluster
         cluster = make(
             n_workers=workers, threads_per_worker=1, memory_limit=1 << 30, dashboard_address=":0",
-            host="127.0.0.1", **({"security": True, "protocol": "tls"} if kind == "tls" else {}),
+            host="127.0.0.1",
         )  # fmt: skip
         cluster.wait_for_workers(workers)
     ready = time.perf_counter() - began
     used = spent(before, cpu(*roots))
-    answer: dict[str, Any] = {"kind": kind, "workers": workers, "ready": ready, "cpu": used}
-    if tasks:
-        client = cluster.get_client()
-        client.gather(client.map(increment, range(100), pure=False))
-        print("working", file=sys.stderr, flush=True)
-        began = time.perf_counter()
-        futures = client.map(increment, range(tasks), pure=False)
-        distributed.wait(futures)
-        answer["tasks_per_second"] = tasks / (time.perf_counter() - began)
-        del futures
-        client.close()
+    family = [pid for pid, _ in cpu(roots[0], *roots[1 + len(server) :])]
+    print(json.dumps({"ready": ready, "cpu": used, "family": family}), flush=True)
+    for line in iter(sys.stdin.readline, "close\n"):
+        print(work(cluster, int(line)), flush=True)
     began = time.perf_counter()
     cluster.close()
-    return answer | {"close": time.perf_counter() - began}
+    print(time.perf_counter() - began, flush=True)
+
+
+def work(cluster: Any, tasks: int) -> float:
+    """Seconds for so many tiny tasks; a few go before, which is not counted."""
+    import distributed
+
+    with cluster.get_client() as client:
+        client.gather(client.map(increment, range(100), pure=False))
+        began = time.perf_counter()
+        futures = client.map(increment, range(tasks), pure=False)
+        distributed.wait(futures)  # type: ignore[no-untyped-call]
+        return time.perf_counter() - began
 
 
 def _holder(cluster: Any) -> int:
@@ -83,4 +91,4 @@ def _holder(cluster: Any) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

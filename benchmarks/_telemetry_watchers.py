@@ -4,8 +4,9 @@
 
 Connects all, sends MESSAGE on each, prints "ready N" and obeys the lines of its standard input:
 `count SECONDS` prints JSON of what came (messages, bytes, and ages in ms of those that carry a
-time), `send MESSAGE` sends that on each and prints "sent". Reads frames by hand: a library would
-need more CPU than the server. `stalled`: reads nothing, for as long as it lives.
+time), `send MESSAGE` sends that on each and prints to how many. Reads frames by hand: a library
+would need more CPU than the server. Pings are answered, or the server would hang up after a while.
+`stalled`: reads nothing, for as long as it lives.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from urllib.parse import urlsplit
 
 PATIENCE = 60.0
 """Seconds; who is not connected by then is not counted: a server may be that busy already."""
+
+TEXT, BINARY, PING, PONG = 1, 2, 9, 10
 
 _TIME = re.compile(rb'^\{"time": ([0-9.]+)')
 _TICK = struct.Struct("<BBHHHd")
@@ -53,7 +56,7 @@ class Count:
 class Client(asyncio.Protocol):
     """One connection: upgrades, sends what there is to send, counts what comes."""
 
-    def __init__(self, request: bytes, message: bytes, count: Count, stalled: bool) -> None:
+    def __init__(self, request: bytes, message: str, count: Count, stalled: bool) -> None:
         self.ready = asyncio.get_running_loop().create_future()
         self._request, self._message, self._count = request, message, count
         self._stalled = stalled
@@ -74,15 +77,20 @@ class Client(asyncio.Protocol):
             assert self._buffer.startswith(b"HTTP/1.1 101"), bytes(self._buffer[:200])
             del self._buffer[: end + 4]
             self._open = True
-            self._transport.write(self._message)
+            if self._message:
+                self.say(self._message)
             self.ready.set_result(None)
             if self._stalled:
                 self._transport.pause_reading()
                 return
         self._frames()
 
-    def say(self, message: str) -> None:
-        self._transport.write(framed(message.encode()))
+    def say(self, message: str) -> bool:
+        """False where the server has hung up."""
+        if self._transport.is_closing():
+            return False
+        self._transport.write(framed(TEXT, message.encode()))
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ready.done():
@@ -100,14 +108,16 @@ class Client(asyncio.Protocol):
             if len(buffer) < start + size:
                 break
             opcode, at = buffer[at] & 0x0F, start + size
-            if opcode in (1, 2):
-                self._count.take(opcode == 2, bytes(buffer[start:at]))
+            if opcode in (TEXT, BINARY):
+                self._count.take(opcode == BINARY, bytes(buffer[start:at]))
+            elif opcode == PING:
+                self._transport.write(framed(PONG, bytes(buffer[start:at])))
         del buffer[:at]
 
 
-def framed(text: bytes) -> bytes:
-    """A masked text frame, as a client must send it; the mask is zero."""
-    return b"" if not text else bytes((0x81, 0x80 | len(text))) + bytes(4) + text
+def framed(opcode: int, payload: bytes) -> bytes:
+    """A masked frame of up to 125 bytes, as a client must send it; the mask is zero."""
+    return bytes((0x80 | opcode, 0x80 | len(payload))) + bytes(4) + payload
 
 
 async def main(url: str, token: str, count: int, message: str, stalled: bool) -> None:
@@ -122,7 +132,7 @@ async def main(url: str, token: str, count: int, message: str, stalled: bool) ->
 
     async def connect() -> Client:
         _, client = await loop.create_connection(
-            lambda: Client(request, framed(message.encode()), counted, stalled),
+            lambda: Client(request, message, counted, stalled),
             parts.hostname,
             parts.port,
         )
@@ -136,9 +146,7 @@ async def main(url: str, token: str, count: int, message: str, stalled: bool) ->
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         verb, _, rest = line.strip().partition(" ")
         if verb == "send":
-            for client in clients:
-                client.say(rest)
-            print("sent", flush=True)
+            print(sum(client.say(rest) for client in clients), flush=True)
         elif verb == "count":
             print(json.dumps(await figures(counted, float(rest))), flush=True)
 

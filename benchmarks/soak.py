@@ -25,7 +25,7 @@ from typing import Any
 
 from gpu_workbench.protocol import BASE_PATH
 
-from ._telemetry_helper import Helper
+from ._helper import Helper
 from ._telemetry_server import Server, serving
 
 WARM_UP_HOURS = 6.0

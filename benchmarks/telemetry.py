@@ -29,7 +29,7 @@ from gpu_workbench.protocol import BASE_PATH
 from tests.fakes.nvml.build import install
 from tests.fakes.nvml.driver import FakeDriver, FakeGpu, h100_layout
 
-from ._telemetry_helper import Helper
+from ._helper import Helper
 from ._telemetry_server import Server, install_peer, serving
 
 PHASE = 2.0
@@ -95,7 +95,7 @@ def measure(side: Side, count: int, asked: argparse.Namespace, case: dict[str, A
     idle = (server.cpu() - idle) / asked.seconds
     with (
         watching(side, count) as watchers,
-        Helper("_telemetry_probe", f"{server.url}/api/status", server.token, 0.005) as probe,
+        Helper("_probe", f"{server.url}/api/status", server.token, 0.005) as probe,
     ):
         time.sleep(SETTLE)
         cpu, calls = server.cpu(), server.nvml_calls()
@@ -106,9 +106,11 @@ def measure(side: Side, count: int, asked: argparse.Namespace, case: dict[str, A
             if number % 2 == 0 and number and time.monotonic() > until:
                 break
             phase = ("hide", "show")[number % 2]
-            watchers.ask(f"send {getattr(side, phase)}")
+            there = int(watchers.ask(f"send {getattr(side, phase)}"))
             time.sleep(0.5)
             took[phase] += json.loads(probe.ask(str(PHASE)))
+    if there < count:
+        print(f"  only {there} of {count} watchers of {side.name} were there at the end")
     messages = max(1.0, got["messages"])
     return Row(
         who=side.name,

@@ -1,10 +1,10 @@
-"""Somebody else's requests while telemetry is watched: one after the other, on one connection.
+"""Somebody else's requests while a server is busy: one after the other, on one connection.
 
-    python -m benchmarks._telemetry_probe URL TOKEN PAUSE
+    python -m benchmarks._probe URL TOKEN PAUSE
 
 For each line `SECONDS` of its standard input it asks for so long, at least once, and prints the
 milliseconds of each request as a JSON list. PAUSE (seconds) between them lets them meet the
-sampler's and the senders' rhythm at every point of it. A request that takes a minute counts as one
+server's own rhythm at every point of it. A request that takes a minute counts as one
 of a minute.
 """
 

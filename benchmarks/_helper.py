@@ -1,22 +1,28 @@
-"""Watchers and probes of the telemetry benchmark are processes of their own: how to talk to one."""
+"""Watchers, probes and notebooks of a benchmark are processes of their own: how to talk to one."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Self
 
 
 class Helper:
-    """A process of its own that answers a line with a line."""
+    """`python -m benchmarks.NAME`, a process of its own that answers a line with a line."""
 
-    def __init__(self, name: str, *arguments: object) -> None:
+    def __init__(self, name: str, *arguments: object, env: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=env,
         )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def ask(self, line: str) -> str:
         self.say(line)
