@@ -11,9 +11,11 @@ how many that took.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
+from contextlib import redirect_stdout
 from typing import Any
 
 import psutil
@@ -49,7 +51,8 @@ def main(kind: str, workers: int, *server: str) -> None:
     if kind == "ours":
         import gpu_workbench as gw
 
-        cluster = gw.cluster(workers, "0.25", host_memory=1 << 30)
+        with redirect_stdout(io.StringIO()):  # what it tells a person while it waits
+            cluster = gw.cluster(workers, "0.25", host_memory=1 << 30)
         roots.append(psutil.Process(_holder(cluster)))
     else:
         make: Any = distributed.LocalCluster

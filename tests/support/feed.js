@@ -130,12 +130,13 @@
       : still
         ? 0
         : Math.min(1, 0.15 + seed * wave * 1.1);
+    const sm = use * (seed > 0.8 ? 0.04 : 0.2 + 0.7 * seed);
     const most = {
       use,
       activity: use,
-      sm_activity: use * (seed > 0.8 ? 0.04 : 0.2 + 0.7 * seed),
-      sm_occupancy: use * 0.5 * seed,
-      tensor_activity: use * 0.4 * seed,
+      sm_activity: sm,
+      sm_occupancy: sm * 0.6,
+      tensor_activity: sm * 0.5,
       dram_activity: use * 0.6 * (1 - seed / 2),
       memory_bytes: size === undefined ? 0 : size * (0.1 + 0.75 * seed + 0.06 * wave),
       power_watts: 70 + 520 * use,
