@@ -5,8 +5,9 @@ import React from 'react';
 import type { Cluster } from '../api/types';
 import { endsAt } from '../model/clusters';
 import { countdown, duration, memory } from '../model/words';
-import { useFollowed, useNow, usePanel } from '../panel/context';
-import { Trouble, useAction } from '../panel/parts';
+import { useNow, usePanel } from '../panel/context';
+import { useFollowed } from '../surface/follow';
+import { Trouble, useAction } from '../surface/parts';
 
 /** From here on a time left is amber. */
 const SOON = 600;

@@ -3,8 +3,9 @@
 import React, { useState } from 'react';
 
 import { clusterIsOver } from '../model/clusters';
-import { useFollowed, usePanel } from '../panel/context';
-import { Section } from '../panel/parts';
+import { usePanel } from '../panel/context';
+import { useFollowed } from '../surface/follow';
+import { Section } from '../surface/parts';
 import { ClusterRow } from './row';
 
 /** Rows drawn at once; more on demand. */

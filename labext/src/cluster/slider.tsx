@@ -8,8 +8,9 @@ import React, { useEffect, useId, useMemo } from 'react';
 import type { Card, Cluster } from '../api/types';
 import { Scaling, mostWorkers } from '../model/scaling';
 import { profileName, shortExpected } from '../model/words';
-import { useFollowed, useNow, usePanel } from '../panel/context';
-import { Trouble } from '../panel/parts';
+import { useNow, usePanel } from '../panel/context';
+import { useFollowed } from '../surface/follow';
+import { Trouble } from '../surface/parts';
 
 export function ScaleSlider(props: { cluster: Cluster }): React.ReactElement {
   const { cluster } = props;

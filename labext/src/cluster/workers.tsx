@@ -9,7 +9,8 @@ import type { Cluster } from '../api/types';
 import type { IWorkerLoad } from '../model/clusters';
 import { clusterLoad, workerLoad } from '../model/clusters';
 import { gigabytes, memory, memoryOf, percent } from '../model/words';
-import { useFollowed, usePanel } from '../panel/context';
+import { usePanel } from '../panel/context';
+import { useFollowed } from '../surface/follow';
 
 /** Workers drawn at once; more on demand. */
 const FIRST = 8;

@@ -6,7 +6,7 @@ import type { ApiError } from '../api/errors';
 import { asApiError } from '../api/errors';
 import { RANGES } from '../model/past';
 import { clockTime, duration } from '../model/words';
-import { Trouble } from '../panel/parts';
+import { Trouble } from '../surface/parts';
 import { useDashboard } from './context';
 import { saveCsv, savePng } from './export';
 

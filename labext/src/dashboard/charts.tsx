@@ -9,7 +9,8 @@ import { TimeChart } from '../chart/timechart';
 import type { MetricId } from '../model/metrics';
 import { nameOf, unitOf, written } from '../model/metrics';
 import { gigabytes } from '../model/words';
-import { useDashboard, useTold } from './context';
+import { useTold } from '../surface/follow';
+import { useDashboard } from './context';
 import type { DashboardModel } from './model';
 import { figuresOf, known, pictureOf, togetherOf } from './picture';
 

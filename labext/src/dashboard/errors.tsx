@@ -6,7 +6,8 @@ import type { Gpu } from '../api/types';
 import type { MetricId } from '../model/metrics';
 import { nameOf } from '../model/metrics';
 import { clockTime } from '../model/words';
-import { useDashboard, useTold } from './context';
+import { useTold } from '../surface/follow';
+import { useDashboard } from './context';
 import { lookOf } from './feed';
 
 const COUNTERS: readonly MetricId[] = ['ecc_uncorrected', 'ecc_corrected', 'xid'];

@@ -8,7 +8,8 @@ import { isDark } from '../chart/colours';
 import type { HeatMetric, ISummary } from '../model/heat';
 import { HEAT_METRICS } from '../model/heat';
 import { nameOf, unitOf, written } from '../model/metrics';
-import { useDashboard, useTold } from './context';
+import { useTold } from '../surface/follow';
+import { useDashboard } from './context';
 import { FleetTable } from './fleettable';
 import { HeatCanvas } from './heatcanvas';
 

@@ -5,7 +5,8 @@ import React, { useId, useState } from 'react';
 import { Mark } from '../model/heat';
 import { written } from '../model/metrics';
 import { memoryOf } from '../model/words';
-import { useDashboard, useTold } from './context';
+import { useTold } from '../surface/follow';
+import { useDashboard } from './context';
 import { lookOf } from './feed';
 
 const AT_ONCE = 100;

@@ -5,7 +5,8 @@ import React from 'react';
 import type { MetricId } from '../model/metrics';
 import { nameOf, throttledBy, written } from '../model/metrics';
 import { verdictOf, verdictWords } from '../model/verdict';
-import { useDashboard, useTold } from './context';
+import { useTold } from '../surface/follow';
+import { useDashboard } from './context';
 import { lookOf } from './feed';
 
 /** Under each other on one scale: the two that must not be taken for each other. */

@@ -3,8 +3,9 @@
 import React from 'react';
 
 import type { Gpu } from '../api/types';
+import { useTold } from '../surface/follow';
 import { GpuCharts } from './charts';
-import { useDashboard, useTold } from './context';
+import { useDashboard } from './context';
 import { GpuErrors } from './errors';
 import { Glance } from './glance';
 import { Processes } from './processes';

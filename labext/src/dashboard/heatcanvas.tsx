@@ -12,7 +12,8 @@ import { cellAt, gridOf, neighbour } from '../chart/grid';
 import { paintHeat } from '../chart/heatmap';
 import { ColourScale } from '../chart/scale';
 import { unitOf, written } from '../model/metrics';
-import { useDashboard, useTold } from './context';
+import { useTold } from '../surface/follow';
+import { useDashboard } from './context';
 import { HeatTip, wordsOf } from './heattip';
 
 /** Pixels of height that the map may take; larger fleets scroll. */

@@ -7,7 +7,8 @@ import { Mark } from '../model/heat';
 import { nameOf, unitOf, written } from '../model/metrics';
 import { shortName } from '../model/paths';
 import { duration, memoryOf, profileName } from '../model/words';
-import { useDashboard, useTold } from './context';
+import { useTold } from '../surface/follow';
+import { useDashboard } from './context';
 import { lookOf } from './feed';
 import type { DashboardModel } from './model';
 

@@ -6,7 +6,8 @@ import type { Lease } from '../api/types';
 import { TimeChart } from '../chart/timechart';
 import { gigabytes, profileName, shortLeft } from '../model/words';
 import { leaseName } from '../panel/mine';
-import { useDashboard, useTold } from './context';
+import { useTold } from '../surface/follow';
+import { useDashboard } from './context';
 import { togetherOf } from './picture';
 
 export function MinePage(): React.ReactElement {

@@ -23,9 +23,10 @@
 import React from 'react';
 
 import { clockTime } from '../model/words';
-import { Skeleton, Trouble } from '../panel/parts';
+import { useTold } from '../surface/follow';
+import { Skeleton, Trouble } from '../surface/parts';
 import { Bar } from './bar';
-import { useDashboard, useTold } from './context';
+import { useDashboard } from './context';
 import { FleetMap } from './fleetmap';
 import { GpuPage } from './gpupage';
 import { MinePage } from './mine';

@@ -6,8 +6,9 @@ import type { Gpu, SliceView } from '../api/types';
 import { nameOf, written } from '../model/metrics';
 import { shortName } from '../model/paths';
 import { countdown, gigabytes, memory, profileName } from '../model/words';
-import { Meter } from '../panel/parts';
-import { useDashboard, useTold } from './context';
+import { useTold } from '../surface/follow';
+import { Meter } from '../surface/parts';
+import { useDashboard } from './context';
 import { lookOf } from './feed';
 
 export function Slices(props: { gpu: Gpu }): React.ReactElement {

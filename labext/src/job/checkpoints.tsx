@@ -4,7 +4,7 @@ import React from 'react';
 
 import type { Checkpoint, Job } from '../api/types';
 import { clockTime } from '../model/words';
-import { Skeleton, Trouble, useAction } from '../panel/parts';
+import { Skeleton, Trouble, useAction } from '../surface/parts';
 import { useClock, useJob } from './context';
 
 export function CheckpointsTab(props: { job: Job; over: boolean }): React.ReactElement {

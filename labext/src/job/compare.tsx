@@ -12,13 +12,13 @@ import React, { useState } from 'react';
 import type { Job, JobSpec } from '../api/types';
 import { CurveChart } from '../chart/curvechart';
 import { lineColour } from '../chart/colours';
-import { useTold } from '../dashboard/context';
 import type { Along } from '../model/curves';
 import { drawn } from '../model/curves';
 import { chiefMetric, elapsedWords, figure, sizeWords } from '../model/jobs';
 import { differences } from '../model/specs';
-import { IconButton } from '../panel/parts';
-import { StateTag } from '../panel/state';
+import { useTold } from '../surface/follow';
+import { IconButton } from '../surface/parts';
+import { StateTag } from '../surface/state';
 import type { ICompareContext } from './comparison';
 import type { JobModel } from './model';
 

@@ -5,8 +5,7 @@ import type { ISignal } from '@lumino/signaling';
 import { createContext, useContext } from 'react';
 
 import type { Checkpoint, Job } from '../api/types';
-import { useTold } from '../dashboard/context';
-import { useFollowed } from '../panel/context';
+import { useTold, useFollowed } from '../surface/follow';
 import type { JobModel, Tab } from './model';
 
 /** All reject with `ApiError`, and do nothing where somebody thinks better of it. */

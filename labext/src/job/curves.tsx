@@ -5,10 +5,10 @@ import React, { useState } from 'react';
 import type { History, Job } from '../api/types';
 import type { Columns } from '../chart/curvechart';
 import { CurveChart } from '../chart/curvechart';
-import { useTold } from '../dashboard/context';
 import type { Along } from '../model/curves';
 import { drawn, smoothed } from '../model/curves';
 import { chiefMetric, jobIsOver } from '../model/jobs';
+import { useTold } from '../surface/follow';
 import { useJob } from './context';
 import type { JobModel } from './model';
 

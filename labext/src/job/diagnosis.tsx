@@ -4,7 +4,7 @@ import React from 'react';
 
 import type { Cause, Job } from '../api/types';
 import { plain } from '../model/ansi';
-import { Trouble, useAction } from '../panel/parts';
+import { Trouble, useAction } from '../surface/parts';
 import { useJob } from './context';
 
 export function Diagnosis(props: { job: Job; cause: Cause }): React.ReactElement {

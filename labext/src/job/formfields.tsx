@@ -8,7 +8,7 @@ import type { Job } from '../api/types';
 import type { CardsModel } from '../model/cards';
 import type { JobForm } from '../model/jobform';
 import type { Workbench } from '../model/workbench';
-import { useFollowed } from '../panel/context';
+import { useFollowed } from '../surface/follow';
 import { isScript } from './places';
 
 export interface IJobFormContext {

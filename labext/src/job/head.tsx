@@ -3,11 +3,11 @@
 import React, { useState } from 'react';
 
 import type { Job, RankView } from '../api/types';
-import { useTold } from '../dashboard/context';
 import { elapsedWords, jobIsOver, notebookOf, progress, sizeWords } from '../model/jobs';
 import { clockTime, shortLeft } from '../model/words';
-import { Trouble, useAction } from '../panel/parts';
-import { StateTag } from '../panel/state';
+import { useTold } from '../surface/follow';
+import { Trouble, useAction } from '../surface/parts';
+import { StateTag } from '../surface/state';
 import { useClock, useJob } from './context';
 
 export function JobHead(props: { job: Job }): React.ReactElement {

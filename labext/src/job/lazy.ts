@@ -1,7 +1,6 @@
 /** What is loaded with the first job page, form or comparison, as one piece. */
 
 export { JobForm, specBody } from '../model/jobform';
-export { CompareWidget, NewJobWidget } from './pages';
+export { CompareWidget, JobWidget, NewJobWidget } from './pages';
 export { Comparison } from './comparison';
 export { JobModel, shownOf } from './model';
-export { JobWidget } from './widget';

@@ -6,9 +6,10 @@ import React, { useEffect, useRef, useState } from 'react';
 import type { Job, RankView } from '../api/types';
 import { Trail } from '../chart/trail';
 import { chiefMetric, jobIsOver, progress, sizeWords, waitWords } from '../model/jobs';
-import { useFollowed, usePanel } from '../panel/context';
-import { IconButton, Section, Trouble, useAction } from '../panel/parts';
-import { StateTag } from '../panel/state';
+import { usePanel } from '../panel/context';
+import { useFollowed } from '../surface/follow';
+import { IconButton, Section, Trouble, useAction } from '../surface/parts';
+import { StateTag } from '../surface/state';
 
 const FIRST = 5;
 /** Ranks drawn in a row; the page has all of them. */

@@ -3,11 +3,11 @@
 import React, { useEffect, useMemo, useRef, useState } from 'react';
 
 import type { Job } from '../api/types';
-import { useTold } from '../dashboard/context';
 import { ranksInOrder, telling } from '../model/jobs';
 import type { Stream } from '../model/log';
 import { LogModel } from '../model/log';
-import { Trouble, useAction } from '../panel/parts';
+import { useTold } from '../surface/follow';
+import { Trouble, useAction } from '../surface/parts';
 import { useJob } from './context';
 import { SearchAll } from './logsearch';
 import { LogText } from './logtext';

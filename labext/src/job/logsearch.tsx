@@ -5,7 +5,7 @@ import React, { useState } from 'react';
 import type { LogMatches } from '../api/types';
 import { plain } from '../model/ansi';
 import type { Stream } from '../model/log';
-import { Trouble, useAction } from '../panel/parts';
+import { Trouble, useAction } from '../surface/parts';
 import { useJob } from './context';
 
 export function SearchAll(props: {

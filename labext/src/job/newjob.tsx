@@ -16,9 +16,9 @@ import type { IJobFields, JobField } from '../model/jobform';
 import { faultyFields, functionOf } from '../model/jobform';
 import { fittingCard } from '../model/form';
 import { profileName, units } from '../model/words';
-import { useFollowed } from '../panel/context';
 import { CountField, DurationField, MemoryField, ProfileCards } from '../panel/fields';
-import { Skeleton, Trouble } from '../panel/parts';
+import { useFollowed } from '../surface/follow';
+import { Skeleton, Trouble } from '../surface/parts';
 import { Field, JobFormContext, ScriptField, useJobForm } from './formfields';
 import type { IJobFormContext } from './formfields';
 

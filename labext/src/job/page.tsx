@@ -22,9 +22,9 @@
 
 import React from 'react';
 
-import { useTold } from '../dashboard/context';
 import { jobIsOver, waitWords } from '../model/jobs';
-import { Skeleton, Trouble } from '../panel/parts';
+import { useTold } from '../surface/follow';
+import { Skeleton, Trouble } from '../surface/parts';
 import { CheckpointsTab } from './checkpoints';
 import { useClock, useJob, useThisJob } from './context';
 import { CurvesTab } from './curves';

@@ -1,17 +1,38 @@
-/** The other pages of jobs as widgets of JupyterLab: the comparison and the form. */
+/** The pages of jobs as widgets of JupyterLab: one job's, the comparison and the form. */
 
 import React from 'react';
 
-import { WordsContext } from '../panel/context';
+import { WatchedPage } from '../surface/watched';
+import { WordsContext } from '../surface/words';
 import { ComparePage } from './compare';
 import type { ICompareContext } from './comparison';
+import type { IJobContext } from './context';
+import { JobContext } from './context';
 import type { IJobFormContext } from './formfields';
 import { NewJobPage } from './newjob';
-import { WatchedPage } from './widget';
+import { JobPage } from './page';
+
+const STYLE = 'gw-jobpage';
+
+export class JobWidget extends WatchedPage {
+  constructor(readonly context: IJobContext) {
+    super(context.model, context.trans.__('Training job'), STYLE);
+  }
+
+  protected override render(): React.ReactElement {
+    return (
+      <JobContext.Provider value={this.context}>
+        <WordsContext.Provider value={this.context.trans}>
+          <JobPage />
+        </WordsContext.Provider>
+      </JobContext.Provider>
+    );
+  }
+}
 
 export class CompareWidget extends WatchedPage {
   constructor(readonly context: ICompareContext) {
-    super(context.model, context.trans.__('Comparison of jobs'));
+    super(context.model, context.trans.__('Comparison of jobs'), STYLE);
   }
 
   protected override render(): React.ReactElement {
@@ -25,7 +46,7 @@ export class CompareWidget extends WatchedPage {
 
 export class NewJobWidget extends WatchedPage {
   constructor(readonly context: IJobFormContext) {
-    super(context.cards, context.trans.__('New training job'));
+    super(context.cards, context.trans.__('New training job'), STYLE);
   }
 
   protected override render(): React.ReactElement {

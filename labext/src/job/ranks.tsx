@@ -3,9 +3,9 @@
 import React, { useState } from 'react';
 
 import type { Gpu, Job, RankView } from '../api/types';
-import { useTold } from '../dashboard/context';
 import { figure, jobIsOver } from '../model/jobs';
 import { percent, profileName } from '../model/words';
+import { useTold } from '../surface/follow';
 import { useClock, useJob } from './context';
 
 const FIRST = 64;

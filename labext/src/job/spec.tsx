@@ -3,7 +3,7 @@
 import React from 'react';
 
 import { specLines } from '../model/specs';
-import { Skeleton } from '../panel/parts';
+import { Skeleton } from '../surface/parts';
 import { useJob } from './context';
 
 export function SpecTab(): React.ReactElement {

@@ -10,8 +10,8 @@ import type { IFormState } from '../model/form';
 import { FormModel, faultyField, fittingCard, resolved } from '../model/form';
 import { units } from '../model/words';
 import type { Workbench } from '../model/workbench';
-import { useFollowed } from '../panel/context';
 import { DurationField, MemoryField, ProfileCards } from '../panel/fields';
+import { useFollowed } from '../surface/follow';
 
 export class SliceQuestion extends ReactWidget implements Dialog.IBodyWidget<IFormState> {
   constructor(

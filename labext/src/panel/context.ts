@@ -1,9 +1,8 @@
-/** What every component of the panel can reach, and how it follows the model. No fetching here. */
+/** What every component of the panel can reach. No fetching here. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { nullTranslator } from '@jupyterlab/translation';
 import type { ISignal } from '@lumino/signaling';
-import { createContext, useCallback, useContext, useSyncExternalStore } from 'react';
+import { createContext, useContext } from 'react';
 
 import type { Job, Lease } from '../api/types';
 import type { IClusterActions } from '../cluster/actions';
@@ -13,6 +12,7 @@ import type { PresetsModel } from '../model/presets';
 import type { IPreferences } from '../model/settings';
 import type { Trails } from '../model/trails';
 import type { Workbench } from '../model/workbench';
+import { useFollowed } from '../surface/follow';
 
 /** What people can do that needs more of JupyterLab than the model. All reject with `ApiError`. */
 export interface IActions {
@@ -65,33 +65,12 @@ export interface IPanelContext {
 
 export const PanelContext = createContext<IPanelContext | null>(null);
 
-/** The words, for the parts that surfaces share. */
-export const WordsContext = createContext<TranslationBundle>(nullTranslator.load(''));
-
 export function usePanel(): IPanelContext {
   const context = useContext(PanelContext);
   if (!context) {
     throw new Error('A component of the panel is used outside of it.');
   }
   return context;
-}
-
-/**
- * Follow a value of the model. `read` must return the same object until something changed, as all
- * getters of the model do.
- */
-export function useFollowed<T>(signal: ISignal<unknown, unknown>, read: () => T): T {
-  const subscribe = useCallback(
-    (told: () => void) => {
-      const slot = (): void => told();
-      signal.connect(slot);
-      return () => {
-        signal.disconnect(slot);
-      };
-    },
-    [signal]
-  );
-  return useSyncExternalStore(subscribe, read);
 }
 
 /** The server's time, once a second. */

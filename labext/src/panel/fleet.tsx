@@ -4,9 +4,10 @@ import React, { useState } from 'react';
 
 import type { Fleet, Gpu } from '../api/types';
 import { units } from '../model/words';
-import { useFollowed, usePanel } from './context';
+import { useFollowed } from '../surface/follow';
+import { Section, Skeleton, Trouble } from '../surface/parts';
+import { usePanel } from './context';
 import { GPU_ROW_HEIGHT, GpuRow } from './gpurow';
-import { Section, Skeleton, Trouble } from './parts';
 import type { IRow } from './windowed';
 import { Windowed } from './windowed';
 

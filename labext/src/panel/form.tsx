@@ -8,10 +8,11 @@ import type { Card, Quota } from '../api/types';
 import type { Purpose } from '../model/form';
 import { faultyField, fittingCard } from '../model/form';
 import { units } from '../model/words';
-import { useFollowed, useNow, usePanel } from './context';
+import { useFollowed } from '../surface/follow';
+import { Meter, Section, Skeleton, Trouble } from '../surface/parts';
+import { useNow, usePanel } from './context';
 import { CountField, DurationField, MemoryField, ProfileCards } from './fields';
 import { ClusterPresets } from './presets';
-import { Meter, Section, Skeleton, Trouble } from './parts';
 import { PurposeFields } from './purpose';
 
 /** Milliseconds that the answer stands; the lists below tell the rest. */

@@ -5,7 +5,8 @@ import React from 'react';
 import type { Gpu, SliceView } from '../api/types';
 import { shortName } from '../model/paths';
 import { countdown, gigabytes, memory, memoryOf, percent } from '../model/words';
-import { useFollowed, usePanel } from './context';
+import { useFollowed } from '../surface/follow';
+import { usePanel } from './context';
 
 /** Pixels of a row, for the windowed list; `style/fleet.css` keeps to it. */
 export const GPU_ROW_HEIGHT = 52;

@@ -11,8 +11,9 @@ import { holdingsOf } from '../model/holdings';
 import { loadOf } from '../model/load';
 import { shortName } from '../model/paths';
 import { countdown, gigabytes, memoryOf, percent, profileName } from '../model/words';
-import { useFollowed, useNow, usePanel } from './context';
-import { IconButton, Section, Trouble, useAction } from './parts';
+import { useFollowed } from '../surface/follow';
+import { IconButton, Section, Trouble, useAction } from '../surface/parts';
+import { useNow, usePanel } from './context';
 
 /** Rows drawn at once; more on demand. */
 const FIRST = 20;

@@ -42,12 +42,14 @@ import React from 'react';
 import { ClusterSection } from '../cluster/list';
 import { dashboardIcon, gpuIcon } from '../icons';
 import { JobSection } from '../job/list';
+import { useFollowed } from '../surface/follow';
+import { IconButton, Skeleton, Trouble } from '../surface/parts';
+import { WordsContext } from '../surface/words';
 import type { IPanelContext } from './context';
-import { PanelContext, useFollowed, usePanel, WordsContext } from './context';
+import { PanelContext, usePanel } from './context';
 import { FleetSection, SimulatedNote } from './fleet';
 import { RequestForm } from './form';
 import { MineSection } from './mine';
-import { IconButton, Skeleton, Trouble } from './parts';
 import { WaitingSection } from './waiting';
 
 export const PANEL_ID = 'gpu-workbench-panel';

@@ -5,9 +5,10 @@ import React, { useEffect, useId } from 'react';
 import type { Size } from '../model/presets';
 import { isChosen } from '../model/presets';
 import { units } from '../model/words';
-import { useFollowed, useNow, usePanel } from './context';
+import { useFollowed } from '../surface/follow';
+import { Skeleton } from '../surface/parts';
+import { useNow, usePanel } from './context';
 import { whenWords } from './fields';
-import { Skeleton } from './parts';
 
 export function ClusterPresets(): React.ReactElement | null {
   const { form, presets, trans } = usePanel();

@@ -5,7 +5,8 @@ import React from 'react';
 import type { Target } from '../model/form';
 import { shortName } from '../model/paths';
 import { duration } from '../model/words';
-import { useFollowed, usePanel } from './context';
+import { useFollowed } from '../surface/follow';
+import { usePanel } from './context';
 
 /** Idle times to choose from, in seconds. */
 const IDLE = [300, 900, 1800, 3600, 14_400];

@@ -6,8 +6,9 @@ import React from 'react';
 import type { Request } from '../api/types';
 import { shortName } from '../model/paths';
 import { expected, profileName } from '../model/words';
-import { useFollowed, useNow, usePanel } from './context';
-import { IconButton, Section, Trouble, useAction } from './parts';
+import { useFollowed } from '../surface/follow';
+import { IconButton, Section, Trouble, useAction } from '../surface/parts';
+import { useNow, usePanel } from './context';
 
 export function WaitingSection(): React.ReactElement | null {
   const { workbench, trans } = usePanel();

@@ -10,7 +10,7 @@ import { loadOf } from '../model/load';
 import { leaseOf, requestOf } from '../model/paths';
 import { gigabytes, percent, profileName, shortLeft } from '../model/words';
 import type { Workbench } from '../model/workbench';
-import { useFollowed } from '../panel/context';
+import { useFollowed } from '../surface/follow';
 
 export interface IStatusOptions {
   workbench: Workbench;

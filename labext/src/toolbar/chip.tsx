@@ -9,7 +9,7 @@ import { gpuIcon } from '../icons';
 import { leaseOf, requestOf } from '../model/paths';
 import { profileName, shortLeft } from '../model/words';
 import type { Workbench } from '../model/workbench';
-import { useFollowed } from '../panel/context';
+import { useFollowed } from '../surface/follow';
 
 export interface IChipOptions {
   workbench: Workbench;

@@ -1,13 +1,7 @@
-/** A job's page as a widget of JupyterLab: awake while it can be seen, asleep otherwise. */
+/** A page in the main area as a widget of JupyterLab: awake while it can be seen, asleep otherwise. */
 
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
-import React from 'react';
-
-import { WordsContext } from '../panel/context';
-import type { IJobContext } from './context';
-import { JobContext } from './context';
-import { JobPage } from './page';
 
 /** Something that works only while it can be seen. */
 export interface ISleeper {
@@ -15,14 +9,15 @@ export interface ISleeper {
   dispose(): void;
 }
 
-/** A page in the main area that tells its model whether anybody sees it. */
+/** Tells its model whether anybody sees it; the model goes with it. */
 export abstract class WatchedPage extends ReactWidget {
   constructor(
     private readonly sleeper: ISleeper,
-    label: string
+    label: string,
+    style: string
   ) {
     super();
-    this.addClass('gw-jobpage');
+    this.addClass(style);
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', label);
     document.addEventListener('visibilitychange', this.look);
@@ -59,20 +54,4 @@ export abstract class WatchedPage extends ReactWidget {
   private readonly look = (): void => {
     this.sleeper.activate(this.isVisible && !document.hidden);
   };
-}
-
-export class JobWidget extends WatchedPage {
-  constructor(readonly context: IJobContext) {
-    super(context.model, context.trans.__('Training job'));
-  }
-
-  protected override render(): React.ReactElement {
-    return (
-      <JobContext.Provider value={this.context}>
-        <WordsContext.Provider value={this.context.trans}>
-          <JobPage />
-        </WordsContext.Provider>
-      </JobContext.Provider>
-    );
-  }
 }

@@ -1,9 +1,9 @@
 /** The state of a cluster or a job as a word in a fitting colour. */
 
-import React, { useContext } from 'react';
+import React from 'react';
 
 import type { Cluster, Job } from '../api/types';
-import { WordsContext } from './context';
+import { useWords } from './words';
 
 type State = Cluster['state'] | Job['state'];
 
@@ -20,7 +20,7 @@ const MOOD: Record<State, 'busy' | 'good' | 'bad' | 'calm'> = {
 };
 
 export function StateTag(props: { state: State }): React.ReactElement {
-  const trans = useContext(WordsContext);
+  const trans = useWords();
   const words: Record<State, string> = {
     waiting: trans.__('waiting'),
     starting: trans.__('starting'),

@@ -2,11 +2,11 @@
 
 import type { LabIcon } from '@jupyterlab/ui-components';
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
-import React, { useContext, useId, useState } from 'react';
+import React, { useId, useState } from 'react';
 
 import type { ApiError } from '../api/errors';
 import { asApiError } from '../api/errors';
-import { WordsContext } from './context';
+import { useWords } from './words';
 
 /** Where this browser remembers what was folded. */
 const FOLDED = 'gpu-workbench:folded:';
@@ -51,7 +51,7 @@ export function Trouble(props: {
   retry?: () => void;
   dismiss?: () => void;
 }): React.ReactElement {
-  const trans = useContext(WordsContext);
+  const trans = useWords();
   const { message, hint } = props.problem;
   return (
     <div className="gw-trouble" role="alert" data-testid="gw-trouble">
