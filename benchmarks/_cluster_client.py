@@ -1,12 +1,14 @@
 """What a notebook does, in a process of its own: start a cluster, time it, use it, close it.
 
     python -m benchmarks._cluster_client plain|ours WORKERS [SERVER_PID]
+    python -m benchmarks._cluster_client ADDRESS WORKERS
 
-Prints a line of JSON when the workers are ready, with the pids of all that work. Time begins when
-Dask is imported, for all alike. CPU seconds are those of this process, of the cluster's whole
-family, and of the Jupyter server's where there is one. Then it does so many tiny tasks as each line
-of its standard input says, and prints how many seconds they took; at "close" it closes, and prints
-how many that took.
+The second uses a cluster that somebody else has started, and leaves it alone at the end. Prints a
+line of JSON when the workers are ready, with the pids of all that work. Time begins when Dask is
+imported, for all alike. CPU seconds are those of this process, of the cluster's whole family, and
+of the Jupyter server's where there is one. Then it does so many tiny tasks as each line of its
+standard input says, and prints how many seconds they took; at "close" it closes, and prints how
+many that took.
 """
 
 from __future__ import annotations
@@ -54,6 +56,9 @@ def main(kind: str, workers: int, *server: str) -> None:
         with redirect_stdout(io.StringIO()):  # what it tells a person while it waits
             cluster = gw.cluster(workers, "0.25", host_memory=1 << 30)
         roots.append(psutil.Process(_holder(cluster)))
+    elif kind != "plain":
+        cluster = Others(kind)
+        cluster.get_client().wait_for_workers(workers)
     else:
         make: Any = distributed.LocalCluster
         cluster = make(
@@ -70,6 +75,21 @@ def main(kind: str, workers: int, *server: str) -> None:
     began = time.perf_counter()
     cluster.close()
     print(time.perf_counter() - began, flush=True)
+
+
+class Others:
+    """A cluster at this address."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def get_client(self) -> Any:
+        import distributed
+
+        return distributed.Client(self._address)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Not ours to close."""
 
 
 def work(cluster: Any, tasks: int) -> float:

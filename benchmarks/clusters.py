@@ -13,7 +13,7 @@ Throughput is that of tiny tasks on two workers, by turns as well. An unrelated 
 two seconds, so that whatever else the machine does meets both alike. What a cluster takes from
 others merely by using the machine's CPUs is told apart in two ways: by the same beside a plain
 cluster, which the server knows nothing of, and by a turn in which server and request have a CPU of
-their own.
+their own. The peer is dask-labextension, whose scheduler lives in the Jupyter server.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ import os
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -41,6 +43,15 @@ model = "H100 80GB"
 memory_gb = 80
 count = 4
 """
+PEER = find_spec("dask_labextension") is not None
+PLAIN = {
+    "n_workers": 2,
+    "threads_per_worker": 1,
+    "memory_limit": 1 << 30,
+    "host": "127.0.0.1",
+    "dashboard_address": ":0",
+}
+"""What a plain cluster is made of, the peer's too."""
 GOALS = {"first": 1.1, "next": 0.5}
 TURN = 2.0
 """Seconds of a turn at work or at rest."""
@@ -72,6 +83,16 @@ def say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
+@contextmanager
+def peer(lab: LabServer) -> Iterator[str]:
+    """The address of a cluster of two workers that dask-labextension has made."""
+    made = lab.call("PUT", "dask/clusters/peer", {})
+    try:
+        yield made["scheduler_address"]
+    finally:
+        lab.call("DELETE", "dask/clusters/peer")
+
+
 def start(what: str, workers: int, lab: LabServer | None = None) -> dict[str, Any]:
     """Start a cluster and close it."""
     with Notebook("ours" if lab else "plain", workers, lab) as notebook:
@@ -95,7 +116,12 @@ def server(root: Path) -> LabServer:
     root.mkdir(parents=True)
     fleet = root / "fleet.toml"
     fleet.write_text(FLEET)
-    return LabServer(root, workbench={"fleet_file": str(fleet), "lease_ttl": 90})
+    return LabServer(
+        root,
+        workbench={"fleet_file": str(fleet), "lease_ttl": 90},
+        beside_dask=PEER,
+        env={"DASK_LABEXTENSION__FACTORY__KWARGS": json.dumps(PLAIN)},
+    )
 
 
 def throughput(lab: LabServer, tasks: int, rounds: int) -> dict[str, list[float]]:
@@ -115,13 +141,16 @@ def answers(lab: LabServer, phases: int, apart: bool) -> list[dict[str, Any]]:
     """Milliseconds of the unrelated request while a plain cluster works or rests, and ours."""
     found = []
     with Helper("_probe", f"{lab.url}api/status", lab.token, 0.005) as probe:
-        for kind in ("plain", "ours"):
-            with Notebook(kind, 2, lab if kind == "ours" else None) as notebook:
+        for kind in ("plain", "ours", "peer") if PEER else ("plain", "ours"):
+            took: dict[str, list[float]] = {"rests": [], "works": []}
+            with ExitStack() as stack:
+                who = stack.enter_context(peer(lab)) if kind == "peer" else kind
+                notebook = Notebook(who, 2, lab if kind == "ours" else None)
+                stack.enter_context(notebook)
                 if apart:
                     first, *others = os.sched_getaffinity(0)
+                    pin(family(lab.pid, notebook), others)
                     pin([lab.pid, probe.pid], [first])
-                    pin(notebook.family, others)
-                took: dict[str, list[float]] = {"rests": [], "works": []}
                 for _ in range(phases):
                     took["rests"] += json.loads(probe.ask(str(TURN)))
                     notebook.say(str(A_TURN))
@@ -137,11 +166,17 @@ def answers(lab: LabServer, phases: int, apart: bool) -> list[dict[str, Any]]:
     return found
 
 
+def family(server: int, notebook: Notebook) -> list[int]:
+    """All processes of the notebook's cluster, and what else the server has started."""
+    below = psutil.Process(server).children(recursive=True)
+    return [*notebook.family, *(one.pid for one in below)]
+
+
 def pin(pids: list[int], cpus: list[int]) -> None:
     """Let all threads of these processes run on these CPUs only."""
     for pid in pids:
-        for thread in psutil.Process(pid).threads():
-            with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            for thread in psutil.Process(pid).threads():
                 os.sched_setaffinity(thread.id, cpus)
 
 
