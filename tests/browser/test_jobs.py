@@ -110,6 +110,7 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     at(job, "gw-curves-log").check()
     at(job, "gw-curves-along").select_option("time")
     expect(at(at(job, "gw-curve-gpu"), "gw-chart-value").first).to_contain_text("%")
+    _reads_a_curve_by_keyboard(page, job)
     at(job, "gw-curves-along").select_option("step")
     shoot(page, "job-light")
     assert serious(page, "gw-jobpage") == []
@@ -197,6 +198,27 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     wait_for(lambda: points(at(compare, "gw-curve-loss")) > 100, 20, "both curves are read")
     shoot(page, "job-compare")
     assert serious(page, "gw-compare") == []
+
+
+def _reads_a_curve_by_keyboard(page: Page, job: Locator) -> None:
+    """Arrow keys move a cursor that all curves share. It stays where it is while they grow, and
+    only keys announce."""
+    loss = at(job, "gw-curve-loss")
+    curve = loss.get_by_role("slider", name="loss")
+    curve.focus()
+    expect(curve).to_have_attribute("aria-valuetext", re.compile("^rank 0 "))
+    for key in ("Home", "PageUp", "PageUp", "PageUp"):
+        page.keyboard.press(key)
+    said = str(curve.get_attribute("aria-valuetext"))
+    assert re.match(r"\d\d:\d\d:\d\d, rank 0 [\d.]+, rank 1 [\d.]+$", said), said
+    shared = at(job, "gw-curve-gpu").locator(".gw-chart-at")
+    expect(shared).to_be_visible()
+    seen = points(loss)
+    wait_for(lambda: points(loss) > seen + 10, 30, "the curve grows under the cursor")
+    expect(loss.locator(".gw-chart-at")).to_have_text(said.partition(",")[0])
+    expect(curve).to_have_attribute("aria-valuetext", said)
+    page.keyboard.press("Escape")
+    expect(shared).to_have_count(0)
 
 
 def test_a_notebook_runs_as_a_job_from_its_toolbar_and_leaves_itself_with_outputs(

@@ -1,16 +1,13 @@
-/**
- * Two minutes of activity as an area and memory as a line, without axes, as an image with a label.
- *
- * The only place that knows uPlot. It draws at each sample what `columns` returns then.
- */
+/** Two minutes of activity as an area and memory as a line, without axes, as an image with a label. */
 
 import type { ISignal } from '@lumino/signaling';
-import React, { useEffect, useRef } from 'react';
-import uPlot from 'uplot';
+import React from 'react';
+import type uPlot from 'uplot';
 
 import type { IColumns } from '../model/telemetry';
 import type { IColours } from './colours';
 import { coloursOf } from './colours';
+import { usePlot } from './plot';
 
 /** Seconds shown. */
 const SPAN = 120;
@@ -27,41 +24,14 @@ export interface ISparklineProps {
 }
 
 export function Sparkline(props: ISparklineProps): React.ReactElement {
-  const { sampled, themeChanged } = props;
-  const host = useRef<HTMLDivElement>(null);
-  const latest = useRef(props);
-  latest.current = props;
-
-  useEffect(() => {
-    const node = host.current;
-    if (!node) {
-      return;
-    }
-    let chart: uPlot | null = null;
-    const draw = (): void => {
-      chart?.setData(dataOf(latest.current.columns(), latest.current.total));
-    };
-    const build = (): void => {
-      chart?.destroy();
-      const data = dataOf(latest.current.columns(), latest.current.total);
-      chart = new uPlot(options(node.clientWidth || 120, coloursOf(node)), data, node);
-    };
-    const resized = new ResizeObserver(() => {
-      chart?.setSize({ width: node.clientWidth || 120, height: HEIGHT });
-    });
-    build();
-    resized.observe(node);
-    sampled.connect(draw);
-    themeChanged?.connect(build);
-    return () => {
-      sampled.disconnect(draw);
-      themeChanged?.disconnect(build);
-      resized.disconnect();
-      chart?.destroy();
-    };
-  }, [sampled, themeChanged]);
-
-  return <div ref={host} className="gw-sparkline" role="img" aria-label={props.label} />;
+  const { columns, total, sampled, themeChanged, label } = props;
+  const { host } = usePlot({
+    options: node => options(node.clientWidth || 120, coloursOf(node)),
+    draw: chart => chart.setData(dataOf(columns(), total)),
+    drawn: sampled,
+    themeChanged
+  });
+  return <div ref={host} className="gw-sparkline" role="img" aria-label={label} />;
 }
 
 function dataOf(columns: IColumns, total: number): uPlot.AlignedData {

@@ -68,8 +68,8 @@ export function ComparePage(props: { context: ICompareContext }): React.ReactEle
           <CurveChart
             key={`${name} ${model.ids.join()}`}
             title={name}
-            lines={labels(runs).map(label => ({ name: label }))}
-            columns={line => columnsOf(runs[line], name, along, log)}
+            curves={labels(runs).map(label => ({ name: label }))}
+            columns={run => columnsOf(runs[run], name, along, log)}
             along="step"
             log={log}
             drawn={model.drawn}
@@ -77,7 +77,6 @@ export function ComparePage(props: { context: ICompareContext }): React.ReactEle
             group={`gw-compare-${along}`}
             nothing={trans.__('Nothing to draw on this scale.')}
             stepWord={along === 'step' ? trans.__('step') : trans.__('second')}
-            moreWords={count => trans.__('and %1 more', count)}
             testid={`gw-curve-${name}`}
           />
         ))}

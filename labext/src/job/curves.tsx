@@ -108,7 +108,7 @@ function MetricChart(props: { name: string; looks: ILooks }): React.ReactElement
   return (
     <CurveChart
       title={name}
-      lines={ranks.map(rank => ({ name: trans.__('rank %1', rank) }))}
+      curves={ranks.map(rank => ({ name: trans.__('rank %1', rank) }))}
       columns={line => {
         const curve = model.curves.curve(name, ranks[line] ?? 0);
         const most = Math.max(100, Math.round(DRAWN / Math.sqrt(ranks.length)));
@@ -123,7 +123,6 @@ function MetricChart(props: { name: string; looks: ILooks }): React.ReactElement
       group={`gw-job-${model.id}-${looks.along}`}
       nothing={trans.__('Nothing to draw on this scale.')}
       stepWord={trans.__('step')}
-      moreWords={count => trans.__('and %1 more', count)}
       testid={`gw-curve-${name}`}
       key={`${looks.smooth}`}
     />
@@ -137,11 +136,11 @@ function GpuChart(props: { looks: ILooks }): React.ReactElement {
   return (
     <CurveChart
       title={trans.__('GPU use')}
-      lines={[
+      curves={[
         { name: trans.__('use, all slices'), area: true },
         { name: trans.__('memory, of the fullest') }
       ]}
-      columns={line => gpuColumns(model, line === 0 ? 'activity' : 'memory', looks.along)}
+      columns={curve => gpuColumns(model, curve === 0 ? 'activity' : 'memory', looks.along)}
       along={looks.along}
       range={[0, 1]}
       written={value => `${Math.round(value * 100)} %`}
@@ -150,7 +149,6 @@ function GpuChart(props: { looks: ILooks }): React.ReactElement {
       group={`gw-job-${model.id}-${looks.along}`}
       nothing={trans.__('Nothing is known of what its slices did.')}
       stepWord={trans.__('step')}
-      moreWords={count => trans.__('and %1 more', count)}
       testid="gw-curve-gpu"
     />
   );

@@ -1,0 +1,68 @@
+/** What all charts of lines have in common, as uPlot's options. Knows nothing of React. */
+
+import type uPlot from 'uplot';
+
+import { faint, inkOf, lineColour } from './colours';
+
+export interface ILine {
+  readonly name: string;
+  readonly area?: boolean;
+  /** Lengths of its pieces and gaps in pixels; empty: it is drawn through. */
+  readonly dash: readonly number[];
+}
+
+/** A quiet grid, small labels, the colours, one cursor. */
+export function lineOptions(
+  host: HTMLElement,
+  props: { lines: readonly ILine[]; height: number; group: string },
+  labels: {
+    /** Of the first axis, with the distance between two of them. */
+    places: (splits: number[], distance: number) => string[];
+    values: (splits: (number | null)[]) => string[];
+  }
+): uPlot.Options & { series: uPlot.Series[]; axes: [uPlot.Axis, uPlot.Axis] } {
+  const ink = inkOf(host);
+  const axis: uPlot.Axis = {
+    stroke: ink.faint,
+    font: `10px ${ink.font}`,
+    ticks: { show: false },
+    grid: { stroke: faint(ink.border), width: 1 }
+  };
+  const along: uPlot.Axis = {
+    ...axis,
+    size: 20,
+    gap: 2,
+    space: 64,
+    values: (_, splits, __, ___, distance) => labels.places(splits, distance)
+  };
+  const up: uPlot.Axis = {
+    ...axis,
+    size: 58,
+    gap: 4,
+    space: 28,
+    values: (_, splits) => labels.values(splits)
+  };
+  return {
+    width: host.clientWidth || 300,
+    height: props.height,
+    padding: [8, 10, 0, 0],
+    legend: { show: false },
+    cursor: {
+      y: false,
+      points: { size: 5 },
+      sync: { key: props.group },
+      drag: { x: true, y: false }
+    },
+    axes: [along, up],
+    series: [
+      {},
+      ...props.lines.map((one, i) => ({
+        stroke: lineColour(i),
+        width: 1.5,
+        dash: [...one.dash],
+        points: { show: false },
+        ...(one.area ? { fill: faint(lineColour(i)) } : {})
+      }))
+    ]
+  };
+}
