@@ -24,6 +24,7 @@ def cluster(
     per_worker: str | None = None,
     name: str | None = None,
     *,
+    pool: str | None = None,
     hours: float | None = None,
     threads_per_worker: int = 1,
     host_memory: int | None = None,
@@ -33,7 +34,8 @@ def cluster(
 ) -> GpuCluster:
     """Start a Dask cluster of `workers` (2) workers, each on a slice of its own, or take one up.
 
-    `per_worker` is a slice as in `gw.request`: "1g.10gb" (the default), "20GB", "0.25", "gpu".
+    `per_worker` is a slice as in `gw.request`: "1g.10gb" (the default), "20GB", "0.25", "gpu";
+    `pool` is where they come from. With 0 workers it holds none until it is scaled.
     With the `name` of a cluster that lives, that one is returned as it is: a cell can be run again.
     `host_memory` is in bytes per worker. It ends when its last lease ends, when it is closed, or
     when no task ran for `idle_minutes` (0: never; by default 30). Waits until all its workers are
@@ -56,6 +58,7 @@ def cluster(
         new = wire.NewCluster(
             workers=2 if workers is None else workers,
             per_worker=per_worker or "1g.10gb",
+            pool=pool,
             name=name,
             seconds=None if hours is None else round(hours * 3600),
             threads_per_worker=threads_per_worker,

@@ -135,7 +135,6 @@ def compose(
             *common,
             settings.data_dir / "clusters",
             environment,
-            idle_seconds=policy.pools[0].idle_seconds,
             stop_grace=settings.grace_seconds,
             silence=float(settings.lease_ttl),
             ucx=settings.ucx,

@@ -160,6 +160,7 @@ def test_when_it_ends_it_says_which_slices_would_have_done(world: World) -> None
     assert ended.size_hint is not None
     assert ended.size_hint.startswith("peak 2 GB of 40 GB: by its memory a 1g.10gb slice would do")
     assert ended.size_hint in cluster_display.text(ended)
+    assert ended.size_profile == "mig-1g.10gb", "what to ask for the next time"
 
 
 def test_a_hint_that_can_not_be_had_is_in_nobodys_way(world: World) -> None:

@@ -89,8 +89,13 @@ class Ear:
 class World:
     """A broker, a store and an engine that outlive the service under test."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, fleet: str | None = None, policy: Policy | None = None) -> None:
+        """`fleet` as in a fleet's file; the default one without."""
         self.root = root
+        file = None
+        if fleet is not None:
+            file = root / "fleet.toml"
+            file.write_text(fleet)
         self.python = root / "stand-in"
         self.python.write_text(STAND_IN)
         self.python.chmod(0o755)
@@ -98,8 +103,8 @@ class World:
         self.ear = Ear()
         self.store = MemoryStore()
         self.engine = LocalEngine(root / "engine", str(root))
-        devices = SimulatedBackend(broker=str(root))
-        self.broker = Broker(self.store, devices, self.clock, self.ear, Policy())
+        devices = SimulatedBackend(file, broker=str(root))
+        self.broker = Broker(self.store, devices, self.clock, self.ear, policy or Policy())
         self.broker.start()
 
     def service(

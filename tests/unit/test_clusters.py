@@ -69,6 +69,12 @@ CRASHED = facts(process="gone", told="running", last_words="Bus error")
             id="one slice is granted: it starts",
         ),
         pytest.param(
+            record("waiting", seats=(), workers_wanted=0),
+            UNBORN,
+            *("starting", "start", "starting the scheduler"),
+            id="it wants no slice for now: its scheduler needs none",
+        ),
+        pytest.param(
             record("starting"),
             UNBORN,
             *("starting", "start", "as before"),
@@ -227,7 +233,10 @@ def test_what_is_over_can_not_be_stopped(state: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"workers": 0},
+        {"workers": -1},
+        {"adapt": wire.Adapt(minimum=-1, maximum=2)},
+        {"adapt": wire.Adapt(minimum=3, maximum=2)},
+        {"adapt": wire.Adapt(minimum=0, maximum=0)},
         {"workers": 10_000},
         {"threads_per_worker": 0},
         {"host_memory_bytes": 1000},

@@ -13,10 +13,22 @@ ClusterState = Literal["waiting", "starting", "running", "stopping", "ended", "f
 WorkerState = Literal["starting", "running", "leaving"]
 
 
+class Adapt(Wire, frozen=True, kw_only=True):
+    """Between how many workers a cluster chooses by itself, by what there is to do."""
+
+    minimum: int = 0
+    maximum: int = 1
+
+
 class NewCluster(Wire, frozen=True, kw_only=True):
     workers: int
+    """To begin with; 0 is a scheduler that holds no slice until it is scaled."""
     per_worker: str
+    pool: str | None = None
+    """Where its slices come from; None is the first pool."""
     name: str | None = None
+    adapt: Adapt | None = None
+    """It chooses its number of workers by itself from the beginning."""
     seconds: int | None = None
     threads_per_worker: int = 1
     host_memory_bytes: int | None = None
@@ -50,13 +62,6 @@ class WorkerView(Wire, frozen=True, kw_only=True):
     """Results that lie on it: gone with it, unless another worker has them too."""
 
 
-class Adapt(Wire, frozen=True, kw_only=True):
-    """Between how many workers a cluster chooses by itself, by what there is to do."""
-
-    minimum: int = 0
-    maximum: int = 1
-
-
 class Cluster(Wire, frozen=True, kw_only=True):
     id: str
     name: str
@@ -65,6 +70,8 @@ class Cluster(Wire, frozen=True, kw_only=True):
     leases: list[int]
     """One for each slice that it holds."""
     per_worker: str
+    pool: str | None = None
+    """Where its slices come from."""
     workers_wanted: int
     workers: list[WorkerView]
     created_at: float
@@ -87,7 +94,9 @@ class Cluster(Wire, frozen=True, kw_only=True):
     """What happened to it last that nobody asked it for: a lease ended, and a worker with it."""
     notice_at: float | None = None
     size_hint: str | None = None
-    """Of one that is over: which slice would have done for a worker."""
+    """Of one that is over: which slice would have done for a worker, in a sentence."""
+    size_profile: str | None = None
+    """The profile to ask for the next time, where `size_hint` names one."""
 
 
 class Scale(Wire, frozen=True, kw_only=True):

@@ -34,6 +34,12 @@ class ClusterRecord:
     python: str
     idle_seconds: int | None
     created_at: float
+    groups: tuple[str, ...] = ()
+    """Of its owner, when it was made: who pays for its slices beside them."""
+    what: str = ""
+    """What was asked for, in the words of whoever did: "20GB" is more than the profile it comes to,
+    of which another GPU's may be smaller."""
+    pool: str | None = None
     seconds: int | None = None
     """For which each slice is leased; None is the pool's default."""
     cwd: str | None = None
@@ -55,6 +61,7 @@ class ClusterRecord:
     """What happened to it last that nobody asked for."""
     notice_at: float | None = None
     size_hint: str | None = None
+    size_profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +156,7 @@ def _left_words(over: tuple[EndReason, ...]) -> str:
 
 
 def _waiting(record: ClusterRecord) -> Step:
-    if any(seat.leased for seat in record.seats):
+    if any(seat.leased for seat in record.seats) or record.workers_wanted == 0:
         return Step(_moved(record, "starting", "starting the scheduler"), "start")
     return Step(record, "nothing")
 

@@ -15,7 +15,9 @@ MOST_THREADS = 64
 
 def check(new: wire.NewCluster) -> None:
     """Raise `BadRequest` where no cluster could be made of this, whatever is free."""
-    _within("workers", new.workers, 1, MOST_WORKERS)
+    check_workers(new.workers)
+    if new.adapt is not None:
+        check_adapt(new.adapt)
     _within("threads_per_worker", new.threads_per_worker, 1, MOST_THREADS)
     if new.host_memory_bytes is not None and new.host_memory_bytes < 1 << 28:
         raise BadRequest(

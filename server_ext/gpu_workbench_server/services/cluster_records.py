@@ -89,13 +89,12 @@ class ClusterRecords:
             user=record.owner,
             leases=[seat.request_id for seat in record.seats if seat.leased],
             per_worker=record.per_worker,
+            pool=record.pool,
             workers_wanted=record.workers_wanted,
             workers=status.workers if status else [],
             created_at=record.created_at,
             message=self._message(record, status),
-            adapt=wire.Adapt(minimum=record.adapt[0], maximum=record.adapt[1])
-            if record.adapt
-            else None,
+            adapt=bounds(record),
             tasks=status.tasks if status else None,
             idle_seconds=record.idle_seconds or None,
             idle_at=status.idle_at if status else None,
@@ -108,6 +107,7 @@ class ClusterRecords:
             notice=record.notice,
             notice_at=record.notice_at,
             size_hint=record.size_hint,
+            size_profile=record.size_profile,
         )
 
     def dashboard(self, record: ClusterRecord) -> str | None:
@@ -139,6 +139,11 @@ def _read(record: Record) -> ClusterRecord | None:
     except msgspec.ValidationError as error:
         log.warning("cluster %s can't be read: %s", record.id, error)
         return None
+
+
+def bounds(record: ClusterRecord) -> wire.Adapt | None:
+    """Between which it chooses its number of workers by itself."""
+    return wire.Adapt(minimum=record.adapt[0], maximum=record.adapt[1]) if record.adapt else None
 
 
 def may_see(who: Principal, record: ClusterRecord) -> bool:

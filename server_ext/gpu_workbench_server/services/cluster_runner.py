@@ -19,9 +19,9 @@ from gpu_workbench import protocol as wire
 
 from ..domain.clusters import ClusterRecord, Facts, Step, next_step, seated
 from ..errors import Refused
-from ..ports import BrokerApi, Clock, Engine, Principal, ProcessRef, ProcessSpec
-from .cluster_records import ClusterRecords
-from .cluster_seats import ClusterSeats
+from ..ports import BrokerApi, Clock, Engine, ProcessRef, ProcessSpec
+from .cluster_records import ClusterRecords, bounds
+from .cluster_seats import ClusterSeats, owner_of
 from .size_hints import SizeHints
 
 log = logging.getLogger(__name__)
@@ -178,9 +178,7 @@ class ClusterRunner:
     def _target(self, record: ClusterRecord) -> wire.ClusterTarget:
         return wire.ClusterTarget(
             leases=self._seats.in_use(record),
-            adapt=wire.Adapt(minimum=record.adapt[0], maximum=record.adapt[1])
-            if record.adapt
-            else None,
+            adapt=bounds(record),
             restarts=record.restarts,
         )
 
@@ -190,9 +188,12 @@ class ClusterRunner:
         if record.pid is not None or record.state == "failed":
             self._engine.kill_key(record.id)
         held = [seat.request_id for seat in record.seats if seat.leased]
-        hint = self._hints.of(Principal(record.owner), held)
+        hint = self._hints.of(owner_of(record), held)
         self._seats.give_all_back(record, "lost" if record.state == "failed" else "released")
-        self._records.put(replace(record, ended_at=self._clock.now(), waits_for="", size_hint=hint))
+        over = replace(record, ended_at=self._clock.now(), waits_for="")
+        if hint is not None:
+            over = replace(over, size_hint=hint.sentence, size_profile=hint.profile)
+        self._records.put(over)
         self._records.files(record).tidy()
 
 

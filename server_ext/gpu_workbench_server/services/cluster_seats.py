@@ -18,28 +18,36 @@ class ClusterSeats:
     def __init__(self, broker: BrokerApi) -> None:
         self._broker = broker
 
-    def check(self, who: Principal, per_worker: str, workers: int, seconds: int | None) -> str:
-        """The profile that so many would be of. Raises a `Refused` where they can never be had."""
+    def check(
+        self, who: Principal, what: str, pool: str | None, workers: int, seconds: int | None
+    ) -> wire.Request:
+        """What so many would come to. Raises a `Refused` where they can never be had."""
         ask = wire.Ask(
-            what=per_worker, count=workers, seconds=seconds, purpose="cluster", dry_run=True
+            what=what,
+            count=max(1, workers),
+            seconds=seconds,
+            pool=pool,
+            purpose="cluster",
+            dry_run=True,
         )
-        return self._broker.ask(who, ask).profile
+        return self._broker.ask(who, ask)
 
     def ask(self, record: ClusterRecord) -> tuple[Seat, str]:
         """One more slice, and what it waits for; or a `Refused`. The same for the same record."""
         ask = wire.Ask(
-            what=record.per_worker,
+            what=record.what or record.per_worker,
             seconds=record.seconds,
+            pool=record.pool,
             purpose="cluster",
             name=record.name,
             key=f"{record.id}.{record.asked}",
         )
-        request = self._broker.ask(Principal(record.owner), ask)
+        request = self._broker.ask(owner_of(record), ask)
         return Seat(request.id, leased=request.state == "granted"), _wait_sentence(request)
 
     def leases(self, record: ClusterRecord) -> dict[int, wire.Lease]:
         """Those of its seats, ended ones included."""
-        owner = Principal(record.owner)
+        owner = owner_of(record)
         return {
             seat.request_id: self._broker.lease(owner, seat.request_id)
             for seat in record.seats
@@ -68,7 +76,7 @@ class ClusterSeats:
         workers: Mapping[str, wire.WorkerView],
     ) -> SeatFacts:
         if lease is None:
-            request = self._broker.request(Principal(record.owner), seat.request_id)
+            request = self._broker.request(owner_of(record), seat.request_id)
             return SeatFacts(request.state, waits_for=_wait_sentence(request))
         slices = {one.id for one in lease.slices}
         mine = [worker for name, worker in workers.items() if name in slices]
@@ -87,7 +95,7 @@ class ClusterSeats:
 
     def bind(self, record: ClusterRecord) -> None:
         """The cluster's process holds them, and lives."""
-        owner = Principal(record.owner)
+        owner = owner_of(record)
         alive = [one for one in self.leases(record).values() if one.state != "ended"]
         for lease in alive:
             if lease.holder is None or lease.holder.pid != record.pid:
@@ -104,7 +112,7 @@ class ClusterSeats:
     def give_back(
         self, record: ClusterRecord, requests: Sequence[int], leases: Sequence[int]
     ) -> None:
-        owner = Principal(record.owner)
+        owner = owner_of(record)
         for number in requests:
             if self._broker.cancel(owner, number).state == "granted":  # only just now
                 self._broker.release(owner, number)
@@ -112,10 +120,14 @@ class ClusterSeats:
             self._broker.release(owner, number)
 
     def give_all_back(self, record: ClusterRecord, reason: wire.EndReason) -> None:
-        owner = Principal(record.owner)
+        owner = owner_of(record)
         for seat in record.seats:
             if self._broker.cancel(owner, seat.request_id).state == "granted":
                 self._broker.release(owner, seat.request_id, reason)
+
+
+def owner_of(record: ClusterRecord) -> Principal:
+    return Principal(record.owner, record.groups)
 
 
 def _wait_sentence(request: wire.Request) -> str:

@@ -24,7 +24,7 @@ from ..ports import BrokerApi, Clock, Engine, EventSink, Principal, Store
 from . import cluster_orders
 from .cluster_records import ClusterRecords
 from .cluster_runner import ClusterRunner
-from .cluster_seats import ClusterSeats
+from .cluster_seats import ClusterSeats, owner_of
 from .size_hints import Past, SizeHints
 
 log = logging.getLogger(__name__)
@@ -43,22 +43,19 @@ class Clusters:
         root: Path,
         environment: Mapping[str, str] | None = None,
         python: str = sys.executable,
-        idle_seconds: int | None = 1800,
         stop_grace: float = 10.0,
         silence: float | None = None,
         ucx: bool = False,
         past: Past | None = None,
     ) -> None:
         """`root` gets a directory per cluster. `environment` is what its processes inherit (the
-        server's own by default), filtered here. `idle_seconds` is for clusters that say none; a
-        cluster ends that heard of no server for `silence` seconds. `ucx` lets it use UCX. `past`
-        tells what a lease's slices did."""
+        server's own by default), filtered here. A cluster ends that heard of no server for
+        `silence` seconds. `ucx` lets it use UCX. `past` tells what a lease's slices did."""
         base = environment_for_holder(os.environ if environment is None else environment)
         self._broker = broker
         self._seats = ClusterSeats(broker)
         self._clock = clock
         self._python = python
-        self._idle_seconds = idle_seconds
         self._records = ClusterRecords(store, sink, clock, root)
         hints = SizeHints(broker, clock, past)
         self._runner = ClusterRunner(
@@ -79,18 +76,25 @@ class Clusters:
             cluster_id = f"cluster-{secrets.token_hex(4)}"
             name = (new.name or self._free_name(who)).strip()
             self._check_name(who, name)
-            profile = self._seats.check(who, new.per_worker, new.workers, new.seconds)
+            most = max(new.workers, new.adapt.maximum if new.adapt else 0)
+            asked = self._seats.check(who, new.per_worker, new.pool, most, new.seconds)
             record = ClusterRecord(
                 id=cluster_id,
                 name=name,
                 owner=who.user,
-                per_worker=profile,
+                per_worker=asked.profile,
+                groups=who.groups,
+                what=new.per_worker,
+                pool=asked.pool,
+                adapt=(new.adapt.minimum, new.adapt.maximum) if new.adapt else None,
                 workers_wanted=new.workers,
                 threads_per_worker=new.threads_per_worker,
                 host_memory_bytes=new.host_memory_bytes,
                 fleet_units=self._broker.status(who).units_total,
                 python=new.python or self._python,
-                idle_seconds=self._idle_seconds if new.idle_seconds is None else new.idle_seconds,
+                idle_seconds=self._idle_of(who, asked.pool)
+                if new.idle_seconds is None
+                else new.idle_seconds,
                 created_at=self._clock.now(),
                 seconds=new.seconds,
                 cwd=new.cwd,
@@ -191,8 +195,13 @@ class Clusters:
 
     def _check_more(self, record: ClusterRecord, workers: int) -> None:
         if workers > record.workers_wanted:
-            owner = Principal(record.owner)
-            self._seats.check(owner, record.per_worker, workers, record.seconds)
+            what = record.what or record.per_worker
+            self._seats.check(owner_of(record), what, record.pool, workers, record.seconds)
+
+    def _idle_of(self, who: Principal, pool: str) -> int:
+        """As its policy has it now."""
+        pools = self._broker.fleet(who).pools
+        return next(one.idle_seconds for one in pools if one.name == pool)
 
     def _advance(self, record: ClusterRecord) -> None:
         """One step on; what fails now is tried again in the next round."""

@@ -33,4 +33,5 @@ class JobBills:
         """While its lease can still be asked for: what to say of its size, if anything."""
         if not job.has_lease:
             return None
-        return self._hints.of(Principal(job.owner, job.groups), [job.request_id])
+        hint = self._hints.of(Principal(job.owner, job.groups), [job.request_id])
+        return hint.sentence if hint else None

@@ -32,7 +32,7 @@ class SizeHints:
         self._clock = clock
         self._past = past
 
-    def of(self, who: Principal, lease_ids: Sequence[int]) -> str | None:
+    def of(self, who: Principal, lease_ids: Sequence[int]) -> Hint | None:
         """While they can still be asked for: what to say of their size, which is the same for all.
 
         The most memory that any slice needed decides, and how busy they were in the mean.
@@ -40,11 +40,10 @@ class SizeHints:
         if self._past is None or not lease_ids:
             return None
         try:
-            hint = self._look(who, lease_ids, self._past)
+            return self._look(who, lease_ids, self._past)
         except Exception:  # a hint must not be in the way of an end
             log.exception("no hint for a better size")
             return None
-        return hint.sentence if hint else None
 
     def _look(self, who: Principal, lease_ids: Sequence[int], past: Past) -> Hint | None:
         leases = [self._broker.lease(who, number) for number in lease_ids]
