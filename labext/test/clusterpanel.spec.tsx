@@ -11,7 +11,7 @@ import { DaskPane } from '../src/cluster/pane';
 import { serverWith } from './server';
 import type { IStage } from './stage';
 import { cleared, connected, shown } from './stage';
-import { cluster, fleet, gpu, lease, segment, tick, worker } from './things';
+import { card, cluster, fleet, gpu, lease, segment, tick, worker } from './things';
 
 const GIB = 2 ** 30;
 const trans = nullTranslator.load('test');
@@ -153,6 +153,45 @@ describe("the panel's clusters", () => {
     }
     const done = ['insert', 'panes', 'rename', 'restart', 'stop', 'extend'];
     expect(calls).toEqual(done.map(name => `${name} flights`));
+  });
+
+  it('say which slice would have done, and fill in the form with it', async () => {
+    localStorage.setItem('gpu-workbench:folded:request', '1');
+    const size_hint = 'peak 2 GB of 20 GB: a 1g.10gb slice would do, and start now';
+    const { find, text, context } = await stage(
+      cluster({ state: 'ended', message: 'stopped', size_hint, size_profile: 'mig-1g.10gb' })
+    );
+    expect(text('gw-cluster-hint')).toContain(`Next time: ${size_hint}.`);
+    await act(async () => find('gw-cluster-again')[0]?.click());
+    expect(context.form.state).toMatchObject({
+      purpose: 'cluster',
+      profile: 'mig-1g.10gb',
+      pool: 'default',
+      name: 'flights',
+      count: 2
+    });
+    const submit = find('gw-form-submit')[0];
+    expect(submit?.textContent).toBe('Start cluster');
+    await vi.waitFor(() => expect(document.activeElement).toBe(submit));
+  });
+
+  it('show the pool of a card where there are several, and what a cluster may grow to', async () => {
+    const { find } = await stage();
+    expect(find('gw-card')).toHaveLength(2);
+    expect(find('gw-card').some(one => one.querySelector('.gw-card-pool'))).toBe(false);
+    await cleared();
+    const server = serverWith();
+    server.cards = [card({ pool: 'a100' }), card({ pool: 'h100' })];
+    const two = await shown(server, actions([]));
+    expect(two.find('gw-card').map(one => one.querySelector('.gw-card-pool')?.textContent)).toEqual(
+      ['a100', 'h100']
+    );
+    await act(async () => two.context.form.set({ purpose: 'cluster', count: 1, most: 4 }));
+    expect(two.text('gw-form-grows')).toContain('back to 1');
+    expect(two.text('gw-form-cost')).toBe('costs 0.25 to 1 GPU');
+    await act(async () => two.context.form.set({ most: 0 }));
+    expect(two.find('gw-form-most')[0]?.getAttribute('aria-invalid')).toBe('true');
+    expect((two.find('gw-form-submit')[0] as HTMLButtonElement).disabled).toBe(true);
   });
 
   it('are folded where they are many, and one at a time on demand', async () => {

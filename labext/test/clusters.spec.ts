@@ -124,7 +124,12 @@ describe('ready-made clusters', () => {
     form.chooseCard(first?.card ?? card());
     form.set({ count: first?.workers ?? 0 });
     expect(presets.presets?.map(one => isChosen(one, form.state))).toEqual([true, false, false]);
-    expect(clusterBody(form.state)).toEqual({ workers: 2, per_worker: 'mig-1g.10gb', seconds: 60 });
+    expect(clusterBody(form.state)).toEqual({
+      workers: 2,
+      per_worker: 'mig-1g.10gb',
+      pool: 'default',
+      seconds: 60
+    });
     form.set({ idleSeconds: 0, name: ' flights ' });
     expect(clusterBody(form.state)).toMatchObject({ idle_seconds: 0, name: 'flights' });
   });

@@ -3,6 +3,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import {
   FormModel,
   askBody,
+  clusterBody,
   faultyField,
   fittingCard,
   resolved,
@@ -96,12 +97,47 @@ describe('the form', () => {
 
   it('takes the profile of a free part of the fleet', () => {
     const form = new FormModel();
-    form.chooseOffer('1g.10gb', [small, quarter]);
+    form.chooseOffer('1g.10gb', small.pool, [small, quarter]);
     expect(form.state).toMatchObject({ profile: 'mig-1g.10gb', memory: '10 GB' });
-    form.chooseOffer('0.25', [small, quarter]);
+    form.chooseOffer('0.25', quarter.pool, [small, quarter]);
     expect(form.state.profile).toBe('fraction-0.25');
     form.typeMemory('30 GB');
     expect(form.state.profile).toBeNull();
+  });
+
+  it('of two pools with the same profile asks the one whose card was chosen', () => {
+    const [here, there] = [card({ pool: 'a100' }), card({ pool: 'h100' })];
+    const form = new FormModel({ purpose: 'cluster', count: 2, seconds: 3600 });
+    form.chooseCard(there);
+    expect(fittingCard(form.state, [here, there])).toBe(there);
+    expect(clusterBody(form.state)).toEqual({
+      workers: 2,
+      per_worker: 'fraction-0.25',
+      pool: 'h100',
+      seconds: 3600
+    });
+    form.chooseOffer('0.25', 'a100', [here, there]);
+    expect(form.state.pool).toBe('a100');
+  });
+
+  it('lets a cluster begin with few workers, or none, and grow by itself', () => {
+    const form = new FormModel({ purpose: 'cluster', count: 0, most: 4 });
+    expect(faultyField(form.state)).toBeNull();
+    expect(clusterBody(form.state)).toMatchObject({
+      workers: 0,
+      adapt: { minimum: 0, maximum: 4 }
+    });
+    form.set({ count: 5 });
+    expect(faultyField(form.state)).toBe('most');
+    form.set({ count: 0, most: 0 });
+    expect(faultyField(form.state)).toBe('most');
+    form.set({ most: NaN });
+    expect(faultyField(form.state)).toBe('most');
+    form.set({ most: null });
+    expect(faultyField(form.state)).toBe('count');
+    form.set({ most: 4 });
+    form.choosePurpose('job');
+    expect([form.state.count, faultyField(form.state)]).toEqual([2, 'script']);
   });
 
   it('names the field that can not be sent', () => {

@@ -62,13 +62,18 @@ export function ClusterRow(props: { cluster: Cluster; open: boolean }): React.Re
           </button>
         )}
         {!over && (
-          <span className="gw-item-what" data-testid="gw-cluster-workers">
+          <span
+            className="gw-item-what"
+            title={cluster.pool === null ? '' : trans.__('pool %1', cluster.pool)}
+            data-testid="gw-cluster-workers"
+          >
             {what}
           </span>
         )}
         <StateTag state={cluster.state} />
       </div>
       <Said cluster={cluster} />
+      <NextTime cluster={cluster} />
       {!over && (
         <>
           <ClusterLoad cluster={cluster} />
@@ -118,6 +123,38 @@ function Said(props: { cluster: Cluster }): React.ReactElement {
         </p>
       )}
     </>
+  );
+}
+
+/** Which slice would have done for its workers, and a way to ask for that. */
+function NextTime(props: { cluster: Cluster }): React.ReactElement | null {
+  const { cluster } = props;
+  const { form, trans } = usePanel();
+  if (!cluster.size_hint) {
+    return null;
+  }
+  const again = (profile: string): void =>
+    form.fill({
+      purpose: 'cluster',
+      profile,
+      pool: cluster.pool,
+      name: cluster.name,
+      count: cluster.adapt?.minimum ?? Math.max(1, cluster.workers_wanted),
+      most: cluster.adapt?.maximum ?? null
+    });
+  return (
+    <p className="gw-reason" data-testid="gw-cluster-hint">
+      {trans.__('Next time: %1.', cluster.size_hint)}{' '}
+      {cluster.size_profile !== null && (
+        <button
+          className="gw-link"
+          data-testid="gw-cluster-again"
+          onClick={() => again(cluster.size_profile as string)}
+        >
+          {trans.__('Set it up so')}
+        </button>
+      )}
+    </p>
   );
 }
 

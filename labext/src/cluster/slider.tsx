@@ -95,13 +95,15 @@ function Said(props: {
     );
   }
   const change = target - cluster.workers_wanted;
+  const fixed = cluster.adapt ? trans.__('It adapts no more.') : '';
   if (change < 0) {
     const fewer = trans._n(
       '%1 worker hands over its results and gives its slice back.',
       '%1 workers hand over their results and give their slices back.',
       -change
     );
-    return <>{busy ? fewer : `${fewer} ${trans.__('Esc: leave it.')}`}</>;
+    const words = [fewer, fixed, busy ? '' : trans.__('Esc: leave it.')];
+    return <>{words.filter(Boolean).join(' ')}</>;
   }
   const more = trans._n('Asks for %1 more slice', 'Asks for %1 more slices', change);
   return (
@@ -111,6 +113,7 @@ function Said(props: {
         {card ? whenOf(card, now, trans) : '…'}
       </b>
       {card && card.when !== 'now' && card.reason ? ` ${card.reason}` : ''}
+      {fixed && ` ${fixed}`}
     </>
   );
 }

@@ -24,6 +24,8 @@ export interface IFormState {
   readonly memory: string;
   /** Slices: of the request, one per worker, one per rank. */
   readonly count: number;
+  /** Workers that a cluster may grow to by itself, from `count` on; null where it stays at `count`. */
+  readonly most: number | null;
   readonly seconds: number;
   /** Of a cluster; empty lets the server choose. A job bears its script's name. */
   readonly name: string;
@@ -42,6 +44,7 @@ export class FormModel {
       pool: null,
       memory: '20 GB',
       count: 1,
+      most: null,
       seconds: 7200,
       name: '',
       idleSeconds: null,
@@ -56,6 +59,11 @@ export class FormModel {
     return this._changed;
   }
 
+  /** The form was filled in by something else than its fields: it wants to be looked at. */
+  get filled(): ISignal<this, void> {
+    return this._filled;
+  }
+
   get state(): IFormState {
     return this._state;
   }
@@ -65,17 +73,25 @@ export class FormModel {
     this._changed.emit();
   }
 
+  /** Fill in what somebody chose elsewhere, to be looked at before it is sent. */
+  fill(change: Partial<IFormState>): void {
+    this.set(change);
+    this._filled.emit();
+  }
+
   chooseCard(card: Card): void {
     this.set({ profile: card.profile, pool: card.pool, memory: `${card.memory_gb} GB` });
   }
 
-  /** From a click on a free part of the fleet: `offer` names a profile. */
-  chooseOffer(offer: string, cards: readonly Card[]): void {
-    const card = cards.find(one => one.profile === offer || nick(one.profile) === offer);
+  /** From a click on a free part of the fleet: `offer` names a profile of that pool. */
+  chooseOffer(offer: string, pool: string, cards: readonly Card[]): void {
+    const card = cards.find(
+      one => one.pool === pool && (one.profile === offer || nick(one.profile) === offer)
+    );
     if (card) {
       this.chooseCard(card);
     } else {
-      this.set({ profile: offer, pool: null });
+      this.set({ profile: offer, pool });
     }
   }
 
@@ -87,10 +103,11 @@ export class FormModel {
   choosePurpose(purpose: Purpose): void {
     const { count } = this._state;
     const natural = purpose === 'kernel' ? 1 : 2;
-    this.set({ purpose, count: purpose === 'kernel' || count === 1 ? natural : count });
+    this.set({ purpose, count: purpose === 'kernel' || count <= 1 ? natural : count });
   }
 
   private _changed = new Signal<this, void>(this);
+  private _filled = new Signal<this, void>(this);
   private _state: IFormState;
 }
 
@@ -130,17 +147,31 @@ export function resolved(state: IFormState, cards: readonly Card[] | null): IFor
 }
 
 /** What of the form can't be sent, as the name of its field; null when all can. */
-export function faultyField(state: IFormState): 'memory' | 'count' | 'script' | null {
+export function faultyField(state: IFormState): 'memory' | 'count' | 'most' | 'script' | null {
   if (state.profile === null && parseMemory(state.memory) === null) {
     return 'memory';
   }
-  if (!Number.isInteger(state.count) || state.count < 1) {
+  if (!Number.isInteger(state.count) || state.count < leastCount(state)) {
     return 'count';
+  }
+  const most = mostWorkers(state);
+  if (most !== null && (!Number.isInteger(most) || most < Math.max(1, state.count))) {
+    return 'most';
   }
   if (state.purpose === 'job' && !state.script.trim()) {
     return 'script';
   }
   return null;
+}
+
+/** Workers that it may grow to by itself; null where it may not, or is no cluster. */
+export function mostWorkers(state: IFormState): number | null {
+  return state.purpose === 'cluster' ? state.most : null;
+}
+
+/** A cluster that grows by itself may begin with nothing. */
+export function leastCount(state: IFormState): number {
+  return mostWorkers(state) === null ? 1 : 0;
 }
 
 /** `what` of the wire: the profile's name, or the memory with its unit. */
@@ -165,6 +196,8 @@ export function clusterBody(state: IFormState): ClusterBody {
     workers: state.count,
     per_worker: whatOf(state),
     seconds: state.seconds,
+    ...(state.pool ? { pool: state.pool } : {}),
+    ...(state.most === null ? {} : { adapt: { minimum: state.count, maximum: state.most } }),
     ...(state.idleSeconds === null ? {} : { idle_seconds: state.idleSeconds }),
     ...(state.name.trim() ? { name: state.name.trim() } : {})
   };

@@ -114,8 +114,8 @@ export function faultyFields(state: IFormState, fields: IJobFields): JobField[] 
   const faulty: JobField[] = [];
   const script = functionOf(fields) === null ? state.script : 'function';
   const common = faultyField({ ...state, script });
-  if (common) {
-    faulty.push(common);
+  if (common && common !== 'most') {
+    faulty.push(common); // A job has no workers that it may grow to.
   }
   const restarts = Number(fields.restarts || '0');
   if (!Number.isInteger(restarts) || restarts < 0 || restarts > 100) {

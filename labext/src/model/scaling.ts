@@ -120,7 +120,10 @@ export class Scaling implements IDisposable {
     try {
       const cards = await this.workbench.api.cards(more, this.secondsOf(cluster));
       if (asked === this._target && !this._disposed) {
-        this._card = cards.find(card => card.profile === cluster.per_worker) ?? null;
+        this._card =
+          cards.find(
+            card => card.profile === cluster.per_worker && card.pool === (cluster.pool ?? card.pool)
+          ) ?? null;
         this.told();
       }
     } catch {
@@ -164,12 +167,15 @@ export class Scaling implements IDisposable {
 export function mostWorkers(workbench: Workbench, cluster: Cluster): number {
   const { status, fleet } = workbench;
   const { per_worker } = cluster;
+  const isIn = (pool: string): boolean => pool === (cluster.pool ?? pool);
   const held = cluster.leases.map(id => workbench.leases.get(id)).find(Boolean);
-  const offered = (fleet?.pools ?? []).flatMap(pool => pool.profiles);
+  const offered = (fleet?.pools ?? []).filter(one => isIn(one.name)).flatMap(one => one.profiles);
   const each = held?.units ?? offered.find(one => one.name === per_worker)?.units ?? 0;
   const limits = (status?.quotas ?? []).flatMap(one => one.limit ?? []);
   const allowed = each > 0 ? Math.floor(Math.min(Infinity, ...limits) / each + 1e-6) : Infinity;
-  const there = (fleet?.gpus ?? []).reduce((sum, gpu) => sum + slicesOn(gpu, per_worker, each), 0);
+  const there = (fleet?.gpus ?? [])
+    .filter(gpu => isIn(gpu.pool))
+    .reduce((sum, gpu) => sum + slicesOn(gpu, per_worker, each), 0);
   return Math.max(cluster.workers_wanted, Math.min(64, Math.max(1, Math.min(allowed, there))));
 }
 

@@ -8,7 +8,7 @@ import React, { useId } from 'react';
 
 import type { Card } from '../api/types';
 import type { FormModel, IFormState } from '../model/form';
-import { fittingCard } from '../model/form';
+import { fittingCard, leastCount } from '../model/form';
 import { duration, shortExpected, units } from '../model/words';
 
 export interface IFieldsProps {
@@ -23,6 +23,7 @@ export function ProfileCards(
   const { form, state, cards, now, trans } = props;
   const group = useId();
   const chosen = fittingCard(state, cards);
+  const several = new Set(cards.map(card => card.pool)).size > 1;
   return (
     <div className="gw-cards" role="radiogroup" aria-label={trans.__('Profile')}>
       {cards.map(card => (
@@ -32,6 +33,7 @@ export function ProfileCards(
           title={cardTitle(card, trans)}
           data-testid="gw-card"
           data-profile={card.profile}
+          data-pool={card.pool}
           data-when={card.when}
         >
           <input
@@ -42,6 +44,7 @@ export function ProfileCards(
           />
           <span className="gw-card-name">{card.label}</span>
           <span className="gw-card-memory">{trans.__('%1 GB', String(card.memory_gb))}</span>
+          {several && <span className="gw-card-pool">{card.pool}</span>}
           <span className="gw-card-when">{whenWords(card, now, trans)}</span>
         </label>
       ))}
@@ -77,7 +80,8 @@ export function whenWords(card: Card, now: number, trans: TranslationBundle): Re
 function cardTitle(card: Card, trans: TranslationBundle): string {
   const lines = [
     trans.__('%1: %2 GB, %3 GPU each', card.label, String(card.memory_gb), units(card.units)),
-    trans.__('isolation: %1', card.tier)
+    trans.__('isolation: %1', card.tier),
+    trans.__('pool %1', card.pool)
   ];
   return [...lines, card.reason].filter(Boolean).join('\n');
 }
@@ -112,7 +116,7 @@ export function CountField(props: IFieldsProps): React.ReactElement {
       <input
         className="gw-input gw-mod-count"
         type="number"
-        min={1}
+        min={leastCount(state)}
         max={1024}
         value={Number.isNaN(state.count) ? '' : state.count}
         data-testid="gw-form-count"

@@ -1,12 +1,12 @@
 /** "Get a slice": what, how many, how long, what for, what it costs, and the button. */
 
-import React, { useEffect, useState } from 'react';
+import React, { useEffect, useRef, useState } from 'react';
 
 import type { ApiError } from '../api/errors';
 import { asApiError } from '../api/errors';
 import type { Card, Quota } from '../api/types';
 import type { Purpose } from '../model/form';
-import { faultyField, fittingCard } from '../model/form';
+import { faultyField, fittingCard, mostWorkers } from '../model/form';
 import { units } from '../model/words';
 import { useFollowed } from '../surface/follow';
 import { Meter, Section, Skeleton, Trouble } from '../surface/parts';
@@ -37,9 +37,20 @@ export function RequestForm(): React.ReactElement {
 
   const faulty = faultyField(state);
   const chosen = fittingCard(state, offered ?? []);
-  const cost = chosen && state.count >= 1 ? chosen.units * state.count : null;
+  const cost = chosen && state.count >= 0 ? chosen.units * state.count : null;
+  const most = mostWorkers(state);
+  const costMost = chosen && most !== null && most >= 1 ? chosen.units * most : null;
   const longest = Math.max(...(fleet?.pools.map(pool => pool.max_seconds) ?? []), 3600);
   const fields = { form, state, trans };
+
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    const look = (): void => {
+      requestAnimationFrame(() => button.current?.focus()); // Once it is unfolded.
+    };
+    form.filled.connect(look);
+    return () => void form.filled.disconnect(look);
+  }, [form]);
 
   const submit = (): void => {
     setBusy(true);
@@ -52,7 +63,7 @@ export function RequestForm(): React.ReactElement {
   };
 
   return (
-    <Section title={trans.__('Get a slice')} name="request">
+    <Section title={trans.__('Get a slice')} name="request" opens={form.filled}>
       <form
         className="gw-form"
         onSubmit={event => {
@@ -77,13 +88,18 @@ export function RequestForm(): React.ReactElement {
         <div className="gw-row">
           <DurationField {...fields} longest={longest} />
           <span className="gw-cost" data-testid="gw-form-cost">
-            {cost === null ? '' : trans.__('costs %1 GPU', units(cost))}
+            {cost === null
+              ? ''
+              : costMost === null
+                ? trans.__('costs %1 GPU', units(cost))
+                : trans.__('costs %1 to %2 GPU', units(cost), units(costMost))}
           </span>
         </div>
-        <Quotas cost={cost ?? 0} />
+        <Quotas cost={costMost ?? cost ?? 0} />
         <div className="gw-row">
           <button
             className="gw-button gw-mod-primary"
+            ref={button}
             type="submit"
             disabled={busy || faulty !== null}
             data-testid="gw-form-submit"
@@ -125,6 +141,7 @@ function Hint(props: {
   const words = {
     memory: trans.__('Write a memory, for example 20 GB.'),
     count: trans.__('At least 1.'),
+    most: trans.__('It may grow to no fewer workers than it begins with.'),
     script: trans.__('Which script?')
   };
   const text = props.faulty

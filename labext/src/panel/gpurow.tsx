@@ -99,7 +99,7 @@ function Segment(props: { gpu: Gpu; segment: SliceView }): React.ReactElement {
       <button
         {...common}
         aria-label={trans.__('%1. Choose it for the request.', common['aria-label'])}
-        onClick={() => form.chooseOffer(offer, cards.cards ?? [])}
+        onClick={() => form.chooseOffer(offer, gpu.pool, cards.cards ?? [])}
       >
         {inner}
       </button>

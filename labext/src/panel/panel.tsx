@@ -10,8 +10,8 @@
  *   gw-fleet            section; gw-free ("1.5 of 2 GPU free"); gw-gpu (`data-gpu`, `data-health`),
  *                       gw-gpu-open, gw-gpu-figures; gw-segment (`data-state` mine | others | free, `data-profile`)
  *   gw-request          section; gw-form-purpose-kernel | -cluster | -job, gw-card (`data-profile`,
- *                       `data-when`), gw-form-memory, gw-form-count, gw-form-duration,
- *                       gw-form-target (values new | path | later), gw-form-name, gw-form-idle,
+ *                       `data-pool`, `data-when`), gw-form-memory, gw-form-count, gw-form-duration,
+ *                       gw-form-target (values new | path | later), gw-form-name, gw-form-idle, gw-form-most,
  *                       gw-preset (`data-size` small | medium | large, `data-when`), gw-form-script,
  *                       gw-form-args, gw-form-cost, gw-quotas, gw-form-submit; gw-said (what
  *                       happened), gw-trouble (an error, also elsewhere)
@@ -20,7 +20,8 @@
  *   gw-waiting          section, only while somebody waits; gw-waiting-request (`data-request`):
  *                       gw-waiting-position, gw-waiting-reason, gw-waiting-cancel; gw-waiting-others
  *   gw-clusters         section; gw-clusters-empty; gw-cluster (`data-cluster`, `data-state`):
- *                       gw-cluster-fold, -workers ("2 of 4 × 1/4 GPU"), -message, -notice,
+ *                       gw-cluster-fold, -workers ("2 of 4 × 1/4 GPU"), -message, -notice, -hint,
+ *                       -again,
  *                       bars -use, -memory, -host; buttons -insert, -panes, -rename, -restart,
  *                       -stop, -extend; facts -tasks, -results, -spill, -age, -left, -idle;
  *                       gw-scale (`data-target`): gw-cluster-slider, gw-cluster-count,

@@ -49,6 +49,7 @@ export function ClusterPresets(): React.ReactElement | null {
                 gb,
                 units(card.units * workers)
               ),
+              trans.__('pool %1', card.pool),
               card.reason
             ]
               .filter(Boolean)
@@ -63,7 +64,7 @@ export function ClusterPresets(): React.ReactElement | null {
               checked={chosen}
               onChange={() => {
                 form.chooseCard(card);
-                form.set({ count: workers });
+                form.set({ count: workers, most: null });
               }}
             />
             <span className="gw-card-name">{words[size]}</span>

@@ -1,8 +1,9 @@
 /** The form's row that depends on what the slices are for: a notebook, a cluster, a job. */
 
-import React from 'react';
+import React, { useId } from 'react';
 
 import type { Target } from '../model/form';
+import { faultyField } from '../model/form';
 import { shortName } from '../model/paths';
 import { duration } from '../model/words';
 import { useFollowed } from '../surface/follow';
@@ -60,6 +61,7 @@ function ClusterFields(): React.ReactElement {
   const idle = useFollowed(form.changed, () => form.state.idleSeconds);
   return (
     <>
+      <GrowField />
       <div className="gw-row">
         <TextField field="name" label={trans.__('name')} hint={trans.__('chosen for you')} />
       </div>
@@ -86,6 +88,41 @@ function ClusterFields(): React.ReactElement {
         </label>
       </div>
     </>
+  );
+}
+
+/** How many workers a cluster may take by itself; empty keeps their number as it is. */
+function GrowField(): React.ReactElement {
+  const { form, trans } = usePanel();
+  const id = useId();
+  const state = useFollowed(form.changed, () => form.state);
+  const { count, most } = state;
+  return (
+    <div className="gw-row">
+      <label className="gw-field">
+        <span>{trans.__('grows to')}</span>
+        <input
+          className="gw-input gw-mod-count"
+          type="number"
+          min={Math.max(1, count || 1)}
+          max={512}
+          value={most === null || Number.isNaN(most) ? '' : most}
+          placeholder="–"
+          aria-describedby={id}
+          aria-invalid={faultyField(state) === 'most'}
+          data-testid="gw-form-most"
+          onChange={event => {
+            const { value, valueAsNumber } = event.target;
+            form.set({ most: value === '' ? null : valueAsNumber });
+          }}
+        />
+      </label>
+      <span id={id} className="gw-hint" data-testid="gw-form-grows">
+        {most === null || Number.isNaN(count)
+          ? trans.__('by itself; empty: it does not.')
+          : trans.__('and back to %1, by what there is to do; more wait in the queue.', count)}
+      </span>
+    </div>
   );
 }
 

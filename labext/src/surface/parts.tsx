@@ -2,7 +2,8 @@
 
 import type { LabIcon } from '@jupyterlab/ui-components';
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
-import React, { useId, useState } from 'react';
+import type { ISignal } from '@lumino/signaling';
+import React, { useEffect, useId, useState } from 'react';
 
 import type { ApiError } from '../api/errors';
 import { asApiError } from '../api/errors';
@@ -16,9 +17,20 @@ export function Section(props: {
   title: string;
   name: string;
   aside?: React.ReactNode;
+  /** Unfolds it. */
+  opens?: ISignal<unknown, void>;
   children: React.ReactNode;
 }): React.ReactElement {
   const [open, setOpen] = useState(() => localStorage.getItem(`${FOLDED}${props.name}`) === null);
+  const { name, opens } = props;
+  useEffect(() => {
+    const unfold = (): void => {
+      localStorage.removeItem(`${FOLDED}${name}`);
+      setOpen(true);
+    };
+    opens?.connect(unfold);
+    return () => void opens?.disconnect(unfold);
+  }, [name, opens]);
   const body = useId();
   const toggle = (): void => {
     if (open) {
