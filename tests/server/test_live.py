@@ -171,6 +171,19 @@ async def test_a_person_may_have_only_so_many_windows_open(workbench: Any) -> No
     await workbench.ticks(await workbench.live())
 
 
+@pytest.mark.parametrize("changed", [{"live_windows": 2}])
+async def test_windows_that_open_all_at_once_are_no_more_than_one_may_have(workbench: Any) -> None:
+    windows = await asyncio.gather(*(workbench.live() for _ in range(6)))
+
+    async def refused() -> bool:
+        return sum(one.close_code == 4029 for one in windows) == 4
+
+    for one in windows:
+        await asyncio.wait_for(one.read_message(), 10)
+    await workbench.eventually(refused, "four are sent away")
+    assert workbench.app._hub.watchers == 2
+
+
 async def test_who_talks_too_much_is_sent_away_and_the_others_stay(workbench: Any) -> None:
     loud, quiet = await workbench.live(), await workbench.live()
     await workbench.events(loud, until="fleet")

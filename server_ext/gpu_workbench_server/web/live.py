@@ -138,8 +138,10 @@ class Hub:
             self._watch()
 
     def full(self, who: Principal) -> bool:
-        """This person has as many windows open as one may."""
-        return sum(watcher.who.user == who.user for watcher in self._watchers) >= self._windows
+        """This person has as many windows open, or about to open, as one may."""
+        coming = (one for together in self._joining.values() for one in together)
+        windows = {one for one in (*self._watchers, *coming) if one.who.user == who.user}
+        return len(windows) >= self._windows
 
     def leave(self, watcher: Watcher) -> None:
         """Idempotent."""
