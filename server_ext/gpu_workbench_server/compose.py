@@ -93,6 +93,7 @@ def compose(
     from .services.boards import Boards
     from .services.broker import SYSTEM, Broker
     from .services.clusters import Clusters
+    from .services.hardware_errors import HardwareErrors
     from .services.history import Histories
     from .services.jobs import Jobs
     from .services.policy_source import PolicySource
@@ -156,9 +157,10 @@ def compose(
         attributions = (clusters.attributions, jobs.attributions)
         reaper = Reaper(broker, engine, devices, kernels, clock, policy, attributions)
         histories = Histories(settings.data_dir / "telemetry")
+        errors = HardwareErrors(settings.data_dir / "telemetry" / "errors.json")
         measured = {one.id: one.used_gpu_seconds or 0.0 for one in broker.alive()}
         telemetry: Telemetry = Telemetry(
-            devices, reaper.held, clock, on_sample, measured, histories, sink
+            devices, reaper.held, clock, on_sample, measured, histories, sink, errors
         )
 
         chores: dict[str, Callable[[], object]] = {

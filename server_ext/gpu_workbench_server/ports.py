@@ -16,7 +16,7 @@ from gpu_workbench import protocol as wire
 from .domain.decisions import Change
 from .domain.fleet import Gpu
 from .domain.leases import Lease, LedgerEntry, Request, Slice
-from .domain.readings import Reading
+from .domain.readings import HardwareError, Reading
 from .domain.repartition import Layout
 from .domain.reservations import Reservation
 
@@ -141,8 +141,11 @@ class DeviceBackend(Protocol):
         `held` are the leases to attribute processes to.
         """
 
-    def read_slow(self) -> None:
-        """Look at what takes time to tell; the next `read` carries it. From a thread of its own."""
+    def read_slow(self) -> Sequence[HardwareError]:
+        """Look at what takes time to tell; the next `read` carries it. From a thread of its own.
+
+        Returns what the hardware did wrong since the last look, oldest first.
+        """
 
     def processes_of(self, lease: Held) -> list[int]:
         """Pids that still use the lease's slices: a slice is free only when this is empty."""

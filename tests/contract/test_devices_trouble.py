@@ -243,6 +243,9 @@ def test_everything_the_driver_tells_is_told(rig: NvmlRig) -> None:
         decoder=20,
         ecc_corrected=2,
         ecc_uncorrected=1,
+        remapped_corrected=4,
+        remapped_uncorrected=5,
+        remap_pending=True,
         energy_mj=1_234_000,
     )
     rig.write()
@@ -270,6 +273,10 @@ def test_everything_the_driver_tells_is_told(rig: NvmlRig) -> None:
         decoder=0.2,
         ecc_corrected=2,
         ecc_uncorrected=1,
+        remapped_corrected=4,
+        remapped_uncorrected=5,
+        remap_pending=True,
+        remap_failed=False,
         xid=31,
         energy_joules=1234.0,
         sm_activity=0.03,

@@ -127,6 +127,8 @@ def test_gpus_are_told_under_the_names_and_units_of_the_dcgm_exporter(watched: W
     assert exported["DCGM_FI_DEV_GPU_UTIL"][labels] == 25.0
     assert exported["DCGM_FI_DEV_FB_USED"][(*labels, "", "")] == 3072.0
     assert exported["DCGM_FI_DEV_GPU_TEMP"][labels] == 41.0
+    whole = exported["DCGM_FI_DEV_FB_TOTAL"][(*labels, "", "")]
+    assert whole == gpu.memory_bytes / (1 << 20), "so that use can be told as a share"
 
 
 def test_what_a_gpu_tells_seldom_has_dcgms_names_and_units_too(watched: Watched) -> None:
@@ -137,6 +139,8 @@ def test_what_a_gpu_tells_seldom_has_dcgms_names_and_units_too(watched: Watched)
         first,
         energy_joules=2.5,
         xid=79,
+        remapped_uncorrected=2,
+        remap_failed=True,
         sm_activity=0.03,
         encoder=0.5,
         pcie_tx_bytes_s=1e6,
@@ -148,6 +152,8 @@ def test_what_a_gpu_tells_seldom_has_dcgms_names_and_units_too(watched: Watched)
     expected = {
         "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": 2500.0,  # mJ
         "DCGM_FI_DEV_XID_ERRORS": 79.0,
+        "DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS": 2.0,
+        "DCGM_FI_DEV_ROW_REMAP_FAILURE": 1.0,
         "DCGM_FI_PROF_SM_ACTIVE": 0.03,
         "DCGM_FI_DEV_ENC_UTIL": 50.0,
         "DCGM_FI_PROF_PCIE_TX_BYTES": 1e6,
@@ -177,6 +183,7 @@ def test_a_leased_mig_instance_stands_beside_its_gpu_under_dcgms_labels(watched:
         "DCGM_FI_PROF_GR_ENGINE_ACTIVE": 0.5,
         "DCGM_FI_PROF_SM_ACTIVE": 0.25,
         "DCGM_FI_DEV_FB_USED": 1024.0,
+        "DCGM_FI_DEV_FB_TOTAL": 10 * 1024.0,
     }
     for name, value in told.items():
         assert exported[name][(*labels, "1g.10gb", "7")] == value

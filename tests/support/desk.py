@@ -8,7 +8,7 @@ from dataclasses import replace
 from gpu_workbench import protocol as wire
 from gpu_workbench_server.devices.fleet_file import cut_anew
 from gpu_workbench_server.domain.fleet import Gpu
-from gpu_workbench_server.domain.readings import Reading
+from gpu_workbench_server.domain.readings import HardwareError, Reading
 from gpu_workbench_server.domain.repartition import Layout
 from gpu_workbench_server.errors import NoDevices, StoreTrouble
 from gpu_workbench_server.ports import Held, News, Principal, Store
@@ -44,7 +44,8 @@ class Devices:
     def read(self, held: Sequence[Held]) -> Reading:
         return Reading()
 
-    def read_slow(self) -> None: ...
+    def read_slow(self) -> Sequence[HardwareError]:
+        return ()
 
     def processes_of(self, lease: Held) -> list[int]:
         return []

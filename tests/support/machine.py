@@ -6,6 +6,7 @@ Knows the broker by what it offers; whether it did right is for `books` to say.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -27,7 +28,7 @@ from gpu_workbench import protocol as wire
 from gpu_workbench_server.domain.fleet import Gpu, Limits
 from gpu_workbench_server.domain.invariants import broken
 from gpu_workbench_server.domain.mig import MigInstance
-from gpu_workbench_server.domain.readings import Reading
+from gpu_workbench_server.domain.readings import HardwareError, Reading
 from gpu_workbench_server.domain.rules import Rules
 from gpu_workbench_server.domain.units import GIB, PARTS
 from gpu_workbench_server.errors import StoreTrouble, WorkbenchError
@@ -83,7 +84,8 @@ class Machines:
     def read(self, held: Any) -> Reading:
         return Reading()
 
-    def read_slow(self) -> None: ...
+    def read_slow(self) -> Sequence[HardwareError]:
+        return ()
 
     def processes_of(self, lease: Held) -> list[int]:
         return []

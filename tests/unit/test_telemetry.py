@@ -16,6 +16,7 @@ from gpu_workbench_server.domain.leases import Slice
 from gpu_workbench_server.domain.readings import (
     DeviceProcess,
     GpuReading,
+    HardwareError,
     Reading,
     SliceReading,
 )
@@ -42,6 +43,7 @@ class Devices:
 
     activity: dict[str, float | None] = field(default_factory=dict)
     processes: tuple[DeviceProcess, ...] = ()
+    errors: tuple[HardwareError, ...] = ()
     fault: Exception | None = None
     slowly: Callable[[], object] = lambda: None
     reads: int = 0
@@ -65,9 +67,11 @@ class Devices:
             processes=self.processes,
         )
 
-    def read_slow(self) -> None:
+    def read_slow(self) -> Sequence[HardwareError]:
         self.slow_reads += 1
         self.slowly()
+        told, self.errors = self.errors, ()
+        return told
 
     def processes_of(self, lease: Held) -> list[int]:
         return []
@@ -281,6 +285,16 @@ def test_the_slow_lane_looks_twice_at_once_because_a_rate_takes_two_looks() -> N
         wait_for(lambda: bench.devices.slow_reads >= 2, seconds=3)
     finally:
         bench.telemetry.stop()
+
+
+def test_a_hardware_error_is_kept_though_nobody_watches() -> None:
+    bench = Bench()
+    bench.devices.errors = (HardwareError(GPU, "xid", 1000.0, 79),)
+    bench.telemetry.tick_slow()
+    bench.telemetry.tick_slow()
+    assert [(one.kind, one.code, one.count) for one in bench.telemetry.errors(GPU)] == [
+        ("xid", 79, 1)
+    ]
 
 
 def test_a_slow_lane_that_fails_is_logged_once_and_goes_on(

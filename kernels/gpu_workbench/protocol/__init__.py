@@ -113,8 +113,11 @@ from .reservations import (
 )
 from .sweeps import NewRun, NewSweep, Sweep, SweepRun, SweepRunState, Sweeps
 from .telemetry import (
+    ErrorKind,
     GpuSample,
     GpuState,
+    HardwareError,
+    HardwareErrors,
     History,
     Processes,
     ProcessOwner,
@@ -166,6 +169,7 @@ __all__ = [
     "ColumnType",
     "ConnectionFile",
     "EndReason",
+    "ErrorKind",
     "Event",
     "Extend",
     "Fleet",
@@ -173,6 +177,8 @@ __all__ = [
     "GpuHealth",
     "GpuSample",
     "GpuState",
+    "HardwareError",
+    "HardwareErrors",
     "Heartbeat",
     "History",
     "Holder",

@@ -10,6 +10,14 @@ Throttle = Literal[
     "power_cap", "thermal", "hw_slowdown", "power_brake", "sync_boost", "app_clocks", "display"
 ]
 GpuState = Literal["ok", "lost", "unknown"]
+ErrorKind = Literal[
+    "xid",
+    "ecc_corrected",
+    "ecc_uncorrected",
+    "remapped_corrected",
+    "remapped_uncorrected",
+    "remap_failed",
+]
 ProcessOwner = Literal["mine", "other", "stranger", "unknown"]
 
 
@@ -38,6 +46,14 @@ class GpuSample(Wire, frozen=True, kw_only=True):
     ecc_corrected: int | None = None
     """Errors since the driver was loaded, as `ecc_uncorrected`."""
     ecc_uncorrected: int | None = None
+    remapped_corrected: int | None = None
+    """Rows of memory replaced for corrected errors since the GPU was made, as
+    `remapped_uncorrected`."""
+    remapped_uncorrected: int | None = None
+    remap_pending: bool | None = None
+    """A row is to be replaced at the next reset."""
+    remap_failed: bool | None = None
+    """No spare row was left."""
     xid: int | None = None
     """The last critical error since the broker started."""
     xid_at: float | None = None
@@ -92,6 +108,25 @@ class ProcessSample(Wire, frozen=True, kw_only=True):
     """`stranger`: on a leased GPU without a lease. `unknown`: nobody can tell whose it is."""
     command: str | None = None
     """What runs there, for administrators only."""
+
+
+class HardwareError(Wire, frozen=True, kw_only=True):
+    """What a GPU's hardware did wrong: errors of one kind that came within a minute are one."""
+
+    gpu: str
+    """UUID."""
+    kind: ErrorKind
+    at: float
+    """When the first was heard of, in seconds since the epoch."""
+    code: int | None = None
+    """The number of an XID."""
+    count: int = 1
+    """Errors, or rows of memory that were replaced."""
+
+
+class HardwareErrors(Wire, frozen=True, kw_only=True):
+    errors: list[HardwareError]
+    """Newest first."""
 
 
 class Sample(Wire, frozen=True, kw_only=True):

@@ -54,6 +54,8 @@ ONE_GPU = [
     *(_column(f"{link}_{way}_bytes_s") for link in ("pcie", "nvlink") for way in ("tx", "rx")),
     *(_column(name) for name in ("encoder", "decoder")),
     *(_column(name) for name in ("ecc_corrected", "ecc_uncorrected", "xid")),
+    *(_column(f"remapped_{how}") for how in ("corrected", "uncorrected")),
+    *(_column(name, "u8") for name in ("remap_pending", "remap_failed")),
     _STATE,
     _THROTTLE,
 ]

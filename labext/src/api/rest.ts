@@ -14,6 +14,7 @@ import type {
   Cards,
   Checkpoints,
   Clusters,
+  HardwareErrors,
   JobResult,
   Jobs,
   Leases,
@@ -28,6 +29,7 @@ import type {
   Cluster,
   ClusterBody,
   Fleet,
+  HardwareError,
   History,
   Job,
   JobBody,
@@ -148,6 +150,10 @@ export class WorkbenchApi {
       points,
       ...(metrics.length ? { metrics: metrics.join(',') } : {})
     });
+
+  /** What went wrong in a GPU's hardware, newest first. */
+  hardwareErrors = async (gpu: string): Promise<HardwareError[]> =>
+    (await this.get<HardwareErrors>('telemetry/errors', { gpu })).errors;
 
   /** What runs on the GPUs, as far as the caller may see it. */
   processes = async (): Promise<ProcessSample[]> =>

@@ -31,6 +31,7 @@ export type {
   Fleet,
   Gpu,
   GpuSample,
+  HardwareError,
   History,
   Job,
   JobSpec,

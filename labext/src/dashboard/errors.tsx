@@ -1,103 +1,149 @@
-/** Errors that the hardware counts: memory errors that were corrected or not, and the driver's XIDs. */
+/**
+ * What the hardware did wrong: how often so far, and when, as the server's sampler saw it; whether
+ * anybody looked at the time is all the same.
+ */
 
-import React, { useEffect, useReducer, useRef } from 'react';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React, { useEffect, useState } from 'react';
 
-import type { Gpu } from '../api/types';
-import type { MetricId } from '../model/metrics';
-import { nameOf } from '../model/metrics';
+import type { ApiError } from '../api/errors';
+import { asApiError } from '../api/errors';
+import type { Gpu, HardwareError } from '../api/types';
 import { clockTime } from '../model/words';
 import { useTold } from '../surface/follow';
 import { useDashboard } from './context';
-import { lookOf } from './feed';
+import type { DashboardModel } from './model';
 
-const COUNTERS: readonly MetricId[] = ['ecc_uncorrected', 'ecc_corrected', 'xid'];
-/** Events kept: of a GPU that fails again and again, the newest tell enough. */
-const KEPT = 20;
+type Kind = HardwareError['kind'];
 
-interface IEvent {
-  time: number;
-  metric: MetricId;
-  before: number;
-  now: number;
-}
+/** In the order of how bad they are. */
+const KINDS: readonly Kind[] = [
+  'xid',
+  'remap_failed',
+  'ecc_uncorrected',
+  'remapped_uncorrected',
+  'ecc_corrected',
+  'remapped_corrected'
+];
 
 export function GpuErrors(props: { gpu: Gpu }): React.ReactElement {
   const { model, trans } = useDashboard();
   useTold(model.drawn, 1000);
   const { uuid } = props.gpu;
-  const look = lookOf(model.workbench.telemetry);
-  const events = useEvents(uuid);
-  const told = COUNTERS.filter(metric => !Number.isNaN(look.value(uuid, metric)));
-  const words = (metric: MetricId, value: number): string =>
-    metric === 'xid' && value === 0 ? trans.__('none') : String(value);
-  const at = model.workbench.telemetry.value(uuid, 'xid_at');
+  const { errors, problem } = useErrors(uuid);
+  const { telemetry, clock } = model.workbench;
+  const totals = KINDS.map(kind => ({ kind, total: telemetry.value(uuid, kind) })).filter(
+    ({ kind, total }) => kind !== 'xid' && kind !== 'remap_failed' && !Number.isNaN(total)
+  );
   return (
     <section className="gw-dash-part" aria-label={trans.__('Errors')} data-testid="gw-events">
       <h4>{trans.__('Hardware errors')}</h4>
-      {told.length === 0 ? (
-        <p className="gw-empty">{trans.__('This GPU does not tell its errors.')}</p>
-      ) : (
+      {telemetry.value(uuid, 'remap_failed') === 1 && (
+        <p className="gw-hint">
+          {trans.__('Its memory is worn out: no spare row was left. Replace this GPU.')}
+        </p>
+      )}
+      {telemetry.value(uuid, 'remap_pending') === 1 && (
+        <p className="gw-hint">
+          {trans.__('A row of its memory is replaced when the GPU is reset next.')}
+        </p>
+      )}
+      {totals.length > 0 && (
         <p className="gw-dash-counters">
-          {told.map(metric => (
-            <span key={metric}>
-              {nameOf(trans, metric)} <b>{words(metric, look.value(uuid, metric))}</b>
-              {metric === 'xid' &&
-                !Number.isNaN(at) &&
-                ` ${trans.__('at %1', clockTime(at, model.workbench.clock.now))}`}
+          {totals.map(({ kind, total }) => (
+            <span key={kind}>
+              {kindName(trans, kind)} <b>{total}</b>
             </span>
           ))}
         </p>
       )}
-      {events.length > 0 && (
-        <ul className="gw-list">
-          {events.map(event => (
-            <li key={`${event.time} ${event.metric}`}>
-              {clockTime(event.time, model.workbench.clock.now)}{' '}
-              {event.metric === 'xid'
-                ? trans.__('XID %1', event.now)
-                : trans.__('%1: +%2', nameOf(trans, event.metric), event.now - event.before)}
-            </li>
-          ))}
-        </ul>
+      {problem && <p className="gw-hint">{`${problem.message} ${problem.hint}`}</p>}
+      {errors?.length === 0 && (
+        <p className="gw-empty">
+          {totals.length > 0
+            ? trans.__('None was seen while the server ran.')
+            : trans.__('None was seen. This GPU does not tell how many there were before.')}
+        </p>
       )}
+      <ul className="gw-list">
+        {errors?.map(error => (
+          <li key={`${error.at} ${error.kind} ${error.code}`} data-testid="gw-event">
+            {clockTime(error.at, clock.now)} {words(trans, error)}
+          </li>
+        ))}
+      </ul>
     </section>
   );
 }
 
-/** What was counted since this GPU is looked at, newest first. */
-function useEvents(uuid: string): readonly IEvent[] {
-  const { model } = useDashboard();
-  const [, again] = useReducer((n: number) => n + 1, 0);
-  const seen = useRef<{ uuid: string; counts: Map<MetricId, number>; events: IEvent[] }>({
-    uuid: '',
-    counts: new Map(),
-    events: []
-  });
-  if (seen.current.uuid !== uuid) {
-    seen.current = { uuid, counts: new Map(), events: [] };
+/** "XID 79", "ECC errors, corrected: 3". */
+function words(trans: TranslationBundle, { kind, code, count }: HardwareError): string {
+  switch (kind) {
+    case 'xid':
+      return count > 1 ? trans.__('XID %1, %2 times', code, count) : trans.__('XID %1', code);
+    case 'remap_failed':
+      return kindName(trans, kind);
+    default:
+      return `${kindName(trans, kind)}: ${count}`;
   }
+}
+
+function kindName(trans: TranslationBundle, kind: Kind): string {
+  const names: Record<Kind, string> = {
+    xid: trans.__('XID'),
+    remap_failed: trans.__('Memory worn out'),
+    ecc_uncorrected: trans.__('ECC errors, uncorrected'),
+    remapped_uncorrected: trans.__('Rows replaced after uncorrected errors'),
+    ecc_corrected: trans.__('ECC errors, corrected'),
+    remapped_corrected: trans.__('Rows replaced after corrected errors')
+  };
+  return names[kind];
+}
+
+/** Read when a GPU is looked at, and again when one of its counters has moved. */
+function useErrors(uuid: string): {
+  errors: readonly HardwareError[] | null;
+  problem: ApiError | null;
+} {
+  const { model } = useDashboard();
+  const [errors, setErrors] = useState<readonly HardwareError[] | null>(null);
+  const [problem, setProblem] = useState<ApiError | null>(null);
   useEffect(() => {
-    const count = (): void => {
-      const look = lookOf(model.workbench.telemetry);
-      const { counts } = seen.current;
-      for (const metric of COUNTERS) {
-        const now = look.value(uuid, metric);
-        const before = counts.get(metric);
-        if (Number.isNaN(now) || now === before) {
-          continue;
+    let gone = false;
+    let seen = counted(model, uuid);
+    const read = async (): Promise<void> => {
+      try {
+        const found = await model.workbench.api.hardwareErrors(uuid);
+        if (!gone) {
+          setErrors(found);
+          setProblem(null);
         }
-        counts.set(metric, now);
-        if (before !== undefined && now > 0) {
-          const event = { time: look.time, metric, before, now };
-          seen.current.events = [event, ...seen.current.events].slice(0, KEPT);
-          again();
+      } catch (reason) {
+        if (!gone) {
+          setProblem(asApiError(reason));
         }
       }
     };
-    model.drawn.connect(count);
+    const look = (): void => {
+      const now = counted(model, uuid);
+      if (now !== seen && model.active && model.lostSince === null) {
+        seen = now;
+        void read();
+      }
+    };
+    setErrors(null);
+    void read();
+    model.drawn.connect(look);
     return () => {
-      model.drawn.disconnect(count);
+      gone = true;
+      model.drawn.disconnect(look);
     };
   }, [model, uuid]);
-  return seen.current.events;
+  return { errors, problem };
+}
+
+/** The counters as one text, which is another when any of them has moved. */
+function counted(model: DashboardModel, uuid: string): string {
+  const { telemetry } = model.workbench;
+  return [...KINDS, 'xid_at'].map(metric => telemetry.value(uuid, metric)).join(' ');
 }

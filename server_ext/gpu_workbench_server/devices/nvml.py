@@ -9,13 +9,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pynvml
 
 from ..domain.fleet import Gpu
 from ..domain.leases import Slice
-from ..domain.readings import DeviceProcess, GpuReading, ProcessKind, Reading, SliceReading
+from ..domain.readings import (
+    DeviceProcess,
+    GpuReading,
+    HardwareError,
+    ProcessKind,
+    Reading,
+    SliceReading,
+)
 from ..domain.repartition import Layout
 from ..errors import CanNotCut, NoDevices
 from ..ports import Held
@@ -103,14 +111,13 @@ class NvmlBackend:
                 raise
             return Reading(tuple(gpus), tuple(slices), tuple(processes))
 
-    def read_slow(self) -> None:
+    def read_slow(self) -> Sequence[HardwareError]:
         """One round of the slow lane; nothing where the driver is not there: `read` says so."""
         with self._slow_lock:
             if self._connected:
-                try:
+                with suppress(DriverGone):
                     self._slow.look(self._devices)
-                except DriverGone:
-                    return
+            return self._slow.take_errors()
 
     def processes_of(self, lease: Held) -> list[int]:
         """Pids that the driver shows on the lease's slices, and live ones that carry its id.

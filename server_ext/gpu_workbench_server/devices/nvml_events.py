@@ -1,7 +1,8 @@
 """Critical errors (XID) as the driver reports them: one event set for all GPUs, never waited on.
 
 Knows no lease. A GPU that tells no events simply has none. The driver tells no time: an error's is
-when it was heard of, at most a round of the slow lane later.
+when it was heard of, at most a round of the slow lane later. One failure makes several of them, and
+the first says why: each is told.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 
 import pynvml
 
+from ..domain.readings import HardwareError
+from .nvml_errors import Tell
 from .nvml_inventory import Device
 from .nvml_library import GpuLost, ask
 
@@ -29,9 +32,10 @@ class Xid(NamedTuple):
 
 
 class XidEvents:
-    """`last` is the newest one of each GPU (UUID) since this began. Used by one thread."""
+    """Tells of each. `last` is the newest of each GPU (UUID) since this began. For one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
         self.last: dict[str, Xid] = {}
         self._set: Any = None
         self._registered: dict[int, str] = {}
@@ -51,7 +55,8 @@ class XidEvents:
                     return
                 uuid = self._registered.get(_address(event.device))
                 if uuid is not None and event.eventType == pynvml.nvmlEventTypeXidCriticalError:
-                    self.last[uuid] = Xid(int(event.eventData), round(time.time(), 3))
+                    xid = self.last[uuid] = Xid(int(event.eventData), round(time.time(), 3))
+                    self._tell(HardwareError(uuid, "xid", xid.at or 0.0, xid.code))
         except GpuLost:
             self.close()  # a set with a lost GPU in it tells nothing any more: begin another
 

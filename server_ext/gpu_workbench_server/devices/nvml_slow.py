@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import pynvml
 
-from ..domain.readings import GpuReading, Throttle
+from ..domain.readings import GpuReading, HardwareError, Throttle
 from .gpm import Gpm, Profile
+from .nvml_errors import ErrorCounts
 from .nvml_events import Xid, XidEvents
 from .nvml_inventory import Device, mig_layout
 from .nvml_library import GpuLost, Handle
@@ -44,8 +45,15 @@ _NVLINK = {
 }
 _PCIE = {"tx": pynvml.NVML_FI_DEV_PCIE_COUNT_TX_BYTES, "rx": pynvml.NVML_FI_DEV_PCIE_COUNT_RX_BYTES}
 _PCIE_WINDOW = {"tx": pynvml.NVML_PCIE_UTIL_TX_BYTES, "rx": pynvml.NVML_PCIE_UTIL_RX_BYTES}
+_REMAPPED_CORRECTED, _REMAPPED_UNCORRECTED, _REMAP_PENDING, _REMAP_FAILED = _REMAPS = (
+    pynvml.NVML_FI_DEV_REMAPPED_COR,
+    pynvml.NVML_FI_DEV_REMAPPED_UNC,
+    pynvml.NVML_FI_DEV_REMAPPED_PENDING,
+    pynvml.NVML_FI_DEV_REMAPPED_FAILURE,
+)
 _FIELDS = [
     *(_ECC_CORRECTED, _ECC_UNCORRECTED, _ENERGY),
+    *_REMAPS,
     *_PCIE.values(),
     *((one, _ALL_LINKS) for one in _NVLINK.values()),
 ]
@@ -70,7 +78,9 @@ class SlowLane:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._gpm = Gpm(monotonic)
-        self._events = XidEvents()
+        self._errors: list[HardwareError] = []
+        self._events = XidEvents(self._errors.append)
+        self._counts = ErrorCounts(self._errors.append)
         self._counters: dict[tuple[str, str], tuple[int, float]] = {}
         self._layouts: dict[str, tuple[int, ...]] = {}
         self._last = _NONE_YET
@@ -107,11 +117,18 @@ class SlowLane:
                 self._check_layout(device)
                 profiles |= self._look_at_profiles(device)
                 figures[uuid] = self._look_at(device, profiles.get(uuid, Profile()))
+                self._counts.look(figures[uuid])
                 listed[uuid] = listed_on(device)
             except GpuLost:
                 continue
         self._gpm.keep(profiles)
         self._last = _Round(figures, profiles, listed, self._monotonic())
+
+    def take_errors(self) -> list[HardwareError]:
+        """What went wrong since the last call."""
+        taken = self._errors.copy()
+        self._errors.clear()
+        return taken
 
     def close(self) -> None:
         """Give everything back, while the library still runs."""
@@ -176,6 +193,10 @@ class SlowLane:
             decoder=_share(handle, pynvml.nvmlDeviceGetDecoderUtilization),
             ecc_corrected=told.get(_ECC_CORRECTED),
             ecc_uncorrected=told.get(_ECC_UNCORRECTED),
+            remapped_corrected=told.get(_REMAPPED_CORRECTED),
+            remapped_uncorrected=told.get(_REMAPPED_UNCORRECTED),
+            remap_pending=_flag(told.get(_REMAP_PENDING)),
+            remap_failed=_flag(told.get(_REMAP_FAILED)),
             energy_joules=None if energy is None else energy / 1000,
         )
 
@@ -196,6 +217,10 @@ def _value(field: Any) -> int | None:
     if kind == pynvml.NVML_VALUE_TYPE_UNSIGNED_INT and field.fieldId not in _PCIE.values():
         return int(field.value.uiVal)
     return None
+
+
+def _flag(told: int | None) -> bool | None:
+    return None if told is None else told != 0
 
 
 def _share(handle: Handle, function: Callable[..., Any]) -> float | None:

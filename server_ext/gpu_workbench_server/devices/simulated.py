@@ -25,7 +25,13 @@ from pathlib import Path
 
 from ..domain.fleet import Gpu
 from ..domain.leases import Slice
-from ..domain.readings import DeviceProcess, GpuReading, Reading, SliceReading
+from ..domain.readings import (
+    DeviceProcess,
+    GpuReading,
+    HardwareError,
+    Reading,
+    SliceReading,
+)
 from ..domain.repartition import Layout
 from ..domain.units import PARTS
 from ..errors import BadConfiguration, CanNotCut
@@ -106,8 +112,9 @@ class SimulatedBackend:
             processes=tuple(_process(pid, use, shares[pid]) for pid, use in uses.items()),
         )
 
-    def read_slow(self) -> None:
-        """Nothing here takes time: `read` has it all."""
+    def read_slow(self) -> Sequence[HardwareError]:
+        """Nothing here takes time, and nothing breaks: `read` has it all."""
+        return ()
 
     def processes_of(self, lease: Held) -> list[int]:
         """Live processes that carry the lease's id, are registered for it, or come from those."""

@@ -20,6 +20,16 @@ any of the hardware's own reasons, `power_brake` the power supply's."""
 GpuState = Literal["ok", "lost", "unknown"]
 """`lost`: off the bus, or silent until it is reset. `unknown`: the driver does not answer."""
 
+ErrorKind = Literal[
+    "xid",
+    "ecc_corrected",
+    "ecc_uncorrected",
+    "remapped_corrected",
+    "remapped_uncorrected",
+    "remap_failed",
+]
+"""What hardware does wrong, by the field of `GpuReading` that shows it."""
+
 ProcessKind = Literal["compute", "graphics", "mps"]
 """`graphics` only draws; `mps` is a client or the server of MPS."""
 
@@ -49,6 +59,14 @@ class GpuReading:
     ecc_corrected: int | None = None
     """Since the driver was loaded, as `ecc_uncorrected`."""
     ecc_uncorrected: int | None = None
+    remapped_corrected: int | None = None
+    """Rows of memory that were replaced by spare ones, for errors that could be corrected; since
+    the GPU was made, as `remapped_uncorrected`."""
+    remapped_uncorrected: int | None = None
+    remap_pending: bool | None = None
+    """A row is to be replaced at the next reset."""
+    remap_failed: bool | None = None
+    """No spare row was left: the GPU is to be replaced itself."""
     xid: int | None = None
     """The last critical error since the broker started."""
     xid_at: float | None = None
@@ -100,6 +118,20 @@ class DeviceProcess:
     kind: ProcessKind = "compute"
     command: str | None = None
     """What runs there, of a process without a lease; None where it can't be seen from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareError:
+    """What a GPU's hardware did wrong between two looks."""
+
+    gpu: str
+    kind: ErrorKind
+    at: float
+    """When it was heard of, in seconds since the epoch."""
+    code: int | None = None
+    """The number of an XID."""
+    count: int = 1
+    """Errors, or rows that were remapped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,22 @@ DEVICE = (
         "ecc_uncorrected",
     ),
     _gpu(
+        "DEV_CORRECTABLE_REMAPPED_ROWS",
+        "Rows of memory that were replaced for corrected errors.",
+        "remapped_corrected",
+    ),
+    _gpu(
+        "DEV_UNCORRECTABLE_REMAPPED_ROWS",
+        "Rows of memory that were replaced for uncorrected errors.",
+        "remapped_uncorrected",
+    ),
+    _gpu(
+        "DEV_ROW_REMAP_PENDING",
+        "1 where a row of memory is to be replaced at the next reset.",
+        "remap_pending",
+    ),
+    _gpu("DEV_ROW_REMAP_FAILURE", "1 where no spare row of memory was left.", "remap_failed"),
+    _gpu(
         "PROF_PCIE_TX_BYTES",
         "What a GPU sends over PCIe, in bytes a second.",
         "pcie_tx_bytes_s",
@@ -128,8 +144,13 @@ DEVICE = (
     ),
 )
 
+FB_TOTAL = Declared(
+    "DCGM_FI_DEV_FB_TOTAL", "gauge", (*GPU, *INSTANCE), "Memory that a GPU has, in MiB."
+)
+
 METRICS = (
     *(one.declared for one in DEVICE),
+    FB_TOTAL,
     Declared(
         "gpu_workbench_gpu_throttled",
         "gauge",

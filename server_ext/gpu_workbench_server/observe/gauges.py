@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from gpu_workbench import protocol as wire
 
-from .declared import DEVICE, METRICS, Figure
+from .declared import DEVICE, FB_TOTAL, METRICS, MIB, Figure
 
 Gauges = dict[str, GaugeMetricFamily]
 
@@ -50,7 +50,9 @@ def gpus(
     for one in sample.gpus:
         if one.uuid not in known:
             continue
-        labels = _labels(known[one.uuid])
+        gpu = known[one.uuid]
+        labels = _labels(gpu)
+        gauges[FB_TOTAL.name].add_metric((*labels, "", ""), gpu.memory_bytes / MIB)
         for figure in DEVICE:
             whole = (*labels, "", "") if figure.of_instances else labels
             _add(gauges, figure, whole, figure.of(one))
@@ -65,12 +67,14 @@ def instances(
 ) -> None:
     """Leased MIG instances, as DCGM-exporter names them: beside their GPU, told apart by labels."""
     gpus = {gpu.uuid: gpu for gpu in fleet.gpus}
-    profiles = {one.id: one.profile for lease in held for one in lease.slices}
+    slices = {one.id: one for lease in held for one in lease.slices}
     for one in sample.slices:
-        if one.gpu_instance is None or one.gpu not in gpus or one.slice_id not in profiles:
+        if one.gpu_instance is None or one.gpu not in gpus or one.slice_id not in slices:
             continue
-        profile = profiles[one.slice_id].removeprefix("mig-")
+        part = slices[one.slice_id]
+        profile = part.profile.removeprefix("mig-")
         labels = (*_labels(gpus[one.gpu]), profile, str(one.gpu_instance))
+        gauges[FB_TOTAL.name].add_metric(labels, part.memory_bytes / MIB)
         for figure in DEVICE:
             if figure.of_instances:
                 _add(gauges, figure, labels, figure.of(one))

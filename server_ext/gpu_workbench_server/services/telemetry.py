@@ -19,6 +19,7 @@ from ..domain.readings import DeviceProcess, GpuReading, Reading, SliceReading
 from ..errors import WorkbenchError
 from ..ports import FOR_ADMINS, Clock, DeviceBackend, EventSink, Held, News
 from .attribution import Strangers, notice, shown
+from .hardware_errors import HardwareErrors
 from .history import Histories
 from .lane import Lane
 from .meter import Meter
@@ -50,6 +51,7 @@ class Telemetry:
         used: Mapping[int, float] | None = None,
         histories: Histories | None = None,
         sink: EventSink | None = None,
+        errors: HardwareErrors | None = None,
     ) -> None:
         self._devices = devices
         self._held = held
@@ -63,6 +65,7 @@ class Telemetry:
         self._watchers = 0
         self._glanced = float("-inf")
         self._histories = histories or Histories()
+        self._errors = errors or HardwareErrors()
         self._reading = Reading()
         self._sample = wire.Sample(time=0.0, simulated=devices.simulated, gpus=[], slices=[])
         self._meter = Meter(LONGEST_GAP, used)
@@ -137,6 +140,10 @@ class Telemetry:
         """What runs on the GPUs, as somebody sees it who may see these leases."""
         return shown(self._reading.processes, leases, admin)
 
+    def errors(self, gpu: str | None = None) -> list[wire.HardwareError]:
+        """As `HardwareErrors.of`."""
+        return self._errors.of(gpu)
+
     def strangers(self) -> Mapping[str, int]:
         """How many processes without a lease each leased GPU (UUID) has."""
         return self._strangers.count
@@ -175,7 +182,7 @@ class Telemetry:
     def tick_slow(self) -> None:
         """One round of what takes time: what the slow lane does each period."""
         try:
-            self._devices.read_slow()
+            self._errors.add(self._devices.read_slow())
         except Exception as error:
             self._complain("the devices can't be read in the slow lane", error)
         self._slow_rounds += 1

@@ -356,6 +356,14 @@ ROUTES: tuple[Route, ...] = (
         query=telemetry.HistoryQuery,
     ),
     _read(
+        "/telemetry/errors",
+        "What went wrong in the hardware of GPUs, newest first",
+        "telemetry",
+        telemetry.errors,
+        wire.HardwareErrors,
+        query=telemetry.ErrorsQuery,
+    ),
+    _read(
         "/telemetry/processes",
         "Processes on slices, by the name people know",
         "telemetry",

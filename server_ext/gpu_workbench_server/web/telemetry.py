@@ -63,6 +63,14 @@ def _listed(text: str) -> list[str]:
     return [one.strip() for one in text.split(",") if one.strip()]
 
 
+class ErrorsQuery(Struct, frozen=True):
+    gpu: Annotated[str | None, Meta(description="UUID of a GPU; default is all of them.")] = None
+
+
+async def errors(call: Call[None, ErrorsQuery]) -> wire.HardwareErrors:
+    return wire.HardwareErrors(errors=call.services.telemetry.errors(call.query.gpu))
+
+
 async def processes(call: Call[None, None]) -> wire.Processes:
     seen = await call.workbench.on_broker(call.services.broker.leases, call.who)
     found = await call.workbench.on_holders(call.services.telemetry.processes, seen, call.who.admin)

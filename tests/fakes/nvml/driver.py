@@ -78,6 +78,11 @@ class FakeGpu:
     decoder: int = 0
     ecc_corrected: int = 0
     ecc_uncorrected: int = 0
+    remapped_corrected: int = 0
+    """Rows of memory, as `remapped_uncorrected`."""
+    remapped_uncorrected: int = 0
+    remap_pending: bool = False
+    remap_failed: bool = False
     energy_mj: int = 0
     gpm: bool = True
     sm: int = 0
@@ -197,6 +202,7 @@ _PROFILED = ("activity", "sm", "occupancy", "tensor", "dram")
 _AS_IT_IS = (
     *("sm_clock", "memory_clock", "throttle", "encoder", "decoder", "ecc_corrected"),
     *("ecc_uncorrected", "energy_mj", "pcie_kbps", "pcie_counters", "nvlink_kbps", "gpm"),
+    *("remapped_corrected", "remapped_uncorrected", "remap_pending", "remap_failed"),
     *_PROFILED,
 )
 

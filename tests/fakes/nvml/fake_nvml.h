@@ -45,6 +45,7 @@ typedef struct Device {
   u64 memory, used, reserved, cpus, ecc_corrected, ecc_uncorrected, energy_mj;
   int activity, memory_activity, power_mw, power_limit_mw, temperature, sm_clock, memory_clock;
   int numa, island, mig, lost, pcie_kbps, pcie_counters, nvlink_kbps, throttle, encoder, decoder;
+  int remapped_corrected, remapped_uncorrected, remap_pending, remap_failed;
   int gpm, sm, occupancy, tensor, dram;
   int gi, ci, start, size, slices, sms;
 } Device;

@@ -93,6 +93,10 @@ ret_t nvmlDeviceGetFieldValues(Device *device, int how_many, FieldValue *fields)
         count(field, device->nvlink_kbps, 1024);
         if (device->island < 0) field->code = NOT_SUPPORTED;
         break;
+      case 142: set(field, U32, (u64)device->remapped_corrected); break;
+      case 143: set(field, U32, (u64)device->remapped_uncorrected); break;
+      case 144: set(field, U32, (u64)device->remap_pending); break;
+      case 145: set(field, U32, (u64)device->remap_failed); break;
       case 186: set(field, U32, (u64)device->power_mw); break;
       case 197:
       case 198:

@@ -56,7 +56,9 @@ static const Field DEVICE_FIELDS[] = {
     FIELD(gpm, INT),              FIELD(sm, INT),               FIELD(occupancy, INT),
     FIELD(tensor, INT),           FIELD(dram, INT),             FIELD(gi, INT),
     FIELD(ci, INT),               FIELD(start, INT),            FIELD(size, INT),
-    FIELD(slices, INT),           FIELD(sms, INT),
+    FIELD(slices, INT),           FIELD(sms, INT),              FIELD(remap_pending, INT),
+    FIELD(remap_failed, INT),     FIELD(remapped_corrected, INT),
+    FIELD(remapped_uncorrected, INT),
 };
 
 /* Spaces in a value are written as underscores. */
