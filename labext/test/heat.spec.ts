@@ -80,17 +80,11 @@ describe("the fleet's map", () => {
     expect(taken.summary().idle).toBe(0);
   });
 
-  it('keeps unknown unknown, and reads a MIG GPU from its instances', () => {
-    const mig = gpu(0, {
-      mig: true,
-      segments: [
-        segment({ slice_id: '1.0', units: 0.5 }),
-        segment({ slice_id: '2.0', units: 0.25 }),
-        segment({ units: 0.25 })
-      ]
-    });
-    const heat = new FleetHeat(fleet({ gpus: [mig, gpu(1, { segments: [held()] })] }));
-    heat.take(look(1, { '1.0': { activity: 1 }, '2.0': { activity: 0.4 } }), 'activity');
+  it('keeps unknown unknown', () => {
+    const heat = new FleetHeat(
+      fleet({ gpus: [gpu(0, { segments: [held()] }), gpu(1, { segments: [held()] })] })
+    );
+    heat.take(look(1, { 'GPU-0': { activity: 0.6 } }), 'activity');
     expect(heat.activity[0]).toBeCloseTo(0.6);
     expect(heat.value[1]).toBeNaN();
     expect(heat.summary().unknown).toBe(1);

@@ -14,6 +14,7 @@ import pytest
 from gpu_workbench_server.devices.nvml import NvmlBackend
 from gpu_workbench_server.devices.nvml_inventory import label_gb
 from gpu_workbench_server.domain.leases import Slice
+from gpu_workbench_server.domain.readings import Reading
 from gpu_workbench_server.errors import NoDevices
 from gpu_workbench_server.ports import Held
 from tests.fakes.nvml import (
@@ -209,6 +210,42 @@ def test_activity_under_mig_comes_from_performance_monitoring(devices_nvml: Nvml
     assert first.slices[0].activity is None  # a rate takes two looks
     second = wait_for(lambda: _if_known(rig, held), every=0.11)
     assert second == (0.6, 0.25)
+
+
+@pytest.mark.parametrize("refused", [[], ["nvmlGpmSampleGet"]], ids=["of the GPU, too", "alone"])
+def test_each_mig_instance_tells_what_its_sms_do_and_so_does_their_gpu(
+    devices_nvml: NvmlRig, refused: list[str]
+) -> None:
+    """Where the driver tells nothing of the whole GPU, it is what its instances do together."""
+    rig = devices_nvml
+    _, cut = rig.backend.inventory()
+    gpu = rig.driver.gpus[1]
+    assert gpu.instances is not None
+    for one in gpu.instances:  # 3g, 2g and two of 1g: all of the 7 slices
+        one.activity, one.sm, one.occupancy, one.tensor, one.dram = 100, 70, 50, 35, 40
+    gpu.instances[0].sm = 0  # the 3g
+    gpu.sm, gpu.occupancy, gpu.tensor, gpu.dram = 40, 50, 35, 40
+    rig.driver.refuse = dict.fromkeys(refused, pynvml.NVML_ERROR_NOT_SUPPORTED)
+    rig.write()
+    held = [
+        Held(1, (slice_of(cut, "mig-3g.40gb", "a"),), {}),
+        Held(2, (slice_of(cut, "mig-2g.20gb", "b"),), {}),
+    ]
+
+    def told() -> Reading | None:
+        reading = look(rig.backend, held)
+        known = reading.gpus[1].sm_activity is not None
+        return reading if known and reading.slices[0].sm_activity is not None else None
+
+    reading = wait_for(told, every=0.11)
+    first, second = reading.slices
+    assert (first.activity, first.sm_activity) == (1.0, 0.0), "busy is not at work"
+    assert (second.sm_activity, second.sm_occupancy) == (0.7, 0.5)
+    assert (second.tensor_activity, second.dram_activity) == (0.35, 0.4)
+    whole = reading.gpus[1]
+    assert whole.sm_activity == pytest.approx(0.4)
+    assert (whole.sm_occupancy, whole.tensor_activity) == (0.5, 0.35)
+    assert whole.dram_activity == pytest.approx(0.4)
 
 
 def _if_known(rig: NvmlRig, held: list[Held]) -> tuple[float, float] | None:

@@ -7,8 +7,7 @@
 //   own = true           the server's ticks are dropped: time goes on only by `run`
 //   run(count, seconds)  so many ticks at once, each that much later than the one before
 //   known = {id: bytes}  only these work, with that much memory
-//   parts = {gpu: [[id, units], …]}  what a GPU does is what its slices do; as `mig` it tells no use
-//   mig = [gpu, …]
+//   parts = {gpu: [[id, units], …]}  what a GPU does is what its slices do
 //   ticks                how many the page has got
 
 (() => {
@@ -16,7 +15,7 @@
   const WIDTH = { u8: 1, u16: 2, u32: 4, f32: 4, f64: 8 };
   const layouts = new Map();
   const newest = new Map(); // the last frame of each view, by its layouts' ids
-  const feed = { vary: false, own: false, known: null, parts: {}, mig: [], ticks: 0, time: 0, run };
+  const feed = { vary: false, own: false, known: null, parts: {}, ticks: 0, time: 0, run };
   window.gwFeed = feed;
   let socket = null;
 
@@ -108,9 +107,6 @@
 
   function figure(name, id, time) {
     const parts = feed.parts[id];
-    if (feed.mig.includes(id) && ['activity', 'sm_activity'].includes(name)) {
-      return NaN;
-    }
     if (parts && (WEIGHED.includes(name) || name === 'memory_bytes')) {
       const weighed = ([one, units]) => (name === 'memory_bytes' ? 1 : units) * figure(name, one, time);
       return parts.map(weighed).reduce((sum, each) => sum + each, 0);
@@ -152,7 +148,11 @@
       energy_joules: 1e6 + time % 1e6,
       ecc_corrected: 0,
       ecc_uncorrected: 0,
-      xid: 0
+      remapped_corrected: 0,
+      remapped_uncorrected: 0,
+      remap_pending: 0,
+      remap_failed: 0,
+      xid: NaN
     };
     return most[name] ?? NaN;
   }

@@ -83,7 +83,7 @@ def held_by(server: LabServer) -> dict[str, Any]:
         held = [part for part in gpu["segments"] if part["slice_id"] is not None]
         known |= {part["slice_id"]: part["memory_bytes"] for part in held}
         parts[gpu["uuid"]] = [(part["slice_id"], part["units"]) for part in held]
-    return {"known": known, "parts": parts, "mig": [gpu["uuid"] for gpu in gpus if gpu["mig"]]}
+    return {"known": known, "parts": parts}
 
 
 def few(browser: Browser, root: Path, into: Path) -> None:
@@ -99,6 +99,7 @@ def few(browser: Browser, root: Path, into: Path) -> None:
             one for one in gpus if one["mig"] and any(part["mine"] for part in one["segments"])
         )
         page = opened(browser, server, past=1200, gpu=cut["uuid"], range=300)
+        page.get_by_test_id("gw-slice-pick").last.click()
         picture(page, "dashboard-mig", into)
         run(page, "gpu-workbench:open-dashboard", gpu=whole["uuid"], range=900)
         page.wait_for_timeout(1500)

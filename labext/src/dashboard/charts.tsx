@@ -1,18 +1,16 @@
-/** The charts of one GPU: always use and memory, the rest where the GPU tells it. */
+/** The charts of one GPU, or of one slice of it: always use and memory, the rest where it is told. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import type { Gpu } from '../api/types';
-import type { IPicture } from '../chart/timechart';
 import { TimeChart } from '../chart/timechart';
 import type { MetricId } from '../model/metrics';
 import { nameOf, unitOf, written } from '../model/metrics';
-import { gigabytes } from '../model/words';
+import { gigabytes, profileName } from '../model/words';
 import { useTold } from '../surface/follow';
 import { useDashboard } from './context';
-import type { DashboardModel } from './model';
-import { figuresOf, known, pictureOf, togetherOf } from './picture';
+import { figuresOf, known, pictureOf } from './picture';
 
 interface IPlan {
   name: string;
@@ -20,6 +18,8 @@ interface IPlan {
   metrics: readonly MetricId[];
   /** Shown as "unknown" rather than left out. */
   always?: boolean;
+  /** Told of the whole GPU only. */
+  whole?: boolean;
 }
 
 /** Charts in the order of the questions: does it work, does it fit, what holds it up. */
@@ -37,50 +37,102 @@ function plans(trans: TranslationBundle): readonly IPlan[] {
       title: trans.__('What the SMs do'),
       metrics: ['tensor_activity', 'dram_activity', 'sm_occupancy']
     },
-    { name: 'power', title: trans.__('Power'), metrics: ['power_watts'] },
-    { name: 'temperature', title: trans.__('Temperature'), metrics: ['temperature_c'] },
-    { name: 'clocks', title: trans.__('Clocks'), metrics: ['sm_clock_mhz', 'memory_clock_mhz'] },
-    { name: 'throttled', title: trans.__('Clocks held down'), metrics: ['throttled'] },
-    { name: 'pcie', title: trans.__('PCIe'), metrics: ['pcie_rx_bytes_s', 'pcie_tx_bytes_s'] },
+    { name: 'power', title: trans.__('Power'), metrics: ['power_watts'], whole: true },
+    {
+      name: 'temperature',
+      title: trans.__('Temperature'),
+      metrics: ['temperature_c'],
+      whole: true
+    },
+    {
+      name: 'clocks',
+      title: trans.__('Clocks'),
+      metrics: ['sm_clock_mhz', 'memory_clock_mhz'],
+      whole: true
+    },
+    {
+      name: 'throttled',
+      title: trans.__('Clocks held down'),
+      metrics: ['throttled'],
+      whole: true
+    },
+    {
+      name: 'pcie',
+      title: trans.__('PCIe'),
+      metrics: ['pcie_rx_bytes_s', 'pcie_tx_bytes_s'],
+      whole: true
+    },
     {
       name: 'nvlink',
       title: trans.__('NVLink'),
-      metrics: ['nvlink_rx_bytes_s', 'nvlink_tx_bytes_s']
+      metrics: ['nvlink_rx_bytes_s', 'nvlink_tx_bytes_s'],
+      whole: true
     },
-    { name: 'video', title: trans.__('Encoder and decoder'), metrics: ['encoder', 'decoder'] }
+    {
+      name: 'video',
+      title: trans.__('Encoder and decoder'),
+      metrics: ['encoder', 'decoder'],
+      whole: true
+    }
   ];
+}
+
+/** Whose charts they are. */
+interface ISubject {
+  id: string;
+  name: string;
+  memory: number;
 }
 
 export function GpuCharts(props: { gpu: Gpu }): React.ReactElement {
   const { model, trans } = useDashboard();
   const { gpu } = props;
   useTold(model.drawn, 2000);
-  const all = plans(trans);
-  const there = all.filter(plan => plan.always || known(model, gpu.uuid, plan.metrics));
+  const { slice } = model;
+  const subject = slice
+    ? { id: slice.slice_id ?? '', name: profileName(slice.profile), memory: slice.memory_bytes }
+    : { id: gpu.uuid, name: gpu.name, memory: gpu.memory_bytes };
+  const all = plans(trans).filter(plan => slice === null || !plan.whole);
+  const there = all.filter(plan => plan.always || known(model, subject.id, plan.metrics));
   const missing = all.filter(plan => !there.includes(plan));
   return (
     <>
+      {slice && (
+        <p className="gw-dash-of" data-testid="gw-dash-of">
+          {trans.__(
+            'Only the slice %1. Power, clocks and links are the whole GPU’s.',
+            subject.name
+          )}{' '}
+          <button className="gw-link" onClick={() => model.show({ slice: null })}>
+            {trans.__('Show all of %1', gpu.name)}
+          </button>
+        </p>
+      )}
       {model.shown.table ? (
-        <Figures gpu={gpu} metrics={there.flatMap(plan => plan.metrics)} />
+        <Figures subject={subject} metrics={there.flatMap(plan => plan.metrics)} />
       ) : (
         <div className="gw-charts">
           {there.map(plan => (
-            <Chart key={`${gpu.uuid} ${plan.name}`} gpu={gpu} plan={plan} />
+            <Chart key={`${subject.id} ${plan.name}`} subject={subject} plan={plan} />
           ))}
         </div>
       )}
       {missing.length > 0 && (
         <p className="gw-hint gw-dash-missing" data-testid="gw-dash-missing">
-          {trans.__('Not told by this GPU: %1.', missing.map(plan => plan.title).join(' · '))}
+          {trans.__(
+            'Not told by %1: %2.',
+            subject.name,
+            missing.map(plan => plan.title).join(' · ')
+          )}
         </p>
       )}
     </>
   );
 }
 
-function Chart(props: { gpu: Gpu; plan: IPlan }): React.ReactElement {
+function Chart(props: { subject: ISubject; plan: IPlan }): React.ReactElement {
   const { model, themeChanged, trans } = useDashboard();
-  const { gpu, plan } = props;
+  const { subject, plan } = props;
   const first = plan.metrics[0] ?? 'activity';
   const memory = first === 'memory_bytes';
   return (
@@ -94,13 +146,13 @@ function Chart(props: { gpu: Gpu; plan: IPlan }): React.ReactElement {
       {...(memory
         ? {
             limit: {
-              value: gpu.memory_bytes,
-              name: trans.__('%1 GB', gigabytes(gpu.memory_bytes))
+              value: subject.memory,
+              name: trans.__('%1 GB', gigabytes(subject.memory))
             }
           }
         : {})}
       band
-      picture={() => pictureFor(model, gpu, plan.metrics)}
+      picture={() => pictureOf(model, subject.id, plan.metrics, true)}
       drawn={model.drawn}
       themeChanged={themeChanged}
       group="gw-dashboard"
@@ -113,30 +165,15 @@ function Chart(props: { gpu: Gpu; plan: IPlan }): React.ReactElement {
   );
 }
 
-/** Of the GPU itself; where MIG hides its use, of its leased slices by their share of it. */
-function pictureFor(model: DashboardModel, gpu: Gpu, metrics: readonly MetricId[]): IPicture {
-  if (gpu.mig && metrics[0] === 'activity' && !known(model, gpu.uuid, ['activity'])) {
-    const held = gpu.segments.filter(one => one.slice_id !== null);
-    const ids = held.map(one => one.slice_id ?? '');
-    const weights = held.map(one => one.units);
-    if (held.length) {
-      const picture = togetherOf(model, ids, metrics, 'sum', weights);
-      const use = picture.columns[1] ?? [];
-      return { ...picture, columns: [...picture.columns, use, use] }; // No spread is known.
-    }
-  }
-  return pictureOf(model, gpu.uuid, metrics, true);
-}
-
 /** The charts in words: now, and the least, mean and most of the window. */
-function Figures(props: { gpu: Gpu; metrics: readonly MetricId[] }): React.ReactElement {
+function Figures(props: { subject: ISubject; metrics: readonly MetricId[] }): React.ReactElement {
   const { model, trans } = useDashboard();
   useTold(model.drawn, 1000);
   return (
     <div className="gw-dash-tablebox" tabIndex={0}>
       <table className="gw-table" data-testid="gw-figures">
         <caption className="gw-hidden">
-          {trans.__('Figures of %1 in the chosen time', props.gpu.name)}
+          {trans.__('Figures of %1 in the chosen time', props.subject.name)}
         </caption>
         <thead>
           <tr>
@@ -149,7 +186,7 @@ function Figures(props: { gpu: Gpu; metrics: readonly MetricId[] }): React.React
         </thead>
         <tbody>
           {props.metrics.map(metric => {
-            const { now, min, mean, max } = figuresOf(model, props.gpu.uuid, metric);
+            const { now, min, mean, max } = figuresOf(model, props.subject.id, metric);
             const unit = unitOf(metric);
             return (
               <tr key={metric}>

@@ -5,7 +5,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ApiError } from '../api/errors';
 import { inkOf } from '../chart/colours';
 import { METRICS } from '../model/metrics';
-import { clockTime } from '../model/words';
+import { clockTime, profileName } from '../model/words';
 import { lookOf } from './feed';
 import type { DashboardModel } from './model';
 
@@ -108,10 +108,14 @@ export function savePng(model: DashboardModel, trans: TranslationBundle): void {
 }
 
 function titleOf(model: DashboardModel, trans: TranslationBundle): string {
-  const { gpu, window, workbench } = model;
+  const { gpu, slice, window, workbench } = model;
   const now = workbench.clock.now;
   const what =
-    model.shown.tab === 'mine' ? trans.__('My leases') : (gpu?.name ?? trans.__('Fleet'));
+    model.shown.tab === 'mine'
+      ? trans.__('My leases')
+      : [gpu?.name ?? trans.__('Fleet'), slice && profileName(slice.profile)]
+          .filter(Boolean)
+          .join(' · ');
   const simulated = workbench.status?.simulated ? ` · ${trans.__('simulated GPUs')}` : '';
   return `${what}, ${clockTime(window.from, now)} – ${clockTime(window.to, now)}${simulated}`;
 }

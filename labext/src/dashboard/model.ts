@@ -9,7 +9,7 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import type { Fleet, Gpu } from '../api/types';
+import type { Fleet, Gpu, SliceView } from '../api/types';
 import type { HeatMetric } from '../model/heat';
 import { FleetHeat, HEAT_METRICS, IDLE_AFTER } from '../model/heat';
 import type { IRange } from '../model/past';
@@ -24,13 +24,22 @@ export interface IShown {
   readonly tab: Tab;
   /** UUID of the GPU looked at closely. */
   readonly gpu: string | null;
+  /** The one slice of it that the charts show; `null` is the GPU as a whole. */
+  readonly slice: string | null;
   readonly range: number;
   readonly metric: HeatMetric;
   /** Figures as tables instead of charts. */
   readonly table: boolean;
 }
 
-const FIRST: IShown = { tab: 'gpu', gpu: null, range: 300, metric: 'activity', table: false };
+const FIRST: IShown = {
+  tab: 'gpu',
+  gpu: null,
+  slice: null,
+  range: 300,
+  metric: 'activity',
+  table: false
+};
 /** The least that can be zoomed to, in seconds. */
 const SHORTEST = 10;
 /** My leases whose pasts are read; with more than these nobody looks at each. */
@@ -104,6 +113,13 @@ export class DashboardModel implements IDisposable {
     return gpus.find(one => (picked === null ? mine(one) : one.uuid === picked)) ?? null;
   }
 
+  /** The slice of that GPU that the charts show; `null` where they show all of it. */
+  get slice(): SliceView | null {
+    const picked = this._shown.slice;
+    const parts = this.gpu?.segments ?? [];
+    return (picked !== null && parts.find(part => part.slice_id === picked)) || null;
+  }
+
   /** The time of the last figures; 0 before the first. */
   get time(): number {
     return this.workbench.telemetry.time;
@@ -122,7 +138,8 @@ export class DashboardModel implements IDisposable {
 
   show(change: Partial<IShown>): void {
     const was = this._shown;
-    this._shown = { ...was, ...change };
+    const other = change.gpu !== undefined && change.gpu !== was.gpu;
+    this._shown = { ...was, ...(other ? { slice: null } : {}), ...change };
     if (change.range !== undefined) {
       this._zoomed = null;
     }
@@ -279,10 +296,11 @@ export class DashboardModel implements IDisposable {
 
 /** What of a layout that was kept can still be shown. */
 export function shownOf(args: Readonly<Record<string, unknown>>): Partial<IShown> {
-  const { tab, gpu, range, metric, table } = args;
+  const { tab, gpu, slice, range, metric, table } = args;
   return {
     ...(tab === 'gpu' || tab === 'mine' ? { tab } : {}),
     ...(typeof gpu === 'string' ? { gpu } : {}),
+    ...(typeof slice === 'string' ? { slice } : {}),
     ...(RANGES.some(one => one.seconds === range) ? { range: range as number } : {}),
     ...(HEAT_METRICS.some(one => one === metric) ? { metric: metric as HeatMetric } : {}),
     ...(typeof table === 'boolean' ? { table } : {})

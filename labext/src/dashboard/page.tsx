@@ -14,8 +14,9 @@
  *   gw-heat             the map, takes the focus; gw-heat-canvas; gw-heat-tip (`data-gpu`), gw-heat-table
  *   gw-dash-tab-gpu, gw-dash-tab-mine
  *   gw-dash-gpu         the picked GPU (`data-gpu` its name); gw-glance (`data-verdict`), gw-chart-NAME,
- *                       gw-chart-value, gw-slice (`data-slice`) with gw-slice-use and gw-slice-memory, gw-processes, gw-process
- *                       (`data-stranger`), gw-events, gw-figures (the charts as a table),
+ *                       gw-chart-value, gw-slice (`data-slice`) with gw-slice-pick (for the charts), gw-slice-use,
+ *                       gw-slice-memory and gw-slice-METRIC, gw-dash-of (the picked slice), gw-processes, gw-process
+ *                       (`data-stranger`), gw-events with gw-event, gw-figures (the charts as a table),
  *                       gw-dash-missing (what it does not tell)
  *   gw-dash-lease       a lease of mine (`data-lease`)
  */

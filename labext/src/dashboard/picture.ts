@@ -22,14 +22,13 @@ export function pictureOf(
 }
 
 /**
- * Several slices as one: mean or sum, each by its weight; unknown where one of them is.
+ * Several slices as one: mean or sum; unknown where one of them is.
  */
 export function togetherOf(
   model: DashboardModel,
   subjects: readonly string[],
   metrics: readonly MetricId[],
-  how: 'mean' | 'sum',
-  weights: readonly number[] = subjects.map(() => 1)
+  how: 'mean' | 'sum'
 ): IPicture {
   const lines = subjects.map(subject => model.past.line(subject));
   const step = lines[0]?.step ?? model.range.step;
@@ -43,12 +42,12 @@ export function togetherOf(
   const columns = all.map(([, ...parts]) =>
     (parts[0] ?? []).map((_, i) => {
       let sum = 0;
-      for (const [place, part] of parts.entries()) {
+      for (const part of parts) {
         const value = part[i];
         if (value === null || value === undefined) {
           return null;
         }
-        sum += value * (weights[place] ?? 1);
+        sum += value;
       }
       return how === 'sum' ? sum : sum / parts.length;
     })

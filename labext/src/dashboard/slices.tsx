@@ -1,8 +1,12 @@
-/** The slices of a GPU beside each other, as wide as they are large: whose, how full, how busy. */
+/**
+ * The slices of a GPU beside each other, as wide as they are large: whose, how full, how busy, and
+ * what their SMs do where that is told of each. One of them can be picked for the charts.
+ */
 
 import React from 'react';
 
 import type { Gpu, SliceView } from '../api/types';
+import type { MetricId } from '../model/metrics';
 import { nameOf, written } from '../model/metrics';
 import { shortName } from '../model/paths';
 import { countdown, gigabytes, memory, profileName } from '../model/words';
@@ -10,6 +14,14 @@ import { useTold } from '../surface/follow';
 import { Meter } from '../surface/parts';
 import { useDashboard } from './context';
 import { lookOf } from './feed';
+
+/** Only where they are told: GPM knows each MIG instance. */
+const SHARES: readonly MetricId[] = [
+  'sm_activity',
+  'tensor_activity',
+  'dram_activity',
+  'sm_occupancy'
+];
 
 export function Slices(props: { gpu: Gpu }): React.ReactElement {
   const { model, trans } = useDashboard();
@@ -29,15 +41,28 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
   const { segment } = props;
   const { slice_id, lease_id } = segment;
   const state = slice_id === null ? 'free' : segment.mine ? 'mine' : 'others';
+  const picked = slice_id !== null && model.slice?.slice_id === slice_id;
   const common = {
-    className: `gw-slice gw-mod-${state}`,
+    className: `gw-slice gw-mod-${state}${picked ? ' gw-mod-picked' : ''}`,
     style: { flexGrow: Math.max(0.08, segment.units) },
     'data-testid': 'gw-slice',
     'data-slice': slice_id ?? ''
   };
   const size = (
     <div className="gw-slice-head">
-      <b>{profileName(segment.profile)}</b>
+      {slice_id === null ? (
+        <b>{profileName(segment.profile)}</b>
+      ) : (
+        <button
+          className="gw-link"
+          aria-pressed={picked}
+          title={picked ? trans.__('Charts of the whole GPU') : trans.__('Charts of this slice')}
+          data-testid="gw-slice-pick"
+          onClick={() => model.show({ slice: picked ? null : slice_id })}
+        >
+          <b>{profileName(segment.profile)}</b>
+        </button>
+      )}
       <span>{memory(segment.memory_bytes)}</span>
     </div>
   );
@@ -50,11 +75,8 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
     );
   }
   const look = lookOf(model.workbench.telemetry);
-  const [activity, sm, used] = [
-    look.value(slice_id, 'activity'),
-    look.value(slice_id, 'sm_activity'),
-    look.value(slice_id, 'memory_bytes')
-  ];
+  const [activity, used] = [look.value(slice_id, 'activity'), look.value(slice_id, 'memory_bytes')];
+  const shares = SHARES.map(metric => ({ metric, share: look.value(slice_id, metric) }));
   const who =
     segment.holder && (segment.mine || showNames())
       ? shortName(segment.holder)
@@ -83,8 +105,17 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
         text={written('share', activity)}
         testid="gw-slice-use"
       />
-      {!Number.isNaN(sm) && (
-        <Figure name={nameOf(trans, 'sm_activity')} share={sm} text={written('share', sm)} />
+      {shares.map(
+        ({ metric, share }) =>
+          !Number.isNaN(share) && (
+            <Figure
+              key={metric}
+              name={nameOf(trans, metric)}
+              share={share}
+              text={written('share', share)}
+              testid={`gw-slice-${metric}`}
+            />
+          )
       )}
       <Figure
         name={nameOf(trans, 'memory_bytes')}

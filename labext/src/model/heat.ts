@@ -119,7 +119,7 @@ export class FleetHeat {
     this.top = this.scaleOf(look, metric);
     const bottom = metric === 'temperature_c' ? COLDEST : 0;
     this.gpus.forEach((gpu, i) => {
-      const activity = activityOf(gpu, look);
+      const activity = look.value(gpu.uuid, 'activity');
       this.activity[i] = activity;
       const figure = metric === 'activity' ? activity : look.value(gpu.uuid, metric);
       this.figure[i] = figure;
@@ -189,23 +189,6 @@ export class FleetHeat {
 
   private readonly _places = new Map<string, number>();
   private readonly _since: Float64Array;
-}
-
-/** The use of a GPU; where MIG hides it, that of its leased instances, by their share of the GPU. */
-export function activityOf(gpu: Gpu, look: ILook): number {
-  const own = look.value(gpu.uuid, 'activity');
-  if (!Number.isNaN(own)) {
-    return own;
-  }
-  let [sum, known] = [0, false];
-  for (const { slice_id, units } of gpu.segments) {
-    const part = slice_id === null ? NaN : look.value(slice_id, 'activity');
-    if (!Number.isNaN(part)) {
-      sum += part * units;
-      known = true;
-    }
-  }
-  return known ? Math.min(1, sum) : NaN;
 }
 
 function marksOf(gpu: Gpu): number {

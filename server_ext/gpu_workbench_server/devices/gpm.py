@@ -8,7 +8,7 @@ look at anything gives None. Knows no lease.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -132,6 +132,24 @@ class Gpm:
             if request.metrics[at].nvmlReturn == pynvml.NVML_SUCCESS
         }
         return replace(_UNKNOWN, **told)
+
+
+def together(parts: Sequence[tuple[Profile, float, float]]) -> Profile:
+    """A GPU as its MIG instances: each profile with its share of the SMs and of the memory.
+
+    A figure that one of them does not tell is not known of the GPU, either.
+    """
+
+    def added(name: str, memory: bool = False) -> float | None:
+        total = 0.0
+        for profile, compute_share, memory_share in parts:
+            told: float | None = getattr(profile, name)
+            if told is None:
+                return None
+            total += told * (memory_share if memory else compute_share)
+        return round(min(1.0, total), 3) if parts else None
+
+    return Profile(**{name: added(name, memory=name == "dram_activity") for name in _SHARES})
 
 
 def _supported(raw: Any) -> bool:

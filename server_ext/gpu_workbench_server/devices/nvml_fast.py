@@ -6,7 +6,7 @@ nothing, holds no lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pynvml
@@ -14,7 +14,6 @@ import pynvml
 from ..domain.leases import Slice
 from ..domain.readings import DeviceProcess, GpuReading, SliceReading
 from ..domain.units import PARTS
-from .gpm import Profile
 from .nvml_inventory import Device
 from .nvml_library import GpuLost, Handle
 from .nvml_slow import SlowLane
@@ -29,7 +28,7 @@ def read_gpu(device: Device, slow: SlowLane) -> GpuReading:
         raise GpuLost(gpu.uuid)
     handle.failed = ""
     xid = slow.xid(gpu.uuid)
-    profile = _profile(device, slow)
+    profile = slow.profile(gpu.uuid)
     rates = handle.ask(pynvml.nvmlDeviceGetUtilizationRates)
     power = handle.ask(pynvml.nvmlDeviceGetPowerUsage)
     celsius = handle.ask(pynvml.nvmlDeviceGetTemperature, pynvml.NVML_TEMPERATURE_GPU)
@@ -99,25 +98,3 @@ def used_bytes(handle: Handle) -> int | None:
     if memory is None:
         memory = handle.ask(pynvml.nvmlDeviceGetMemoryInfo)
     return None if memory is None else int(memory.used)
-
-
-def _profile(device: Device, slow: SlowLane) -> Profile:
-    """Of the GPU; where only its MIG instances tell, theirs by their share of its SMs."""
-    whole = slow.profile(device.gpu.uuid)
-    if whole.activity is not None or not device.instances:
-        return whole
-    parts = [(slow.profile(one.uuid), one.compute) for one, _ in device.instances.values()]
-    slices = device.gpu.geometry.compute
-    return Profile(
-        activity=_weighted(((one.activity, compute) for one, compute in parts), slices),
-        sm_activity=_weighted(((one.sm_activity, compute) for one, compute in parts), slices),
-    )
-
-
-def _weighted(parts: Iterable[tuple[float | None, int]], slices: int) -> float | None:
-    total = 0.0
-    for share, compute in parts:
-        if share is None:
-            return None
-        total += share * compute / slices
-    return min(1.0, total)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pynvml
 
 from ..domain.readings import GpuReading, HardwareError, Throttle
-from .gpm import Gpm, Profile
+from .gpm import Gpm, Profile, together
 from .nvml_errors import ErrorCounts
 from .nvml_events import Xid, XidEvents
 from .nvml_inventory import Device, mig_layout
@@ -149,9 +149,16 @@ class SlowLane:
             self.moved = True
 
     def _look_at_profiles(self, device: Device) -> dict[str, Profile]:
-        found = {device.gpu.uuid: self._gpm.look(device.gpu.uuid, device.handle)}
-        for gi, (instance, _) in device.instances.items():
-            found[instance.uuid] = self._gpm.look(instance.uuid, device.handle, gi)
+        """Of the GPU and its instances; the GPU as its instances where only these tell."""
+        gpu = device.gpu
+        found = {gpu.uuid: self._gpm.look(gpu.uuid, device.handle)}
+        parts: list[tuple[Profile, float, float]] = []
+        for gi, (one, _) in device.instances.items():
+            found[one.uuid] = profile = self._gpm.look(one.uuid, device.handle, gi)
+            shares = one.compute / gpu.geometry.compute, one.size / gpu.geometry.memory
+            parts.append((profile, *shares))
+        if found[gpu.uuid].activity is None:
+            found[gpu.uuid] = together(parts)
         return found
 
     def _look_at(self, device: Device, profile: Profile) -> GpuReading:
