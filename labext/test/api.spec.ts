@@ -121,6 +121,20 @@ describe('the live connection', () => {
     live.dispose();
   });
 
+  it('takes a connection that has gone silent for lost, unless nobody can see the page', async () => {
+    const server = new FakeServer();
+    const live = new LiveClient(server.settings(), () => 1, 40);
+    live.connect();
+    await until('open', () => live.state === 'open');
+    live.hide(true); // A hidden page gets no ticks.
+    await new Promise(done => setTimeout(done, 100));
+    expect(server.sockets.length).toBe(1);
+    live.hide(false);
+    await until('another connection', () => server.sockets.length === 2);
+    expect(server.sockets[0]?.open).toBe(false);
+    live.dispose();
+  });
+
   it('asks for every metric of one GPU, again after a reconnection', async () => {
     const server = new FakeServer();
     const live = new LiveClient(server.settings(), () => 1);

@@ -18,6 +18,8 @@ export type LinkState = 'connecting' | 'open' | 'lost';
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 20_000;
+/** A page that can be seen gets several messages a second: without any for so long nobody is there. */
+const LONGEST_SILENCE = 20_000;
 /** The server's close code where as many windows as one may have are open. */
 const TOO_MANY = 4029;
 
@@ -30,7 +32,8 @@ export function backOff(n: number, luck: number = Math.random()): number {
 export class LiveClient implements IDisposable {
   constructor(
     private readonly settings: ServerConnection.ISettings = ServerConnection.makeSettings(),
-    private readonly delay: (attempt: number) => number = backOff
+    private readonly delay: (attempt: number) => number = backOff,
+    private readonly silence: number = LONGEST_SILENCE
   ) {}
 
   get event(): ISignal<this, LiveEvent> {
@@ -62,6 +65,7 @@ export class LiveClient implements IDisposable {
     this._ticks.forget();
     socket.onopen = () => {
       this.enter('open');
+      this.listen();
       if (this._looking.hidden || this._looking.gpu !== null) {
         this.say();
       }
@@ -76,6 +80,7 @@ export class LiveClient implements IDisposable {
   hide(hidden: boolean): void {
     this._looking = { ...this._looking, hidden };
     this.say();
+    this.listen();
   }
 
   /** Ask for every metric of one GPU (by UUID) beside the fleet's few; `null`: no more. */
@@ -92,6 +97,7 @@ export class LiveClient implements IDisposable {
     }
     this._disposed = true;
     clearTimeout(this._timer);
+    clearTimeout(this._listening);
     this.drop();
     Signal.clearData(this);
   }
@@ -109,6 +115,7 @@ export class LiveClient implements IDisposable {
   }
 
   private receive(data: unknown): void {
+    this.listen();
     this._attempt = 0; // Not when it opens: a server that is full closes at once.
     if (data instanceof ArrayBuffer) {
       const tick = this._ticks.read(data);
@@ -135,9 +142,23 @@ export class LiveClient implements IDisposable {
       return;
     }
     this._socket = null;
+    clearTimeout(this._listening);
     this.enter('lost');
     const attempt = code === TOO_MANY ? Infinity : this._attempt++;
     this._timer = setTimeout(() => this.connect(), this.delay(attempt));
+  }
+
+  /** A connection may die without a word: a server that hangs, a network that changed. */
+  private listen(): void {
+    clearTimeout(this._listening);
+    const socket = this._socket;
+    if (socket && this._state === 'open' && !this._looking.hidden) {
+      this._listening = setTimeout(() => {
+        socket.onclose = null;
+        socket.close();
+        this.retry(socket);
+      }, this.silence);
+    }
   }
 
   private drop(): void {
@@ -158,6 +179,7 @@ export class LiveClient implements IDisposable {
 
   private _attempt = 0;
   private _disposed = false;
+  private _listening: ReturnType<typeof setTimeout> | undefined;
   private _looking: Looking = { hidden: false, gpu: null };
   private _socket: WebSocket | null = null;
   private _state: LinkState = 'connecting';
