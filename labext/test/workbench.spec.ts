@@ -123,16 +123,20 @@ describe('the state', () => {
       }
       close(): void {}
     };
-    const polling = new Workbench({
-      api: new WorkbenchApi(settings),
-      live: new LiveClient({ ...settings, WebSocket: refused as never }, () => 50),
-      pollEvery: 5
-    });
+    const live = new LiveClient({ ...settings, WebSocket: refused as never }, () => 50);
+    const polling = new Workbench({ api: new WorkbenchApi(settings), live, pollEvery: 5 });
     open.push(polling);
     await polling.start();
     server.leases.set(5, lease({ id: 5 }));
     await until('the lease', () => polling.leases.items.length === 1);
     expect(polling.link).toBe('lost');
+    live.hide(true);
+    await new Promise(done => setTimeout(done, 30));
+    const calls = server.calls.length;
+    await new Promise(done => setTimeout(done, 30));
+    expect(server.calls.length).toBe(calls); // Nobody can see the page.
+    live.hide(false);
+    await until('another read', () => server.calls.length > calls);
   });
 
   it("takes the server's clock from its samples when the browser's is wrong", async () => {

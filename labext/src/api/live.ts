@@ -48,6 +48,11 @@ export class LiveClient implements IDisposable {
     return this._state;
   }
 
+  /** Whether nobody can see the page. */
+  get hidden(): boolean {
+    return this._looking.hidden;
+  }
+
   get isDisposed(): boolean {
     return this._disposed;
   }

@@ -2,7 +2,8 @@
  * The state, kept fresh, and what people can do to it. No DOM and no words for people.
  *
  * Reads come from REST once and after each reconnection; in between the WebSocket's events replace
- * single objects. Where no WebSocket can be had, it polls. Actions reject with `ApiError`.
+ * single objects. Where no WebSocket can be had, it polls while the page can be seen. Actions reject
+ * with `ApiError`.
  */
 
 import type { IDisposable } from '@lumino/disposable';
@@ -239,7 +240,8 @@ export class Workbench extends WorkbenchState implements IDisposable {
   private plan(): void {
     clearTimeout(this._poll);
     if (this._live.state !== 'open' && !this._disposed) {
-      this._poll = setTimeout(() => void this.refresh(), this.pollEvery);
+      const poll = (): void => (this._live.hidden ? this.plan() : void this.refresh());
+      this._poll = setTimeout(poll, this.pollEvery);
     }
   }
 
