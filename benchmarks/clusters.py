@@ -30,6 +30,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
+from uuid import uuid4
 
 import psutil
 
@@ -86,11 +87,12 @@ def say(text: str) -> None:
 @contextmanager
 def peer(lab: LabServer) -> Iterator[str]:
     """The address of a cluster of two workers that dask-labextension has made."""
-    made = lab.call("PUT", "dask/clusters/peer", {})
+    path = f"dask/clusters/{uuid4()}"
+    made = lab.call("PUT", path, {})
     try:
         yield made["scheduler_address"]
     finally:
-        lab.call("DELETE", "dask/clusters/peer")
+        lab.call("DELETE", path)
 
 
 def start(what: str, workers: int, lab: LabServer | None = None) -> dict[str, Any]:
