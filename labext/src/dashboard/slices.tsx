@@ -41,7 +41,9 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
   const { segment } = props;
   const { slice_id, lease_id } = segment;
   const state = slice_id === null ? 'free' : segment.mine ? 'mine' : 'others';
-  const picked = slice_id !== null && model.slice?.slice_id === slice_id;
+  // The charts and bars of a whole GPU are those of its only slice.
+  const part = slice_id !== null && segment.profile !== 'whole';
+  const picked = part && model.slice?.slice_id === slice_id;
   const common = {
     className: `gw-slice gw-mod-${state}${picked ? ' gw-mod-picked' : ''}`,
     style: { flexGrow: Math.max(0.08, segment.units) },
@@ -50,9 +52,7 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
   };
   const size = (
     <div className="gw-slice-head">
-      {slice_id === null ? (
-        <b>{profileName(segment.profile)}</b>
-      ) : (
+      {part ? (
         <button
           className="gw-link"
           aria-pressed={picked}
@@ -62,6 +62,8 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
         >
           <b>{profileName(segment.profile)}</b>
         </button>
+      ) : (
+        <b>{profileName(segment.profile)}</b>
       )}
       <span>{memory(segment.memory_bytes)}</span>
     </div>
@@ -76,7 +78,10 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
   }
   const look = lookOf(model.workbench.telemetry);
   const [activity, used] = [look.value(slice_id, 'activity'), look.value(slice_id, 'memory_bytes')];
-  const shares = SHARES.map(metric => ({ metric, share: look.value(slice_id, metric) }));
+  const shares = (part ? SHARES : SHARES.slice(0, 1)).map(metric => ({
+    metric,
+    share: look.value(slice_id, metric)
+  }));
   const who =
     segment.holder && (segment.mine || showNames())
       ? shortName(segment.holder)

@@ -95,6 +95,8 @@ class TelemetryApi(Protocol):
         metrics: Sequence[str],
         extremes: bool,
     ) -> wire.History: ...
+    def errors(self, gpu: str | None = None) -> list[wire.HardwareError]: ...
+
     def processes(self, leases: Sequence[wire.Lease], admin: bool) -> list[wire.ProcessSample]:
         """What runs on the GPUs, as somebody sees it who may see these leases."""
 
