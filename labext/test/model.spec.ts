@@ -228,7 +228,7 @@ describe('telemetry', () => {
     expect(load.activity).toBeCloseTo(0.6);
     expect(load.memory).toBe(40);
     expect(load.memoryTotal).toBe(40 * GIB);
-    expect(load.columns.times).toEqual([2]);
+    expect(load.columns().times).toEqual([2]);
     expect(loadOf(lease({ id: 9 }), telemetry)).toMatchObject({ activity: null, memory: null });
   });
 });

@@ -9,17 +9,19 @@ export interface ILoad {
   /** Sum over the slices, bytes. */
   readonly memory: number | null;
   readonly memoryTotal: number;
-  readonly columns: IColumns;
+  /** The last two minutes; put together only where they are drawn. */
+  columns(): IColumns;
 }
 
 export function loadOf(lease: Lease, telemetry: Telemetry): ILoad {
   const readings = lease.slices.map(slice => telemetry.latest(slice.id));
+  // Asked for also where nobody draws, so that it is kept.
   const past = lease.slices.map(slice => telemetry.columns(slice.id));
   return {
     activity: mean(readings.map(one => one?.activity ?? null)),
     memory: sum(readings.map(one => one?.memory ?? null)),
     memoryTotal: lease.slices.reduce((total, slice) => total + slice.memory_bytes, 0),
-    columns: past.length === 1 && past[0] ? past[0] : together(past)
+    columns: () => (past.length === 1 && past[0] ? past[0] : together(past))
   };
 }
 

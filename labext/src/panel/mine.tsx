@@ -161,7 +161,7 @@ function Load(props: { lease: Lease }): React.ReactElement {
   return (
     <>
       <Sparkline
-        columns={() => loadOf(lease, telemetry).columns}
+        columns={load.columns}
         total={load.memoryTotal}
         sampled={telemetry.sampled}
         themeChanged={themeChanged}
