@@ -2,6 +2,7 @@ import { Signal } from '@lumino/signaling';
 import React, { act } from 'react';
 import type { Root } from 'react-dom/client';
 import { createRoot } from 'react-dom/client';
+import uPlot from 'uplot';
 
 import type { Columns } from '../src/chart/curvechart';
 import { CurveChart } from '../src/chart/curvechart';
@@ -110,5 +111,28 @@ describe('a chart by keyboard', () => {
     expect(saidOf('loss')).toBe('step 2, a 0.25');
     await act(async () => slider('loss').blur());
     expect([cursorOf('loss'), cursorOf('rate')]).toEqual([undefined, undefined]);
+  });
+});
+
+describe('a curve', () => {
+  const shown = (): (number | undefined)[] => {
+    const { min, max } = uPlot.sync('a test').plots[0]?.scales['x'] ?? {};
+    return [min, max];
+  };
+
+  it('shows all of itself as it grows, or the stretch that was zoomed into', async () => {
+    let steps = 11;
+    await show(() => loss(steps));
+    steps = 21;
+    await grow();
+    expect(shown()).toEqual([0, 20]);
+    await act(async () => uPlot.sync('a test').plots[0]?.setScale('x', { min: 4, max: 8 }));
+    steps = 31;
+    await grow();
+    expect(shown()).toEqual([4, 8]);
+    await act(async () => uPlot.sync('a test').plots[0]?.setScale('x', { min: 0, max: 30 }));
+    steps = 41;
+    await grow();
+    expect(shown()).toEqual([0, 40]);
   });
 });

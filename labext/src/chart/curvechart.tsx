@@ -61,7 +61,7 @@ export function CurveChart(props: ICurveChartProps): React.ReactElement {
       height={height}
       lines={lines}
       options={options}
-      draw={chart => chart.setData(dataOf(props))}
+      draw={chart => renew(chart, dataOf(props))}
       made={`${along} ${log}`}
       value={written}
       place={at => (timely ? momentOf(at, 1) : `${stepWord} ${Math.round(at)}`)}
@@ -78,4 +78,16 @@ function dashOf(index: number): readonly number[] {
 function dataOf(props: ICurveChartProps): uPlot.AlignedData {
   const tables = props.curves.map((_, i) => props.columns(i) as unknown as uPlot.AlignedData);
   return tables.length === 1 ? (tables[0] ?? [[]]) : tables.length ? uPlot.join(tables) : [[]];
+}
+
+/** Draws what there is now; a stretch that somebody zoomed into stays, however the curves grow. */
+function renew(chart: uPlot, data: uPlot.AlignedData): void {
+  const { min = null, max = null } = chart.scales['x'] ?? {};
+  const [first, last] = [chart.data[0][0] ?? Infinity, chart.data[0].at(-1) ?? -Infinity];
+  if (min !== null && max !== null && (min > first || max < last)) {
+    chart.setData(data, false);
+    chart.setScale('x', { min, max });
+  } else {
+    chart.setData(data);
+  }
 }
