@@ -7,7 +7,7 @@ import { endsAt } from '../model/clusters';
 import { countdown, duration, memory } from '../model/words';
 import { useNow, usePanel } from '../panel/context';
 import { useFollowed } from '../surface/follow';
-import { Trouble, useAction } from '../surface/parts';
+import { ActionButton, Failure, useAction } from '../surface/parts';
 
 /** From here on a time left is amber. */
 const SOON = 600;
@@ -60,20 +60,16 @@ export function Details(props: { cluster: Cluster }): React.ReactElement {
           )}
         </dl>
         {left !== null && (
-          <button
-            className="gw-button"
+          <ActionButton
+            action={extend}
+            testid="gw-cluster-extend"
             title={trans.__('Keep its slices one hour longer')}
-            disabled={extend.busy}
-            data-testid="gw-cluster-extend"
-            onClick={extend.go}
           >
             {trans.__('+1 h')}
-          </button>
+          </ActionButton>
         )}
       </div>
-      {extend.problem && (
-        <Trouble problem={extend.problem} retry={extend.go} dismiss={extend.forget} />
-      )}
+      <Failure of={extend} />
     </>
   );
 }

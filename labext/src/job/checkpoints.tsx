@@ -4,7 +4,7 @@ import React from 'react';
 
 import type { Checkpoint, Job } from '../api/types';
 import { clockTime } from '../model/words';
-import { Skeleton, Trouble, useAction } from '../surface/parts';
+import { ActionButton, Failure, Skeleton, useAction } from '../surface/parts';
 import { useClock, useJob } from './context';
 
 export function CheckpointsTab(props: { job: Job; over: boolean }): React.ReactElement {
@@ -85,18 +85,11 @@ function Row(props: { job: Job; one: Checkpoint; over: boolean }): React.ReactEl
       </td>
       <td>
         {over && one.whole && (
-          <button
-            className="gw-button"
-            data-testid="gw-checkpoint-resume"
-            disabled={resume.busy}
-            onClick={resume.go}
-          >
+          <ActionButton action={resume} testid="gw-checkpoint-resume">
             {trans.__('Resume…')}
-          </button>
+          </ActionButton>
         )}
-        {resume.problem && (
-          <Trouble problem={resume.problem} retry={resume.go} dismiss={resume.forget} />
-        )}
+        <Failure of={resume} />
       </td>
     </tr>
   );

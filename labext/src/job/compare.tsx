@@ -16,6 +16,7 @@ import type { Along } from '../model/curves';
 import { drawn } from '../model/curves';
 import { chiefMetric, elapsedWords, figure, sizeWords } from '../model/jobs';
 import { differences } from '../model/specs';
+import { Check, Choice } from '../surface/choices';
 import { useTold } from '../surface/follow';
 import { IconButton } from '../surface/parts';
 import { StateTag } from '../surface/state';
@@ -38,27 +39,18 @@ export function ComparePage(props: { context: ICompareContext }): React.ReactEle
       <Outcomes {...props} />
       <Differences {...props} />
       <div className="gw-row gw-curves-bar">
-        <label className="gw-field">
-          <span>{trans.__('along')}</span>
-          <select
-            className="gw-input"
-            value={along}
-            data-testid="gw-compare-along"
-            onChange={event => setAlong(event.target.value as Along)}
-          >
-            <option value="step">{trans.__('steps')}</option>
-            <option value="time">{trans.__('time since the start')}</option>
-          </select>
-        </label>
-        <label className="gw-check">
-          <input
-            type="checkbox"
-            checked={log}
-            data-testid="gw-compare-log"
-            onChange={event => setLog(event.target.checked)}
-          />
+        <Choice
+          label={trans.__('along')}
+          value={along}
+          testid="gw-compare-along"
+          choose={value => setAlong(value as Along)}
+        >
+          <option value="step">{trans.__('steps')}</option>
+          <option value="time">{trans.__('time since the start')}</option>
+        </Choice>
+        <Check on={log} testid="gw-compare-log" turn={setLog}>
           {trans.__('log scale')}
-        </label>
+        </Check>
       </div>
       {model.names.length === 0 && (
         <p className="gw-empty">{trans.__('None of these jobs has logged a metric.')}</p>
@@ -171,22 +163,19 @@ function Outcomes(props: { context: ICompareContext }): React.ReactElement {
         </table>
       </div>
       {others.length > 0 && (
-        <label className="gw-field">
-          <span>{trans.__('add')}</span>
-          <select
-            className="gw-input"
-            value=""
-            data-testid="gw-compare-add"
-            onChange={event => model.add(event.target.value)}
-          >
-            <option value="">{trans.__('a job…')}</option>
-            {others.map(job => (
-              <option key={job.id} value={job.id}>
-                {job.name} ({job.state}, {job.id.slice(-4)})
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice
+          label={trans.__('add')}
+          value=""
+          testid="gw-compare-add"
+          choose={value => model.add(value)}
+        >
+          <option value="">{trans.__('a job…')}</option>
+          {others.map(job => (
+            <option key={job.id} value={job.id}>
+              {job.name} ({job.state}, {job.id.slice(-4)})
+            </option>
+          ))}
+        </Choice>
       )}
     </>
   );

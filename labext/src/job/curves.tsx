@@ -8,6 +8,7 @@ import { CurveChart } from '../chart/curvechart';
 import type { Along } from '../model/curves';
 import { drawn, smoothed } from '../model/curves';
 import { chiefMetric, jobIsOver } from '../model/jobs';
+import { Check, Choice } from '../surface/choices';
 import { useTold } from '../surface/follow';
 import { useJob } from './context';
 import type { JobModel } from './model';
@@ -69,30 +70,21 @@ function Looks(props: {
     words: string,
     testid: string
   ): React.ReactElement => (
-    <label className="gw-check">
-      <input
-        type="checkbox"
-        checked={looks[name]}
-        data-testid={testid}
-        onChange={event => set({ [name]: event.target.checked })}
-      />
+    <Check on={looks[name]} testid={testid} turn={on => set({ [name]: on })}>
       {words}
-    </label>
+    </Check>
   );
   return (
     <div className="gw-row gw-curves-bar">
-      <label className="gw-field">
-        <span>{trans.__('along')}</span>
-        <select
-          className="gw-input"
-          value={looks.along}
-          data-testid="gw-curves-along"
-          onChange={event => set({ along: event.target.value as Along })}
-        >
-          <option value="step">{trans.__('steps')}</option>
-          <option value="time">{trans.__('time')}</option>
-        </select>
-      </label>
+      <Choice
+        label={trans.__('along')}
+        value={looks.along}
+        testid="gw-curves-along"
+        choose={value => set({ along: value as Along })}
+      >
+        <option value="step">{trans.__('steps')}</option>
+        <option value="time">{trans.__('time')}</option>
+      </Choice>
       {several && check('all', trans.__('all ranks'), 'gw-curves-ranks')}
       {check('log', trans.__('log scale'), 'gw-curves-log')}
       {check('smooth', trans.__('smooth'), 'gw-curves-smooth')}

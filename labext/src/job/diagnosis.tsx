@@ -4,7 +4,7 @@ import React from 'react';
 
 import type { Cause, Job } from '../api/types';
 import { plain } from '../model/ansi';
-import { Trouble, useAction } from '../surface/parts';
+import { ActionButton, Failure, useAction } from '../surface/parts';
 import { useJob } from './context';
 
 export function Diagnosis(props: { job: Job; cause: Cause }): React.ReactElement {
@@ -38,16 +38,11 @@ export function Diagnosis(props: { job: Job; cause: Cause }): React.ReactElement
       )}
       <div className="gw-row">
         {whole && (
-          <button
-            className="gw-button gw-mod-primary"
-            data-testid="gw-diagnosis-resume"
-            disabled={resume.busy}
-            onClick={resume.go}
-          >
+          <ActionButton action={resume} testid="gw-diagnosis-resume" mood="primary">
             {whole.step === null
               ? trans.__('Resume from the checkpoint…')
               : trans.__('Resume from step %1…', whole.step)}
-          </button>
+          </ActionButton>
         )}
         <button
           className="gw-button"
@@ -58,9 +53,7 @@ export function Diagnosis(props: { job: Job; cause: Cause }): React.ReactElement
         </button>
         <code className="gw-hint">{cause.code}</code>
       </div>
-      {resume.problem && (
-        <Trouble problem={resume.problem} retry={resume.go} dismiss={resume.forget} />
-      )}
+      <Failure of={resume} />
     </section>
   );
 }

@@ -6,8 +6,9 @@ import type { Job } from '../api/types';
 import { ranksInOrder, telling } from '../model/jobs';
 import type { Stream } from '../model/log';
 import { LogModel } from '../model/log';
+import { Check, Choice } from '../surface/choices';
 import { useTold } from '../surface/follow';
-import { Trouble, useAction } from '../surface/parts';
+import { ActionButton, Trouble, useAction } from '../surface/parts';
 import { useJob } from './context';
 import { SearchAll } from './logsearch';
 import { LogText } from './logtext';
@@ -76,18 +77,15 @@ function Reader(props: {
     <>
       <div className="gw-row gw-logs-bar">
         <RankField job={job} rank={log.rank} />
-        <label className="gw-field">
-          <span>{trans.__('stream')}</span>
-          <select
-            className="gw-input"
-            value={log.stream}
-            data-testid="gw-logs-stream"
-            onChange={event => setStream(event.target.value as Stream)}
-          >
-            <option value="out">{trans.__('output')}</option>
-            <option value="err">{trans.__('errors')}</option>
-          </select>
-        </label>
+        <Choice
+          label={trans.__('stream')}
+          value={log.stream}
+          testid="gw-logs-stream"
+          choose={value => setStream(value as Stream)}
+        >
+          <option value="out">{trans.__('output')}</option>
+          <option value="err">{trans.__('errors')}</option>
+        </Choice>
         <label className="gw-field">
           <span>{trans.__('find')}</span>
           <input
@@ -120,38 +118,20 @@ function Reader(props: {
             model.show({ rank });
           }}
         />
-        <label className="gw-check">
-          <input
-            type="checkbox"
-            checked={only}
-            disabled={!words}
-            data-testid="gw-logs-only"
-            onChange={event => setOnly(event.target.checked)}
-          />
+        <Check on={only} testid="gw-logs-only" off={!words} turn={setOnly}>
           {trans.__('only these lines')}
-        </label>
-        <label className="gw-check">
-          <input
-            type="checkbox"
-            checked={follow}
-            data-testid="gw-logs-follow"
-            onChange={event => setFollow(event.target.checked)}
-          />
+        </Check>
+        <Check on={follow} testid="gw-logs-follow" turn={setFollow}>
           {trans.__('follow')}
-        </label>
+        </Check>
         <span className="gw-hint gw-logs-state">{stateWords(log, trans)}</span>
       </div>
       {log.problem && <Trouble problem={log.problem} />}
       {log.before > 0 && (
         <div className="gw-row gw-logs-before">
-          <button
-            className="gw-button"
-            disabled={earlier.busy}
-            data-testid="gw-logs-earlier"
-            onClick={earlier.go}
-          >
+          <ActionButton action={earlier} testid="gw-logs-earlier">
             {trans.__('Read what was before (%1)', sizeOf(log.before))}
-          </button>
+          </ActionButton>
           {earlier.problem && <Trouble problem={earlier.problem} retry={earlier.go} />}
         </div>
       )}
@@ -202,21 +182,18 @@ function RankField(props: { job: Job; rank: number }): React.ReactElement {
         : String(one);
   };
   return (
-    <label className="gw-field">
-      <span>{trans.__('rank')}</span>
-      <select
-        className="gw-input"
-        value={rank}
-        data-testid="gw-logs-rank"
-        onChange={event => model.show({ rank: Number(event.target.value) })}
-      >
-        {ranksInOrder(job).map(one => (
-          <option key={one} value={one}>
-            {label(one)}
-          </option>
-        ))}
-      </select>
-    </label>
+    <Choice
+      label={trans.__('rank')}
+      value={rank}
+      testid="gw-logs-rank"
+      choose={value => model.show({ rank: Number(value) })}
+    >
+      {ranksInOrder(job).map(one => (
+        <option key={one} value={one}>
+          {label(one)}
+        </option>
+      ))}
+    </Choice>
   );
 }
 

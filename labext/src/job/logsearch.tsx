@@ -5,7 +5,7 @@ import React, { useState } from 'react';
 import type { LogMatches } from '../api/types';
 import { plain } from '../model/ansi';
 import type { Stream } from '../model/log';
-import { Trouble, useAction } from '../surface/parts';
+import { ActionButton, Failure, useAction } from '../surface/parts';
 import { useJob } from './context';
 
 export function SearchAll(props: {
@@ -22,17 +22,10 @@ export function SearchAll(props: {
   const shown = found && found.words === words && words ? found.all : null;
   return (
     <>
-      <button
-        className="gw-button"
-        disabled={!words || search.busy}
-        data-testid="gw-logs-all"
-        onClick={search.go}
-      >
+      <ActionButton action={search} testid="gw-logs-all" off={!words}>
         {trans.__('in all ranks')}
-      </button>
-      {search.problem && (
-        <Trouble problem={search.problem} retry={search.go} dismiss={search.forget} />
-      )}
+      </ActionButton>
+      <Failure of={search} />
       {shown && (
         <div className="gw-logs-matches" role="status" data-testid="gw-logs-matches">
           {shown.matches.length === 0 && (

@@ -12,7 +12,7 @@ import { loadOf } from '../model/load';
 import { shortName } from '../model/paths';
 import { countdown, gigabytes, memoryOf, percent, profileName } from '../model/words';
 import { useFollowed } from '../surface/follow';
-import { IconButton, Section, Trouble, useAction } from '../surface/parts';
+import { ActionButton, Failure, IconButton, Section, useAction } from '../surface/parts';
 import { useNow, usePanel } from './context';
 
 /** Rows drawn at once; more on demand. */
@@ -94,15 +94,13 @@ function LeaseRow(props: { holding: IHolding }): React.ReactElement {
       </div>
       <div className="gw-load">
         <Load lease={lease} />
-        <button
-          className="gw-button"
+        <ActionButton
+          action={extend}
+          testid="gw-lease-extend"
           title={trans.__('Keep it one hour longer')}
-          disabled={extend.busy}
-          data-testid="gw-lease-extend"
-          onClick={extend.go}
         >
           {trans.__('+1 h')}
-        </button>
+        </ActionButton>
         <IconButton
           icon={closeIcon}
           label={cluster ? trans.__('Stop %1', name) : trans.__('Release %1', name)}
@@ -113,23 +111,15 @@ function LeaseRow(props: { holding: IHolding }): React.ReactElement {
       </div>
       {unclaimed && (
         <div className="gw-row">
-          <button
-            className="gw-button gw-mod-primary"
-            disabled={start.busy}
-            data-testid="gw-lease-start"
-            onClick={start.go}
-          >
+          <ActionButton action={start} testid="gw-lease-start" mood="primary">
             {trans.__('Start notebook')}
-          </button>
+          </ActionButton>
           <span className="gw-hint">{trans.__('No kernel uses it yet.')}</span>
         </div>
       )}
-      {[start, extend, release].map(
-        (action, i) =>
-          action.problem && (
-            <Trouble key={i} problem={action.problem} retry={action.go} dismiss={action.forget} />
-          )
-      )}
+      <Failure of={start} />
+      <Failure of={extend} />
+      <Failure of={release} />
     </li>
   );
 }

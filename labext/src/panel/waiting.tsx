@@ -7,7 +7,7 @@ import type { Request } from '../api/types';
 import { shortName } from '../model/paths';
 import { expected, profileName } from '../model/words';
 import { useFollowed } from '../surface/follow';
-import { IconButton, Section, Trouble, useAction } from '../surface/parts';
+import { Failure, IconButton, Section, useAction } from '../surface/parts';
 import { useNow, usePanel } from './context';
 
 export function WaitingSection(): React.ReactElement | null {
@@ -64,9 +64,7 @@ function RequestRow(props: { request: Request }): React.ReactElement {
         {name && trans.__('For %1. ', name)}
         {request.reason?.sentence}
       </p>
-      {cancel.problem && (
-        <Trouble problem={cancel.problem} retry={cancel.go} dismiss={cancel.forget} />
-      )}
+      <Failure of={cancel} />
     </li>
   );
 }

@@ -109,13 +109,15 @@ export function IconButton(props: {
   );
 }
 
-/** An action that may take a moment and may fail: `busy` while it runs, `problem` when it failed. */
-export function useAction(run: () => Promise<void>): {
-  busy: boolean;
-  problem: ApiError | null;
-  go: () => void;
-  forget: () => void;
-} {
+/** Something that may take a moment and may fail: `busy` while it runs, `problem` when it failed. */
+export interface IAction {
+  readonly busy: boolean;
+  readonly problem: ApiError | null;
+  readonly go: () => void;
+  readonly forget: () => void;
+}
+
+export function useAction(run: () => Promise<void>): IAction {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<ApiError | null>(null);
   const go = (): void => {
@@ -126,6 +128,36 @@ export function useAction(run: () => Promise<void>): {
       .finally(() => setBusy(false));
   };
   return { busy, problem, go, forget: () => setProblem(null) };
+}
+
+/** A button that starts an action, not twice at once. */
+export function ActionButton(props: {
+  action: IAction;
+  testid: string;
+  mood?: 'primary' | 'warn';
+  title?: string;
+  /** Whether it can't be done now. */
+  off?: boolean;
+  children: React.ReactNode;
+}): React.ReactElement {
+  const { action, mood } = props;
+  return (
+    <button
+      className={`gw-button${mood ? ` gw-mod-${mood}` : ''}`}
+      title={props.title}
+      disabled={action.busy || props.off}
+      data-testid={props.testid}
+      onClick={action.go}
+    >
+      {props.children}
+    </button>
+  );
+}
+
+/** Why an action failed, with the ways to try again and to go on; nothing where it did not. */
+export function Failure(props: { of: IAction }): React.ReactElement | null {
+  const { problem, go, forget } = props.of;
+  return problem && <Trouble problem={problem} retry={go} dismiss={forget} />;
 }
 
 /** Grey bars in the shape of what is coming, so that nothing jumps. */
