@@ -93,6 +93,7 @@ def sizes() -> list[tuple[str, int, int]]:
     """(what, bytes, gzipped bytes) of each piece of JavaScript that the extension loads."""
     marks = (
         ("the dashboard, loaded with the first one", "arrow keys move"),
+        ("the pages of jobs, loaded with the first one", "gw-newjob-args"),
         ("uPlot, for panel and dashboard", "alignGaps"),
         ("panel, plugins, model", "gpu-workbench:open-panel"),
         ("style sheets", ".gw-panel"),
