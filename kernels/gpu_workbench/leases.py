@@ -10,7 +10,6 @@ import os
 import threading
 import uuid
 import warnings
-from types import TracebackType
 
 from . import protocol as wire
 from .attach import MANAGED, cuda_in_use, into_this_process, slice_environment
@@ -69,12 +68,7 @@ class LeaseHandle(Rich):
     def __enter__(self) -> LeaseHandle:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     # --- looks ----------------------------------------------------------------------------------

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
-import psutil
 import pytest
 from distributed import Client
 from distributed.security import Security
 
 from tests.support.lab import HttpError, LabServer
+from tests.support.processes import started_by
 from tests.support.waiting import wait_for
 
 TTL = 20
@@ -56,27 +56,12 @@ def end_everything(lab: LabServer) -> None:
     for lease in lab.leases():
         lab.api("DELETE", f"leases/{lease['id']}")
     wait_for(lambda: free_again(lab), 40, "every slice free again")
-    assert not tagged(lab), "processes of a lease outlived it"
+    assert not started_by(lab), "processes of a lease outlived it"
 
 
 def free_again(lab: LabServer) -> bool:
     status = lab.api("GET", "status")
     return bool(status["units_free"] == status["units_total"])
-
-
-def tagged(lab: LabServer) -> list[int]:
-    """Live processes that carry a lease of this server (its home is in their environment), or work
-    for one of its clusters or jobs; not what it keeps warm for the next."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            env = process.environ()
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        lease, key = env.get("GPU_WORKBENCH_LEASE", ""), env.get("GPU_WORKBENCH_KEY", "")
-        if (lease.strip("0") or key.strip()) and env.get("HOME") == lab.env["HOME"]:
-            found.append(process.pid)
-    return found
 
 
 def start_kernel(lab: LabServer) -> dict[str, Any]:
@@ -210,7 +195,7 @@ def test_killing_a_cluster_ends_its_workers_and_frees_its_slices(server: LabServ
     failed = cluster_when(server, cluster["id"], "failed")
     assert failed["message"]
     wait_for(lambda: lease_is_cleared(server, cluster["leases"][0]), 30, "its slices are free")
-    assert not tagged(server)
+    assert not started_by(server)
 
 
 @pytest.mark.timeout(120)
@@ -220,4 +205,4 @@ def test_killing_a_job_ends_its_ranks_and_frees_its_slices(server: LabServer) ->
     over = job_when(server, job["id"], lambda one: one["state"] in ("failed", "lost"))
     assert over["message"]
     wait_for(lambda: lease_is_cleared(server, job["lease_id"]), 30, "its slices are free")
-    assert not tagged(server)
+    assert not started_by(server)

@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from tests.support.lab import HttpError, LabServer
+from tests.support.processes import started_by
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -38,21 +39,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     root = tmp_path_factory.mktemp("leaks")
     with LabServer(root, workbench={"lease_ttl": TTL, "grace_seconds": 3.0}) as server:
         yield server
-
-
-def processes(lab: LabServer) -> list[psutil.Process]:
-    """All that was started for a cluster of this server, whoever started it and has died since."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            environment = process.environ()
-            alive = process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            continue
-        key = environment.get("GPU_WORKBENCH_KEY", "").strip()
-        if alive and environment.get("HOME") == lab.env["HOME"] and key.startswith("cluster-"):
-            found.append(process)
-    return found
 
 
 def make(lab: LabServer, number: int, **more: Any) -> Cluster:
@@ -87,7 +73,8 @@ def settle(lab: LabServer, began: float, way: str) -> None:
 
     def nothing() -> bool:
         status = lab.api("GET", "status")
-        return not processes(lab) and bool(status["units_free"] == status["units_total"])
+        free = bool(status["units_free"] == status["units_total"])
+        return free and not started_by(lab, "cluster")
 
     wait_for(nothing, 2 * TTL + 10, f"nothing left after: {way}", every=0.2)
     assert not [one for one in lab.leases() if one["purpose"] == "cluster"]
@@ -130,7 +117,8 @@ def server_killed_for_good(lab: LabServer) -> None:
     """With no server they end by themselves; the next one finds nothing."""
     running(lab)
     lab.kill9()
-    wait_for(lambda: not processes(lab), 2 * TTL + 20, "they have heard of no server for too long")
+    late = "they have heard of no server for too long"
+    wait_for(lambda: not started_by(lab, "cluster"), 2 * TTL + 20, late)
     lab.start()
 
 
@@ -273,4 +261,4 @@ def test_nothing_is_left(lab: LabServer, way: str, capsys: pytest.CaptureFixture
 def test_and_what_was_never_started_never_was(lab: LabServer) -> None:
     with pytest.raises(HttpError):
         make(lab, 0, python=os.devnull)
-    assert not processes(lab)
+    assert not started_by(lab, "cluster")

@@ -21,6 +21,7 @@ import pytest
 
 from tests.slow.test_cluster_leaks import Full
 from tests.support.lab import LabServer
+from tests.support.processes import started_by
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -100,21 +101,6 @@ def rank(job: Job, number: int) -> int:
 def stop(lab: LabServer, job: Job) -> Job:
     lab.api("POST", f"jobs/{job['id']}/stop")
     return over(lab, job)
-
-
-def processes(lab: LabServer) -> list[psutil.Process]:
-    """All that was started for a job of this server, whoever started it and has died since."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            environment = process.environ()
-            alive = process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            continue
-        key = environment.get("GPU_WORKBENCH_KEY", "")
-        if alive and environment.get("HOME") == lab.env["HOME"] and key.startswith("job-"):
-            found.append(process)
-    return found
 
 
 # --- the ways: each returns the job, when it is over ----------------------------------------------
@@ -212,7 +198,7 @@ def server_killed_and_back(lab: LabServer) -> Job:
 def server_away_at_the_end(lab: LabServer) -> Job:
     job = up(lab, UP + "time.sleep(2)\n")
     lab.kill9()
-    wait_for(lambda: not processes(lab), 30, "it has ended by itself")
+    wait_for(lambda: not started_by(lab, "job"), 30, "it has ended by itself")
     lab.start()
     return over(lab, job)
 
@@ -351,7 +337,7 @@ def test_nothing_is_left(lab: LabServer, way: str, capsys: pytest.CaptureFixture
 
     def nothing() -> bool:
         status = lab.api("GET", "status")
-        return not processes(lab) and bool(status["units_free"] == status["units_total"])
+        return not started_by(lab, "job") and bool(status["units_free"] == status["units_total"])
 
     wait_for(nothing, 2 * TTL + 10, f"nothing left after: {way}", every=0.1)
     rows = [one for one in lab.api("GET", "usage")["rows"] if one["name"] == job["name"]]

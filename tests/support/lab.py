@@ -21,7 +21,6 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from .waiting import wait_for
@@ -163,12 +162,7 @@ class LabServer:
     def __enter__(self) -> LabServer:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def log_tail(self, lines: int = 60) -> str:

@@ -16,7 +16,6 @@ import subprocess
 import tempfile
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 
 from gpu_workbench_server.store.sql import SqlStore
 
@@ -64,12 +63,7 @@ class Postgres:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         shutil.rmtree(self.root, ignore_errors=True)
 
