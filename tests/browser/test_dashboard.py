@@ -85,7 +85,9 @@ def test_everything_is_reached_by_keyboard_and_axe_finds_nothing_serious(
 
 def _reads_a_chart_by_keyboard(page: Page, gpu: Locator) -> None:
     """Arrow keys move a cursor that all charts share; what it is at is announced."""
-    chart = at(gpu, "gw-chart-use").get_by_role("slider", name="Use and SM activity")
+    use = at(gpu, "gw-chart-use")
+    expect(at(use, "gw-chart-value").first).to_contain_text("%")  # its past has been read
+    chart = use.get_by_role("slider", name="Use and SM activity")
     chart.focus()
     expect(chart).to_have_attribute("aria-valuetext", re.compile("^Use "))
     page.keyboard.press("ArrowLeft")
