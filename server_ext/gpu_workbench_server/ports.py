@@ -6,7 +6,7 @@ never a service.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -54,11 +54,14 @@ class Snapshot:
     """Booked ones."""
 
 
+RecordKind = Literal["cluster", "job"]
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A cluster's or job's facts, as its service wrote them (JSON-able)."""
 
-    kind: Literal["cluster", "job"]
+    kind: RecordKind
     id: str
     owner: str
     body: Mapping[str, Any]
@@ -104,8 +107,10 @@ class Store(Protocol):
 
     def put_record(self, record: Record) -> None: ...
 
-    def records(self, kind: Literal["cluster", "job"], limit: int = 500) -> list[Record]:
-        """Newest first."""
+    def records(
+        self, kind: RecordKind, limit: int | None = 500, state_not_in: Collection[str] = ()
+    ) -> list[Record]:
+        """Newest first; only those whose body's `state` is none of these."""
 
     def close(self) -> None: ...
 
@@ -304,7 +309,7 @@ class BrokerApi(Protocol):
         """Reservations, and leases until their declared ends, that touch [since, until)."""
 
 
-NewsType = Literal["fleet", "request", "lease", "cluster", "job", "notice"]
+NewsType = Literal["fleet", "request", "lease", "cluster", "job", "sweep", "notice"]
 
 
 FOR_ADMINS = ""

@@ -300,6 +300,16 @@ def test_records_are_replaced_by_kind_and_id_and_come_newest_first(store: Store)
     assert [one.owner for one in store.records("job")] == ["bob"]
 
 
+def test_those_that_are_not_over_are_found_however_many_newer_ones_there_are(store: Store) -> None:
+    store.put_record(Record("job", "old", "ada", {"state": "running"}, 1.0))
+    for number in range(5):
+        store.put_record(Record("job", f"j{number}", "ada", {"state": "stopped"}, 2.0 + number))
+    store.put_record(Record("job", "odd", "ada", {}, 9.0))
+    assert [one.id for one in store.records("job", limit=2)] == ["odd", "j4"]
+    going = store.records("job", limit=None, state_not_in={"stopped", "failed"})
+    assert [one.id for one in going] == ["odd", "old"]
+
+
 def test_a_record_that_is_no_json_is_refused(store: Store) -> None:
     for odd in (object(), float("nan"), {1, 2}):
         with pytest.raises(StoreTrouble):

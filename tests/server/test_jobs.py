@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 
 from gpu_workbench import protocol as wire
 from gpu_workbench_server.errors import BadRequest, NotFound, Refused
+from gpu_workbench_server.ports import Record
 from gpu_workbench_server.services.job_files import JobFiles
+from gpu_workbench_server.services.job_records import KEPT
 from tests.support.job_world import (
     ADMIN,
     ANA,
@@ -79,6 +82,22 @@ def test_cancelling_its_request_ends_it(world: World) -> None:
     assert job.request_id is not None
     world.broker.cancel(ANA, job.request_id)
     assert world.until(job.id, "stopped").message == "its request was cancelled"
+
+
+def test_one_that_has_not_ended_is_known_after_a_restart_whatever_came_after_it(
+    world: World,
+) -> None:
+    fill(world)
+    job = world.jobs.create(ANA, new())
+    (record,) = world.store.records("job")
+    for number in range(KEPT + 1):
+        body = {**record.body, "id": f"job-{number}", "state": "stopped"}
+        world.store.put_record(Record("job", body["id"], "ana", body, time.time() + number))
+    world.restart()
+    known = world.jobs.list(ANA)
+    assert len(known) == KEPT + 1
+    assert job.id in {one.id for one in known}
+    assert world.jobs.stop(ANA, job.id).state == "stopped"
 
 
 def test_what_can_never_be_had_leaves_nothing(world: World) -> None:
@@ -233,10 +252,10 @@ def test_points_that_are_half_written_odd_or_no_numbers_are_passed_over(files: J
     good = {"r": 1, "s": 3, "t": 9.5, "v": {"loss": 0.5, "nan": float("nan")}}
     lines = [json.dumps(good), "{broken", json.dumps({"r": 0}), "[]", '{"r":0,"s":4,"t":']
     (files.path / "metrics.jsonl").write_text("\n".join(lines))
-    points, offset, at_end = files.points(0)
+    points, offset, at_end, anew = files.points(0)
     assert points == [wire.MetricPoint(rank=1, step=3, time=9.5, values={"loss": 0.5})]
-    assert not at_end
-    assert files.points(offset) == ([], offset, False)
+    assert not (at_end or anew)
+    assert files.points(offset) == ([], offset, False, False)
 
 
 def test_a_status_that_is_no_status_is_as_good_as_none(files: JobFiles) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from gpu_workbench import protocol as wire
 
-from ..domain.jobs import Job, JobState
+from ..domain.jobs import OVER, Job, JobState
 from ..domain.transitions import JOB, check
 from ..errors import NotFound
 from ..ports import Clock, EventSink, News, Principal, Record, Store
@@ -18,7 +18,7 @@ from .job_files import JobFiles
 from .job_views import view
 
 KEPT = 200
-"""Newest jobs that are known."""
+"""Newest jobs that are known after a restart, beside all that have not ended."""
 
 
 class JobRecords:
@@ -31,8 +31,12 @@ class JobRecords:
         self.root = root
         self._told: dict[str, wire.Job] = {}
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = [msgspec.convert(one.body, Job) for one in store.records("job", KEPT)]
-        self._jobs = {job.id: job for job in sorted(found, key=lambda job: job.created_at)}
+        # One that has not ended is never forgotten, however many newer ones there are.
+        going = store.records("job", limit=None, state_not_in=OVER)
+        found = {
+            one.id: msgspec.convert(one.body, Job) for one in [*store.records("job", KEPT), *going]
+        }
+        self._jobs = {job.id: job for job in sorted(found.values(), key=lambda job: job.created_at)}
 
     def all(self) -> list[Job]:
         """Oldest first."""

@@ -6,17 +6,17 @@ Keeps the same promises as `sql.SqlStore`, and refuses what that one's constrain
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from ..domain.decisions import Change
 from ..domain.leases import Lease, LedgerEntry, Request
 from ..domain.reservations import Reservation
 from ..domain.units import PARTS
 from ..errors import StoreTrouble
-from ..ports import AuditEntry, Record, Snapshot
+from ..ports import AuditEntry, Record, RecordKind, Snapshot
 from .occupancy import moved_parts
 from .rows import plain
 from .succession import lease_fault, refused, request_fault, reservation_fault
@@ -186,9 +186,15 @@ class MemoryStore:
         with self._lock:
             self._data.records[record.kind, record.id] = replace(record, body=body)
 
-    def records(self, kind: Literal["cluster", "job"], limit: int = 500) -> list[Record]:
+    def records(
+        self, kind: RecordKind, limit: int | None = 500, state_not_in: Collection[str] = ()
+    ) -> list[Record]:
         with self._lock:
-            found = [one for one in self._data.records.values() if one.kind == kind]
+            found = [
+                one
+                for one in self._data.records.values()
+                if one.kind == kind and one.body.get("state") not in state_not_in
+            ]
         return sorted(found, key=lambda one: (one.updated_at, one.id), reverse=True)[:limit]
 
     def close(self) -> None:

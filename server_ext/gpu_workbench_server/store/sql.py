@@ -8,10 +8,10 @@ readers read side by side, writers queue up.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -20,7 +20,7 @@ from ..domain.decisions import Change
 from ..domain.leases import Lease, LedgerEntry, Request, Slice
 from ..domain.reservations import Reservation
 from ..errors import StoreTrouble
-from ..ports import AuditEntry, Record, Snapshot
+from ..ports import AuditEntry, Record, RecordKind, Snapshot
 from . import FILE_NAME, WRITES, migrate, postgres, rows, sqlite, tables
 from .occupancy import moved_parts
 from .sole import SoleBroker
@@ -222,7 +222,9 @@ class SqlStore:
         with self._reading() as connection:
             return [rows.audit_of(row) for row in rows.mappings(connection.execute(query))]
 
-    def records(self, kind: Literal["cluster", "job"], limit: int = 500) -> list[Record]:
+    def records(
+        self, kind: RecordKind, limit: int | None = 500, state_not_in: Collection[str] = ()
+    ) -> list[Record]:
         columns = tables.records.c
         query = (
             sa.select(tables.records)
@@ -230,6 +232,9 @@ class SqlStore:
             .order_by(columns.updated_at.desc(), columns.id.desc())
             .limit(limit)
         )
+        if state_not_in:
+            state = sa.func.coalesce(columns.body["state"].as_string(), "")
+            query = query.where(state.not_in(state_not_in))
         with self._reading() as connection:
             return [rows.record_of(row) for row in rows.mappings(connection.execute(query))]
 
