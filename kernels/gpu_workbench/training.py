@@ -206,6 +206,8 @@ class JobHandle(Rich):
         while True:
             path = f"jobs/{self.id}/metrics?offset={self._points_offset}"
             chunk = self._client.call("GET", path, returns=wire.MetricChunk)
+            if chunk.anew:
+                self._points = []
             self._points += chunk.points
             if chunk.next_offset == self._points_offset:
                 return self._points

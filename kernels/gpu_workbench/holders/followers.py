@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,8 @@ class Lines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._offset = 0
+        self.offset = 0
+        """What was read so far."""
 
     def new_points(self) -> Iterator[Point]:
         for line in self._new_lines():
@@ -66,10 +68,12 @@ class Lines:
 
     def _new_lines(self) -> list[bytes]:
         with self._path.open("rb") as file:
-            file.seek(self._offset)
+            with contextlib.suppress(OSError):  # nothing more, or no holes here
+                self.offset = os.lseek(file.fileno(), self.offset, os.SEEK_DATA)  # behind a hole
+            file.seek(self.offset)
             data = file.read(_PIECE)
         whole = data.rfind(b"\n") + 1
-        self._offset += whole
+        self.offset += whole
         return data[:whole].splitlines()
 
 

@@ -14,6 +14,7 @@ If it is killed itself, the kernel kills the agent and the ranks (`die_with_pare
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import os
 import secrets
@@ -32,6 +33,7 @@ from . import agent as agents
 from .agent import AGENT
 from .files import NOTICE, SPEC, STATUS, TARGET, append_json_line, read_json, tail, write_json
 from .forks import Child
+from .lastword import forget, say, take_room
 from .launchers import mpi_command, mpi_failures, rank_program
 from .logs import Logs
 from .memory import oom_kills
@@ -113,6 +115,8 @@ class Supervisor:
         self._all_done_at: float | None = None
         self._started = time.time()
         self._written: dict[str, Any] = {}
+        self._disk_full = False
+        """Whether a status could not be written, for want of room."""
         self._beats_at = 0.0
         self._told: set[int] = set()
         """Pids that know that the lease ends soon."""
@@ -120,6 +124,7 @@ class Supervisor:
     def run(self) -> None:
         """Start, watch, end. The final state is in `status.json` when it returns."""
         adopt_orphans()
+        take_room(self._directory)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._want_stop("stopped"))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -319,6 +324,7 @@ class Supervisor:
             "stop": self._stop,
             "has_result": (self._run_directories()[0] / RESULT).exists(),
             "python": sys.executable,
+            "disk_full": self._disk_full,
             "way": self._way.note if BACKEND_ENV in self._way.environment else "",
             **more,
         }
@@ -329,8 +335,13 @@ class Supervisor:
             self._beats_at = time.monotonic()
             try:
                 write_json(self._directory / STATUS, status)
-            except OSError:
-                return  # a full disk must not end a run; the next look tries again
+            except OSError as error:  # a full disk must not end a run; the next look tries again
+                self._disk_full = self._disk_full or error.errno in (errno.ENOSPC, errno.EDQUOT)
+                if "ended_at" in status:
+                    say(self._directory, {**status, "disk_full": self._disk_full})
+                return
+            if "ended_at" in status:
+                forget(self._directory)
             self._written = {**status, "metrics": dict(self._points.latest)}
 
     def _event(self, event: str, **facts: Any) -> None:

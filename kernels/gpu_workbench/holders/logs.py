@@ -26,7 +26,7 @@ writes faster than we look is over it for a moment."""
 HEAD = 1 << 20
 _SLACK = 8 << 20
 """Cut so much less often."""
-_BLOCK = 4096
+BLOCK = 4096
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 
 
@@ -34,7 +34,7 @@ class Logs:
     """The logs of a job's ranks. Call `bound` a few times a second."""
 
     def __init__(self, limit: int = LIMIT, head: int = HEAD, slack: int = _SLACK) -> None:
-        self._limit, self._head, self._slack = limit, head // _BLOCK * _BLOCK, slack
+        self._limit, self._head, self._slack = limit, head // BLOCK * BLOCK, slack
         self._cut: dict[Path, int] = {}
         """Log → the offset up to which it was cut."""
 
@@ -52,18 +52,18 @@ class Logs:
         already = self._cut.get(log, self._head)
         if size - already + self._head <= self._limit + self._slack:
             return
-        to = (size - self._limit + self._head) // _BLOCK * _BLOCK
+        to = (size - self._limit + self._head) // BLOCK * BLOCK
         # Told first: a reader sees a cut that is not there yet rather than zeros.
         write_json(log.with_name(log.name + CUT), {"from": self._head, "to": to})
         with log.open("r+b") as file:
-            if not _punch(file.fileno(), already, to - already):
+            if not punch(file.fileno(), already, to - already):
                 file.truncate(self._head)
                 to = self._head
                 write_json(log.with_name(log.name + CUT), {"from": to, "to": to})
         self._cut[log] = to
 
 
-def _punch(handle: int, start: int, length: int) -> bool:
+def punch(handle: int, start: int, length: int) -> bool:
     """Give the blocks of a range back; False where this system or this file system can't."""
     try:
         fallocate = ctypes.CDLL(None, use_errno=True).fallocate

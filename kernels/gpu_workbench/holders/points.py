@@ -2,7 +2,8 @@
 
 Ranks write their own files (`gw.log`), and event files or a CSV where their loggers do; this
 gathers all into `DIR/metrics.jsonl`, one `{"r": rank, "s": step, "t": time, "v": {…}}` a line, so
-that a reader needs one offset. Runs in the job's supervisor.
+that a reader needs one offset. Both are bounded (`thinning`, and holes in what a rank wrote).
+Runs in the job's supervisor.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from pathlib import Path
 from .files import append_json_line
 from .followers import Follower, Lines, Point, follower
 from .hooks import noted_files
+from .logs import BLOCK, punch
 from .metrics import METRICS
+from .thinning import LIMIT, thin
 
 
 class Points:
     """The gathered points of one job."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, limit: int = LIMIT) -> None:
+        """`limit` is of the gathered points, and of the end of each rank's own, in bytes."""
+        self._limit = limit
         self._file = directory / METRICS
         self._events = directory / "events.jsonl"
         self._followers: dict[Path, Follower | None] = {}
@@ -32,6 +37,8 @@ class Points:
         """(a rank's directory, metric) → the kind of logger that it is taken from, and where that
         writes."""
         self._unwritten = b""
+        self._given_back: dict[Path, int] = {}
+        """A rank's own file → the offset up to which its blocks were given back."""
         self.latest: dict[str, float] = {}
         """The newest value of each metric of rank 0."""
         self.not_a_number: tuple[str, int] | None = None
@@ -52,6 +59,21 @@ class Points:
                     self._unwritten = self._unwritten[os.write(handle, self._unwritten) :]
                 finally:
                     os.close(handle)
+                while not self._unwritten and thin(self._file, self._limit):
+                    pass  # many ranks may have written several limits at once
+        for run in ranks.values():
+            self._bound(run / METRICS)
+
+    def _bound(self, path: Path) -> None:
+        """Of what a rank wrote itself the end is kept, for TensorBoard: all of it was gathered."""
+        one = self._followers.get(path)
+        already = self._given_back.get(path, 0)
+        if not isinstance(one, Lines) or one.offset - already <= 2 * self._limit:
+            return
+        to = (one.offset - self._limit) // BLOCK * BLOCK
+        with contextlib.suppress(OSError), path.open("r+b") as file:
+            punch(file.fileno(), already, to - already)
+            self._given_back[path] = to
 
     def _note(self, rank: int, point: Point) -> None:
         for name, value in point["v"].items():

@@ -219,6 +219,8 @@ class MetricChunk(Wire, frozen=True, kw_only=True):
     points: list[MetricPoint]
     next_offset: int
     ended: bool
+    anew: bool = False
+    """The points begin anew: older ones were thinned since the last read. Forget what was read."""
 
 
 class JobResult(Wire, frozen=True, kw_only=True):

@@ -69,6 +69,8 @@ class End:
     agent_log: str | None = None
     oom_kills: int = 0
     """Processes that the kernel killed for memory in the job's control group while it ran."""
+    disk_full: bool = False
+    """The job's own directory had no room for its status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ def diagnose(end: End) -> Cause:
     if end.missing_torch:
         return Cause("missing_torch", *_install("torch", end.python))
     first = first_cause(end.ranks)
+    if end.disk_full and _untold(first):
+        return _said("disk_full", _no_room(first), first.rank if first else None)
     if first is None:
         return _said("not_started", _agent_failed(end))
     again = f" (after {_count(end.restarts, 'restart')})" if end.restarts else ""
@@ -137,6 +141,22 @@ def diagnose(end: End) -> Cause:
         return Cause("missing_module", f"{who}: {sentence}{again}", hint, first.rank)
     code = _code(first.raised, end.ranks)
     return _said(code, _raised(first, first.raised, end, code) + again, first.rank)
+
+
+def _untold(first: RankEnd | None) -> bool:
+    """Whether nothing says why: on a full disk a rank leaves no error, nor that it is done."""
+    return first is None or (
+        first.raised is None and first.stuck is None and (first.exit_code or 0) > 0
+    )
+
+
+def _no_room(first: RankEnd | None) -> str:
+    who = (
+        f"rank {first.rank} ended with exit code {first.exit_code}"
+        if first
+        else "how its ranks ended is not known"
+    )
+    return f"{who}: the disk of the job's own directory is full, and nothing could be written there"
 
 
 def _code(raised: Raised, ranks: Sequence[RankEnd]) -> str:

@@ -15,7 +15,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct, field
@@ -28,8 +28,13 @@ from .job_logs import RankLog, Stream, open_plain
 
 WANTED = "wanted.json"
 FUNCTION = "function.pkl"
+LAST_WORD = "last-word.json"
+"""Written at the end where the disk had no room for another `status.json`; blank before that."""
 MAX_REASON = 64 * 1024
 POINTS_PIECE = 256 * 1024
+ROUND = 1 << 40
+"""Offsets of points: so far lie those of one round of thinning from those of the next."""
+_LONGEST_HEAD = 64
 MAX_RESULT = 256 * 1024 * 1024
 MAX_STATUS = 16 * 1024 * 1024
 
@@ -111,6 +116,7 @@ class JobStatus(Struct):
     agent_error: str | None = None
     agent_log: str | None = None
     oom_kills: int = 0
+    disk_full: bool = False
     way: str = ""
     """How the ranks talk to each other, where it is worth a word."""
 
@@ -124,6 +130,7 @@ class JobStatus(Struct):
             agent_error=self.agent_error,
             agent_log=self.agent_log,
             oom_kills=self.oom_kills,
+            disk_full=self.disk_full,
         )
 
     def paces(self) -> dict[int, Pace]:
@@ -144,6 +151,17 @@ class JobStatus(Struct):
         """The rank that failed first."""
         first = first_cause(self.end().ranks) if self.state == "failed" else None
         return first.rank if first else None
+
+
+class PointsPiece(NamedTuple):
+    """Some of a job's metric points."""
+
+    points: list[wire.MetricPoint]
+    following: int
+    """The offset to read on from."""
+    at_end: bool
+    anew: bool
+    """It is from the beginning, though it was asked for what comes after."""
 
 
 class JobFiles:
@@ -179,7 +197,7 @@ class JobFiles:
         said of them at last is forgotten. Returns whether it may be forked from a warm process:
         where both we and its spec say so.
         """
-        for name in ("status.json", "agent.json", "notice.json"):
+        for name in ("status.json", "agent.json", "notice.json", LAST_WORD):
             (self.path / name).unlink(missing_ok=True)
         wanted = json.loads((self.path / WANTED).read_bytes())
         warm = warm and wanted.get("warm", True)
@@ -235,7 +253,15 @@ class JobFiles:
 
     def status(self) -> JobStatus | None:
         """The supervisor's word, or None where there is none yet."""
-        data = self._read("status.json", MAX_STATUS)
+        return self._status("status.json")
+
+    def last_status(self) -> JobStatus | None:
+        """The last word of a supervisor that is gone, which may not have found room for it."""
+        said = self._status(LAST_WORD)
+        return said if said is not None and said.ended_at is not None else self.status()
+
+    def _status(self, name: str) -> JobStatus | None:
+        data = self._read(name, MAX_STATUS)
         try:
             return None if data is None else msgspec.json.decode(data, type=JobStatus)
         except msgspec.MsgspecError:
@@ -252,20 +278,25 @@ class JobFiles:
     def log(self, attempt: int, rank: int, stream: Stream) -> RankLog:
         return RankLog(self.path / f"attempt-{attempt}" / f"rank-{rank}", stream)
 
-    def points(self, offset: int) -> tuple[list[wire.MetricPoint], int, bool]:
-        """(points, next offset, at the end); the offset is opaque to readers."""
+    def points(self, offset: int) -> PointsPiece:
+        """From an offset on, which readers get from here: the file's round and the place in it. A
+        file that was thinned since is read from its beginning."""
         try:
             file = open_plain(self.path / "metrics.jsonl")
         except OSError:
-            return [], 0, True
+            return PointsPiece([], 0, True, False)
         with file:
             size = os.fstat(file.fileno()).st_size
-            start = offset if 0 <= offset <= size else 0
+            base = _round_of(file.readline(_LONGEST_HEAD)) * ROUND
+            known = 0 <= offset - base <= min(size, ROUND)
+            start = offset - base if known else 0
             file.seek(start)
             data = file.read(POINTS_PIECE)
         whole = data.rfind(b"\n") + 1
         found = [_point(line) for line in data[:whole].splitlines()]
-        return [one for one in found if one], start + whole, start + whole >= size
+        points = [one for one in found if one]
+        anew = not known and offset > 0
+        return PointsPiece(points, base + start + whole, start + whole >= size, anew)
 
     def result(self, attempt: int) -> tuple[str | None, str | None]:
         """(value of rank 0 as base64, why there is none)."""
@@ -297,6 +328,13 @@ def _replace(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(half, path)
+
+
+def _round_of(line: bytes) -> int:
+    """How often the points were thinned (`holders.thinning`), by their file's first line."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return min(max(0, int(json.loads(line)["round"])), 8000)
+    return 0
 
 
 def _point(line: bytes) -> wire.MetricPoint | None:

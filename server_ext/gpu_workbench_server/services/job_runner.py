@@ -228,6 +228,9 @@ class JobRunner:
 
     def _vanished(self, job: Job, status: JobStatus | None) -> wire.Job:
         """The supervisor is gone without a last word: it was killed, or it never came up."""
+        last = self._records.files(job.id).last_status()
+        if last is not None and last.state != "running":
+            return self._ended(job, last)  # there was no room to say it in the usual place
         if job.stop_asked_at is not None:
             return self._stopped(job, status)
         if status is None:

@@ -194,8 +194,13 @@ class Jobs:
     def metrics(self, who: Principal, job_id: str, offset: int) -> wire.MetricChunk:
         """Points of all ranks since `offset` (0 at first, then `next_offset`)."""
         job = self._records.own(who, job_id)
-        points, following, at_end = self._records.files(job_id).points(offset)
-        return wire.MetricChunk(points=points, next_offset=following, ended=at_end and job.over)
+        piece = self._records.files(job_id).points(offset)
+        return wire.MetricChunk(
+            points=piece.points,
+            next_offset=piece.following,
+            ended=piece.at_end and job.over,
+            anew=piece.anew,
+        )
 
     def result(self, who: Principal, job_id: str) -> wire.JobResult:
         """What the function returned on rank 0, or why there is nothing (yet)."""
