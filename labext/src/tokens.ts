@@ -30,11 +30,15 @@ export const CommandIDs = {
   newJob: 'gpu-workbench:new-job',
   resumeJob: 'gpu-workbench:resume-job',
   compareJobs: 'gpu-workbench:compare-jobs',
-  runNotebook: 'gpu-workbench:run-notebook'
+  runNotebook: 'gpu-workbench:run-notebook',
+  newSweep: 'gpu-workbench:new-sweep',
+  openSweep: 'gpu-workbench:open-sweep',
+  stopSweep: 'gpu-workbench:stop-sweep',
+  openBoard: 'gpu-workbench:open-tensorboard'
 } as const;
 
 export interface IGpuWorkbench {
-  /** Fleet, requests, leases, clusters, jobs, telemetry. */
+  /** Fleet, requests, leases, clusters, jobs, sweeps, telemetry. */
   readonly workbench: Workbench;
   /** The panel's request form. */
   readonly form: FormModel;

@@ -108,6 +108,58 @@ describe('the metrics of a job', () => {
     model.dispose();
   });
 
+  it('have before them what the runs before logged, up to the step each went on from', async () => {
+    const server = new FakeServer();
+    const three = job({ id: 'job-3', resumed_from: 'job-2' });
+    server.jobs.all.set('job-1', job());
+    server.jobs.all.set('job-2', job({ id: 'job-2', resumed_from: 'job-1' }));
+    server.jobs.all.set('job-3', three);
+    const steps = (from: number, to: number, loss: number): MetricPoint[] =>
+      Array.from({ length: to - from }, (_, i) => point(from + i, loss));
+    server.jobs.pointsOf.set('job-1', steps(0, 250, 1));
+    server.jobs.pointsOf.set('job-2', steps(200, 400, 2));
+    server.jobs.pointsOf.set('job-3', []);
+    const model = new JobModel(over(server), { id: 'job-3' });
+    model.activate(true);
+    await until('both are read', () => (model.before('loss')?.steps.length ?? 0) === 400);
+    expect(model.names).toEqual(['loss']);
+    expect(model.resumedAt).toBeNull(); // It has logged nothing yet.
+    model.curves.take(steps(300, 302, 3));
+    expect(model.resumedAt).toBe(300);
+    const run = model.before('loss');
+    expect([run?.steps.at(-1), run?.values[199], run?.values[200]]).toEqual([299, 1, 2]);
+    expect(model.before('accuracy')).toBeNull();
+    model.dispose();
+  });
+
+  it('begin with themselves where nothing is left of the run before', async () => {
+    const server = new FakeServer();
+    server.jobs.all.set('job-2', job({ id: 'job-2', resumed_from: 'job-gone' }));
+    server.jobs.points = [point(10, 1)];
+    const model = new JobModel(over(server), { id: 'job-2' });
+    model.activate(true);
+    await until('its own', () => model.curves.names.length === 1);
+    await until('no other', () => server.calls.some(call => call.includes('job-gone/metrics')));
+    expect(model.before('loss')).toBeNull();
+    model.dispose();
+  });
+
+  it('are forgotten where the server thinned them, and read again', async () => {
+    const server = new FakeServer();
+    server.jobs.all.set('job-1', job());
+    server.jobs.points = [point(0, 1), point(1, 1)];
+    const known = over(server);
+    const model = new JobModel(known, { id: 'job-1' });
+    model.activate(true);
+    await until('both', () => model.curves.curve('loss', 0)?.values.length === 2);
+    server.jobs.anew = true;
+    server.jobs.points = [point(1, 7), point(2, 7), point(3, 7)];
+    known.apply({ type: 'job', data: job({ step: 3 }) });
+    await until('again', () => model.curves.curve('loss', 0)?.values.length === 3);
+    expect(model.curves.curve('loss', 0)?.values).toEqual([7, 7, 7]);
+    model.dispose();
+  });
+
   it('say what is wrong where there is no such job', async () => {
     const model = new JobModel(over(new FakeServer()), { id: 'gone' });
     model.activate(true);

@@ -13,7 +13,13 @@ export class FakeJobs {
   ended = false;
   /** Bytes of a log told at once. */
   piece = 64;
+  /** The next reader of metrics is told to begin again. */
+  anew = false;
+  /** Whether TensorBoard is up. */
+  board = false;
   points: MetricPoint[] = [];
+  /** Of a job that has others than `points`. */
+  pointsOf = new Map<string, MetricPoint[]>();
   specs = new Map<string, JobSpec>();
 
   answer(path: string, query: URLSearchParams): Answer | null {
@@ -35,9 +41,16 @@ export class FakeJobs {
         return ok(this.chunk(Number(query.get('offset')), Number(query.get('rank'))));
       case 'metrics': {
         const offset = Number(query.get('offset'));
-        const points = this.points.slice(offset, offset + 100);
-        return ok({ points, next_offset: offset + points.length, ended: this.ended });
+        const points = (this.pointsOf.get(id) ?? this.points).slice(offset, offset + 100);
+        if (this.anew) {
+          this.anew = false;
+          return ok({ points: this.points, next_offset: offset + 1000, ended: false, anew: true });
+        }
+        const next_offset = offset + points.length;
+        return ok({ points, next_offset, ended: this.ended, anew: false });
       }
+      case 'tensorboard':
+        return ok({ path: `/gpu-workbench/jobs/${id}/tensorboard/`, ready: this.board });
       case 'checkpoints':
         return ok({ checkpoints: [] });
       case 'spec':

@@ -12,7 +12,8 @@ import type {
   Lease,
   LiveEvent,
   Request as Ask,
-  Status
+  Status,
+  Sweep
 } from '../src/api/types';
 import { FakeJobs } from './jobs';
 import { card, fleet, lease, request, status } from './things';
@@ -27,6 +28,7 @@ export class FakeServer {
   leases = new Map<number, Lease>();
   requests = new Map<number, Ask>();
   readonly jobs = new FakeJobs();
+  sweeps: Sweep[] = [];
   /** Slices that can still be granted. */
   free = 1;
   /** While set, every HTTP call is answered so. */
@@ -99,6 +101,7 @@ export class FakeServer {
       'DELETE requests': () => this.end(Number(id)),
       'GET leases': () => ({ leases: [...this.leases.values()] }),
       'POST leases': () => this.change(Number(id), verb === 'extend' ? { ends_at: 9e9 } : {}),
+      'GET sweeps': () => ({ sweeps: this.sweeps }),
       'DELETE leases': () => this.change(Number(id), { state: 'ended' })
     };
     const found = known[`${method} ${noun}`]?.();

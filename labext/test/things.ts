@@ -13,6 +13,8 @@ import type {
   Request,
   SliceView,
   Status,
+  Sweep,
+  SweepRun,
   WorkerView
 } from '../src/api/types';
 
@@ -321,6 +323,37 @@ export function spec(about: Partial<JobSpec> = {}): JobSpec {
     resume_args: [],
     sweep: null,
     warm: true,
+    ...about
+  };
+}
+
+export function sweepRun(number: number, about: Partial<SweepRun> = {}): SweepRun {
+  return {
+    number,
+    params: {},
+    state: 'running',
+    job_id: `job-${number}`,
+    value: null,
+    step: null,
+    seconds: null,
+    message: '',
+    ...about
+  };
+}
+
+export function sweep(about: Partial<Sweep> = {}): Sweep {
+  return {
+    id: 'sweep-1',
+    name: 'train.py',
+    user: 'ada',
+    state: 'running',
+    at_most: 4,
+    metric: null,
+    goal: 'min',
+    created_at: 900,
+    ended_at: null,
+    runs: [sweepRun(0)],
+    best: null,
     ...about
   };
 }

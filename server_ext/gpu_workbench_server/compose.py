@@ -151,7 +151,7 @@ def compose(
             keep_bytes=settings.job_gigabytes * 1e9,
             warm_start=settings.warm_start,
         )
-        sweeps = Sweeps(jobs, clock, settings.data_dir / "sweeps")
+        sweeps = Sweeps(jobs, sink, clock, settings.data_dir / "sweeps")
         boards = Boards(jobs.place, engine, environment)
         kernels = JupyterKernels(manager, loop)
         attributions = (clusters.attributions, jobs.attributions)

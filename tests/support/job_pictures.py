@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.support.dashboards import chromium, hold, lab_with, run
 from tests.support.lab import LabServer
 from tests.support.pictures import IMAGES, SIXTEEN, picture
-from tests.support.trainings import TRAIN, training
+from tests.support.trainings import SWEPT, TRAIN, training
 from tests.support.waiting import wait_for
 
 SLOW = 120_000
@@ -129,10 +129,76 @@ def many(browser: Browser, root: Path, into: Path) -> None:
         ended(server, job)
 
 
+def swept(browser: Browser, root: Path, into: Path) -> None:
+    """A sweep from its form, half-way, and in the dark; TensorBoard on one of its runs."""
+    with lab_with(root, SIXTEEN, lease_ttl=60) as server:
+        (server.notebooks / "train.py").write_text(SWEPT)
+        page = opened(browser, server)
+        run(page, "gpu-workbench:new-sweep")
+        form = page.get_by_test_id("gw-newjob")
+        form.get_by_test_id("gw-newjob-script").fill("train.py")
+        form.get_by_test_id("gw-newjob-args").fill("--steps 150 --pause 0.06")
+        form.get_by_test_id("gw-form-count").fill("1")
+        form.locator("[data-testid='gw-card'][data-profile='fraction-0.25']").first.click()
+        form.get_by_test_id("gw-newjob-param-name").fill("lr")
+        form.get_by_test_id("gw-newjob-param-values").fill("1e-3..1 x10, 0.02")
+        form.get_by_test_id("gw-newjob-param-add").click()
+        form.get_by_test_id("gw-newjob-param-name").last.fill("width")
+        form.get_by_test_id("gw-newjob-param-values").last.fill("32..128 x2")
+        form.get_by_test_id("gw-newjob-atmost").fill("3")
+        form.get_by_test_id("gw-newjob-goal").scroll_into_view_if_needed()
+        picture(page, "sweep-form", into)
+        form.get_by_test_id("gw-newjob-start").click()
+        sweep = page.get_by_test_id("gw-sweep")
+        done = sweep.locator("[data-testid='gw-sweep-run'][data-state='succeeded']")
+        expect(done.nth(6)).to_be_visible(timeout=SLOW)
+        running = sweep.locator("[data-testid='gw-sweep-run'][data-state='running']")
+        expect(running.first).to_be_visible(timeout=SLOW)
+        picture(page, "sweep-light", into)
+        run(page, "apputils:change-theme", theme="JupyterLab Dark")
+        page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+        expect(sweep).to_have_attribute("data-state", "done", timeout=SLOW)
+        sweep.locator("[data-testid^='gw-sweep-sort-loss']").click()
+        picture(page, "sweep-dark", into)
+        run(page, "apputils:change-theme", theme="JupyterLab Light")
+        sweep.get_by_test_id("gw-sweep-job").first.click()
+        page.get_by_test_id("gw-jobpage-board").click()
+        board = page.get_by_test_id("gw-board")
+        expect(board).to_have_attribute("data-state", "ready", timeout=SLOW)
+        frame = page.frame_locator("[data-testid='gw-board'] iframe")
+        expect(frame.get_by_text("loss", exact=True).first).to_be_visible(timeout=SLOW)
+        page.wait_for_timeout(2000)
+        picture(page, "job-tensorboard", into)
+        page.context.close()
+
+
+def resumed(browser: Browser, root: Path, into: Path) -> None:
+    """A run that goes on from another's checkpoint, with its curve before it; light and dark."""
+    with lab_with(root, SIXTEEN, lease_ttl=60) as server:
+        (server.notebooks / "train.py").write_text(TRAIN)
+        page = opened(browser, server)
+        arguments = ("--steps", "420", "--lr", "0.004", "--pause", "0.01")
+        first = start(server, *arguments, name="train.py")
+        wait_for(lambda: step_of(server, first) > 205, 120, "some steps")
+        server.api("POST", f"jobs/{first}/stop")
+        ended(server, first)
+        second = server.api("POST", f"jobs/{first}/resume", {})["id"]
+        ended(server, second)
+        shown = page_of(page, second)
+        expect(shown.get_by_test_id("gw-curve-loss")).to_be_visible()
+        shown.get_by_test_id("gw-curves-log").check()
+        page.wait_for_timeout(1500)
+        picture(page, "job-resumed", into)
+        run(page, "apputils:change-theme", theme="JupyterLab Dark")
+        page.wait_for_timeout(1500)
+        picture(page, "job-resumed-dark", into)
+        page.context.close()
+
+
 def main() -> None:
     into = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     into.mkdir(parents=True, exist_ok=True)
-    scenes = {scene.__name__: scene for scene in (one, many)}
+    scenes = {scene.__name__: scene for scene in (one, many, swept, resumed)}
     for scene in [scenes[name] for name in sys.argv[2:]] or scenes.values():
         with tempfile.TemporaryDirectory() as root, chromium() as browser:
             scene(browser, Path(root), into)

@@ -1,5 +1,5 @@
 """A small real training for tests that look at jobs: DDP over gloo, metrics, coloured lines, and
-checkpoints that it goes on from."""
+checkpoints that it goes on from; and a script whose loss follows its arguments, for sweeps."""
 
 from __future__ import annotations
 
@@ -43,6 +43,22 @@ for step in range(first, args.steps):
     time.sleep(0 if first else args.pause)  # who looks has time, and the resumed run none to lose
 print("done", rank, flush=True)
 dist.destroy_process_group()
+"""
+
+# No torch: it starts at once. The best rate is 0.02.
+SWEPT = """
+import argparse, time
+import gpu_workbench as gw
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--width", type=int, default=0)
+parser.add_argument("--pause", type=float, default=0.02)
+parser.add_argument("--steps", type=int, default=40)
+args = parser.parse_args()
+for step in range(args.steps):
+    gw.log(step, loss=(args.lr - 0.02) ** 2 * 1000 + args.width / 1000 + 1 / (step + 1))
+    time.sleep(args.pause)
 """
 
 

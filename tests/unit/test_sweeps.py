@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,9 @@ from gpu_workbench_server.domain.sweeps import Run, Sweep, best
 from gpu_workbench_server.errors import BadRequest, NotFound, Refused
 from gpu_workbench_server.ports import Principal
 from gpu_workbench_server.services.sweeps import Sweeps
+from tests.support.news import Paper, WallClock
 
 ANA, BEN = Principal("ana"), Principal("ben")
-
-
-class Clock:
-    def now(self) -> float:
-        return time.time()
 
 
 class CutOff(Exception):
@@ -77,7 +72,7 @@ def test_no_more_runs_go_on_than_are_allowed_and_the_next_follows_the_first_that
     tmp_path: Path,
 ) -> None:
     shelf = Shelf()
-    sweeps = Sweeps(shelf, Clock(), tmp_path)
+    sweeps = Sweeps(shelf, Paper(), WallClock(), tmp_path)
     made = sweeps.create(ANA, order(4))
     assert states(made) == ["waiting", "waiting", "pending", "pending"]
     shelf.end("job-1", loss=0.5)
@@ -98,21 +93,39 @@ def test_no_more_runs_go_on_than_are_allowed_and_the_next_follows_the_first_that
 
 def test_a_server_that_is_killed_at_any_line_goes_on_where_it_was(tmp_path: Path) -> None:
     shelf = Shelf()
-    sweeps = Sweeps(shelf, Clock(), tmp_path)
+    sweeps = Sweeps(shelf, Paper(), WallClock(), tmp_path)
     made = sweeps.create(ANA, order(3, at_most=1))
     shelf.end("job-0")
     shelf.cut_off = True
     with pytest.raises(CutOff):
         sweeps.reconcile()
     shelf.cut_off = False
-    again = Sweeps(shelf, Clock(), tmp_path)
+    again = Sweeps(shelf, Paper(), WallClock(), tmp_path)
     again.reconcile()
     assert [run.job_id for run in again.get(ANA, made.id).runs] == ["job-0", "job-1", None]
     assert len(shelf.jobs) == 2, "none was ordered twice"
 
 
+def test_its_windows_are_told_when_a_run_changes_its_state_and_not_at_each_step(
+    tmp_path: Path,
+) -> None:
+    shelf, paper = Shelf(), Paper()
+    sweeps = Sweeps(shelf, paper, WallClock(), tmp_path)
+    made = sweeps.create(ANA, order(2, at_most=1))
+    assert {(one.type, one.subject, one.owner) for one in paper.news} == {("sweep", made.id, "ana")}
+    paper.news.clear()
+    for step in range(3):
+        shelf.jobs["job-0"] = msgspec.structs.replace(shelf.jobs["job-0"], step=step)
+        sweeps.reconcile()
+    assert sweeps.get(ANA, made.id).runs[0].step == 2
+    assert paper.news == []
+    shelf.end("job-0", loss=0.5)
+    sweeps.reconcile()
+    assert paper.news
+
+
 def test_a_stopped_sweep_stops_its_jobs_and_orders_no_more(tmp_path: Path) -> None:
-    sweeps = Sweeps(Shelf(), Clock(), tmp_path)
+    sweeps = Sweeps(Shelf(), Paper(), WallClock(), tmp_path)
     made = sweeps.create(ANA, order(5))
     assert set(states(sweeps.stop(ANA, made.id))) == {"stopped"}
     assert sweeps.get(ANA, made.id).state == "stopped"
@@ -120,7 +133,7 @@ def test_a_stopped_sweep_stops_its_jobs_and_orders_no_more(tmp_path: Path) -> No
 
 
 def test_a_run_that_can_not_be_had_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
-    sweeps = Sweeps(Shelf(), Clock(), tmp_path)
+    sweeps = Sweeps(Shelf(), Paper(), WallClock(), tmp_path)
     made = sweeps.create(ANA, order(2, per_rank="7"))
     assert states(made) == ["refused", "refused"]
     assert made.runs[0].message == "That can never be had."
@@ -128,7 +141,7 @@ def test_a_run_that_can_not_be_had_is_refused_and_the_others_go_on(tmp_path: Pat
 
 
 def test_it_is_its_owners_only_and_odd_orders_are_refused(tmp_path: Path) -> None:
-    sweeps = Sweeps(Shelf(), Clock(), tmp_path)
+    sweeps = Sweeps(Shelf(), Paper(), WallClock(), tmp_path)
     made = sweeps.create(ANA, order(1))
     assert sweeps.list(BEN) == []
     with pytest.raises(NotFound):

@@ -11,11 +11,15 @@ class Event(Wire, frozen=True, kw_only=True):
     """A message of the WebSocket `/live`.
 
     `type` names what `data` is: `hello` (Status), `fleet` (Fleet), `request` (Request), `lease`
-    (Lease), `cluster` (Cluster), `job` (Job), `layout` (Layout), `notice` (Notice). An object
-    replaces what the client knew under its id. Ticks are binary messages: see `Layout`.
+    (Lease), `cluster` (Cluster), `job` (Job), `sweep` (Sweep), `layout` (Layout), `notice`
+    (Notice). An object replaces what the client knew under its id. A sweep is told when a run of
+    it changes its state: what runs make meanwhile, their jobs tell. Ticks are binary messages: see
+    `Layout`.
     """
 
-    type: Literal["hello", "fleet", "request", "lease", "cluster", "job", "layout", "notice"]
+    type: Literal[
+        "hello", "fleet", "request", "lease", "cluster", "job", "sweep", "layout", "notice"
+    ]
     data: Any
 
 

@@ -24,6 +24,7 @@ import type {
 } from './schema';
 import type {
   AskBody,
+  Board,
   Card,
   Checkpoint,
   Cluster,
@@ -40,7 +41,9 @@ import type {
   ProcessSample,
   Request,
   ResumeBody,
-  Status
+  Status,
+  Sweep,
+  SweepBody
 } from './types';
 
 /** Path of the API below the server's base URL. */
@@ -125,6 +128,17 @@ export class WorkbenchApi {
     this.send<Job>('POST', `jobs/${encodeURIComponent(id)}/resume`, body);
   jobResult = (id: string): Promise<JobResult> =>
     this.get<JobResult>(`jobs/${encodeURIComponent(id)}/result`);
+
+  /** Start TensorBoard on a job, or find it running; ask again until it is `ready`. */
+  openBoard = (id: string): Promise<Board> =>
+    this.send<Board>('POST', `jobs/${encodeURIComponent(id)}/tensorboard`);
+
+  sweeps = async (): Promise<Sweep[]> => (await this.get<{ sweeps: Sweep[] }>('sweeps')).sweeps;
+
+  startSweep = (body: SweepBody): Promise<Sweep> => this.send<Sweep>('POST', 'sweeps', body);
+
+  stopSweep = (id: string): Promise<Sweep> =>
+    this.send<Sweep>('POST', `sweeps/${encodeURIComponent(id)}/stop`);
 
   /** The recent past of a GPU (its UUID) or a slice (its id). */
   history = (subject: string, seconds: number): Promise<History> =>

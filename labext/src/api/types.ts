@@ -13,17 +13,21 @@ import type {
   Layout,
   Lease,
   NewCluster,
+  NewSweep,
   JobSpec,
   Notice,
   Request,
   Resume,
-  Status
+  Status,
+  Sweep as WireSweep,
+  SweepRun as WireSweepRun
 } from './schema';
 import type { ITick } from './ticks';
 
 export type { ITable, ITick } from './ticks';
 
 export type {
+  Board,
   Card,
   Cause,
   Checkpoint,
@@ -66,6 +70,15 @@ export type ClusterBody = Body<NewCluster, 'workers' | 'per_worker'>;
 /** Body of `POST jobs`. */
 export type JobBody = Body<JobSpec, 'ranks' | 'per_rank'>;
 
+/** Values of any kind by name, which the generator takes for none. */
+export type SweepRun = Omit<WireSweepRun, 'params'> & { params: Record<string, unknown> };
+export type Sweep = Omit<WireSweep, 'runs'> & { runs: SweepRun[] };
+
+/** Body of `POST sweeps`. */
+export type SweepBody = Omit<NewSweep, 'runs'> & {
+  runs: { params: Record<string, unknown>; spec: JobBody }[];
+};
+
 /** Body of `POST jobs/{id}/resume`. */
 export type ResumeBody = Partial<Resume>;
 
@@ -80,5 +93,6 @@ export type LiveEvent =
   | { type: 'lease'; data: Lease }
   | { type: 'cluster'; data: Cluster }
   | { type: 'job'; data: Job }
+  | { type: 'sweep'; data: Sweep }
   | { type: 'tick'; data: ITick }
   | { type: 'notice'; data: Notice };

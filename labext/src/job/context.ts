@@ -15,6 +15,11 @@ export interface IJobActions {
   resume(job: Job, checkpoint: Checkpoint | null): Promise<void>;
   /** Open the form, made out as the job was. */
   again(job: Job): Promise<void>;
+  /** The same form, made ready for several values. */
+  sweep(job: Job): Promise<void>;
+  openSweep(id: string): Promise<void>;
+  /** TensorBoard on it, in a tab of its own. */
+  openBoard(job: Job): Promise<void>;
   /** Ask with which others, then lay the curves over each other. */
   compare(job: Job): Promise<void>;
   open(id: string, tab?: Tab): Promise<void>;

@@ -76,7 +76,9 @@ function Facts(props: { job: Job }): React.ReactElement {
       used === null ? held : `${held}, ${trans.__('%1 used', hours(used))}`
     ]);
   }
-  const parent = job.resumed_from;
+  const { resumed_from: parent, sweep } = job;
+  const { sweeps } = model.workbench;
+  useTold(sweeps.changed);
   return (
     <dl className="gw-job-facts" data-testid="gw-jobpage-facts">
       {facts.map(([name, value]) => (
@@ -95,6 +97,20 @@ function Facts(props: { job: Job }): React.ReactElement {
               onClick={() => void actions.open(parent)}
             >
               {model.workbench.jobs.get(parent)?.name ?? parent}
+            </button>
+          </dd>
+        </div>
+      )}
+      {sweep && (
+        <div>
+          <dt>{trans.__('of the sweep')}</dt>
+          <dd>
+            <button
+              className="gw-link"
+              data-testid="gw-jobpage-of-sweep"
+              onClick={() => void actions.openSweep(sweep)}
+            >
+              {sweeps.get(sweep)?.name ?? sweep}
             </button>
           </dd>
         </div>
@@ -121,6 +137,8 @@ function Buttons(props: { job: Job }): React.ReactElement {
   const resume = useAction(() => actions.resume(job, null));
   const again = useAction(() => actions.again(job));
   const compare = useAction(() => actions.compare(job));
+  const sweep = useAction(() => actions.sweep(job));
+  const board = useAction(() => actions.openBoard(job));
   const file = notebookOf(job);
   const cwd = model.spec?.cwd ?? null;
   const open = useAction(async () => {
@@ -129,7 +147,7 @@ function Buttons(props: { job: Job }): React.ReactElement {
     }
   });
   const over = jobIsOver(job);
-  const all = [stop, resume, again, compare, open];
+  const all = [stop, resume, again, compare, sweep, board, open];
   const failed = all.find(one => one.problem);
   return (
     <>
@@ -162,6 +180,17 @@ function Buttons(props: { job: Job }): React.ReactElement {
         >
           {trans.__('Run again…')}
         </button>
+        {model.spec?.script && file === null && (
+          <button
+            className="gw-button"
+            data-testid="gw-jobpage-sweep"
+            title={trans.__('Run it with several values of its arguments')}
+            disabled={sweep.busy}
+            onClick={sweep.go}
+          >
+            {trans.__('Sweep…')}
+          </button>
+        )}
         <button
           className="gw-button"
           data-testid="gw-jobpage-compare"
@@ -170,6 +199,16 @@ function Buttons(props: { job: Job }): React.ReactElement {
         >
           {trans.__('Compare…')}
         </button>
+        {job.started_at !== null && (
+          <button
+            className="gw-button"
+            data-testid="gw-jobpage-board"
+            disabled={board.busy}
+            onClick={board.go}
+          >
+            {trans.__('TensorBoard')}
+          </button>
+        )}
         {!over && (
           <button
             className="gw-button gw-mod-warn"

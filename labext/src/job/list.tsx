@@ -1,15 +1,19 @@
-/** Jobs as rows of the panel: state, ranks, the loss as a small curve, and the way to the page. */
+/**
+ * Jobs as rows of the panel: state, ranks, the loss as a small curve, and the way to the page. Those of
+ * a sweep are one row together.
+ */
 
 import { listIcon, stopIcon } from '@jupyterlab/ui-components';
 import React, { useEffect, useRef, useState } from 'react';
 
-import type { Job, RankView } from '../api/types';
+import type { Job, RankView, Sweep } from '../api/types';
 import { Trail } from '../chart/trail';
 import { chiefMetric, jobIsOver, progress, sizeWords, waitWords } from '../model/jobs';
 import { usePanel } from '../panel/context';
 import { useFollowed } from '../surface/follow';
 import { IconButton, Section, Trouble, useAction } from '../surface/parts';
 import { StateTag } from '../surface/state';
+import { SweepRow } from '../sweep/row';
 
 const FIRST = 5;
 /** Ranks drawn in a row; the page has all of them. */
@@ -19,24 +23,26 @@ export function JobSection(): React.ReactElement {
   const { workbench, actions, trans } = usePanel();
   const jobs = useFollowed(workbench.jobs.changed, () => workbench.jobs.items);
   const [all, setAll] = useState(false);
-  const shown = all ? jobs : jobs.slice(0, FIRST);
+  const sweeps = useFollowed(workbench.sweeps.changed, () => workbench.sweeps.items);
+  const entries = inOneList(jobs, sweeps);
+  const shown = all ? entries : entries.slice(0, FIRST);
   const alive = jobs.filter(job => !jobIsOver(job)).length;
   return (
     <Section title={trans.__('Jobs')} name="jobs" aside={alive || undefined}>
-      {jobs.length === 0 && (
+      {entries.length === 0 && (
         <p className="gw-empty">
           {trans.__('No jobs. Choose "Job" above, or in a cell: gw.launch(train, ranks=2).')}
         </p>
       )}
       <ul className="gw-list">
-        {shown.map(job => (
-          <JobRow key={job.id} job={job} />
-        ))}
+        {shown.map(one =>
+          'runs' in one ? <SweepRow key={one.id} sweep={one} /> : <JobRow key={one.id} job={one} />
+        )}
       </ul>
       <div className="gw-row">
-        {shown.length < jobs.length && (
+        {shown.length < entries.length && (
           <button className="gw-link" onClick={() => setAll(true)}>
-            {trans.__('Show all %1', jobs.length)}
+            {trans.__('Show all %1', entries.length)}
           </button>
         )}
         {jobs.length > 1 && (
@@ -51,6 +57,13 @@ export function JobSection(): React.ReactElement {
       </div>
     </Section>
   );
+}
+
+/** Newest first; a job of a known sweep is part of that. */
+function inOneList(jobs: readonly Job[], sweeps: readonly Sweep[]): (Job | Sweep)[] {
+  const known = new Set(sweeps.map(one => one.id));
+  const alone = jobs.filter(job => job.sweep === null || !known.has(job.sweep));
+  return [...alone, ...sweeps].sort((a, b) => b.created_at - a.created_at);
 }
 
 function JobRow(props: { job: Job }): React.ReactElement {

@@ -12,9 +12,11 @@ import { Signal } from '@lumino/signaling';
 import type { ApiError } from '../api/errors';
 import { asApiError } from '../api/errors';
 import type { Checkpoint, History, Job, JobSpec } from '../api/types';
-import { Curves } from '../model/curves';
+import type { IRun } from '../model/curves';
+import { before, Curves } from '../model/curves';
 import { jobIsOver } from '../model/jobs';
 import type { Workbench } from '../model/workbench';
+import { readEarlier } from './lineage';
 
 export const TABS = ['metrics', 'logs', 'ranks', 'checkpoints', 'spec'] as const;
 export type Tab = (typeof TABS)[number];
@@ -42,6 +44,33 @@ export class JobModel implements IDisposable {
   }
 
   readonly curves = new Curves();
+
+  /** What the runs before it logged, where it was resumed and that is read. */
+  get earlier(): Curves | null {
+    return this._earlier;
+  }
+
+  /** Metrics of this run; before it has any, those of the runs before. */
+  get names(): readonly string[] {
+    return this.curves.names.length ? this.curves.names : (this._earlier?.names ?? []);
+  }
+
+  /** What was there of a metric before this run: below its first step. Null where nothing was. */
+  before(name: string): IRun | null {
+    const rank = this._earlier?.ranks(name)[0];
+    const curve = rank === undefined ? null : (this._earlier?.curve(name, rank) ?? null);
+    const found = curve && before(curve, this.resumedAt ?? Infinity);
+    return found?.steps.length ? found : null;
+  }
+
+  /** The first step that this run logged, where it went on from another; null before that. */
+  get resumedAt(): number | null {
+    const { names } = this.curves;
+    const first = names.flatMap(name =>
+      this.curves.ranks(name).map(rank => this.curves.curve(name, rank)?.steps[0] ?? Infinity)
+    );
+    return this.job?.resumed_from && first.length ? Math.min(...first) : null;
+  }
 
   /** The job, what is shown of it, checkpoints, spec, a problem. */
   get changed(): ISignal<this, void> {
@@ -137,6 +166,7 @@ export class JobModel implements IDisposable {
     } else if (!this._problem) {
       this.readTab();
       void this.readPoints();
+      void this.readEarlier();
       void this.readGpu();
     }
   }
@@ -221,6 +251,9 @@ export class JobModel implements IDisposable {
         }
         if (chunk.next_offset > this._offset) {
           this._offset = chunk.next_offset;
+          if (chunk.anew) {
+            this.curves.clear();
+          }
           this.curves.take(chunk.points);
           this._drawn.emit();
           this._more = true;
@@ -230,6 +263,18 @@ export class JobModel implements IDisposable {
       // The job's next event reads again.
     }
     this._reading = false;
+  }
+
+  /** Once: they log nothing more. */
+  private async readEarlier(): Promise<void> {
+    const { job, workbench } = this;
+    if (this._earlier === null && job?.resumed_from) {
+      this._earlier = new Curves();
+      this._earlier = await readEarlier(workbench.api, job, id => workbench.jobs.get(id));
+      if (!this._disposed) {
+        this._drawn.emit();
+      }
+    }
   }
 
   private async readGpu(): Promise<void> {
@@ -267,6 +312,7 @@ export class JobModel implements IDisposable {
   private _checkpoints: readonly Checkpoint[] | null = null;
   private _disposed = false;
   private _drawn = new Signal<this, void>(this);
+  private _earlier: Curves | null = null;
   private _gpu: History | null = null;
   private _gpuTimer: ReturnType<typeof setTimeout> | undefined;
   private _more = false;

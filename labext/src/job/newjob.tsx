@@ -15,12 +15,14 @@ import { asApiError } from '../api/errors';
 import type { IJobFields, JobField } from '../model/jobform';
 import { faultyFields, functionOf } from '../model/jobform';
 import { fittingCard } from '../model/form';
+import { pointsOf } from '../model/grid';
 import { profileName, units } from '../model/words';
 import { CountField, DurationField, MemoryField, ProfileCards } from '../panel/fields';
 import { useFollowed } from '../surface/follow';
 import { Skeleton, Trouble } from '../surface/parts';
 import { Field, JobFormContext, ScriptField, useJobForm } from './formfields';
 import type { IJobFormContext } from './formfields';
+import { SweepFields } from './sweepfields';
 
 export function NewJobPage(props: { context: IJobFormContext }): React.ReactElement {
   return (
@@ -58,6 +60,7 @@ function NewJob(): React.ReactElement {
       .finally(() => setBusy(false));
   };
   const name = functionOf(fields);
+  const jobs = fields.sweep ? (pointsOf(fields.sweep.params)?.length ?? 0) : 1;
   return (
     <form
       className="gw-newjob"
@@ -123,7 +126,7 @@ function NewJob(): React.ReactElement {
           <span className="gw-cost" data-testid="gw-newjob-cost">
             {chosen && state.count >= 1
               ? trans.__(
-                  '%1 × %2 costs %3 GPU',
+                  fields.sweep ? '%1 × %2 costs %3 GPU a job' : '%1 × %2 costs %3 GPU',
                   state.count,
                   profileName(chosen.profile),
                   units(chosen.units * state.count)
@@ -137,6 +140,7 @@ function NewJob(): React.ReactElement {
           </p>
         )}
       </fieldset>
+      <SweepFields fields={fields} faulty={tried ? faulty : []} />
       <CareFields fields={fields} faulty={faulty} />
       <MoreFields fields={fields} faulty={faulty} />
       {problem && (
@@ -153,9 +157,13 @@ function NewJob(): React.ReactElement {
         >
           {busy
             ? trans.__('Asking…')
-            : chosen?.when === 'queued'
-              ? trans.__('Start when its slices are free')
-              : trans.__('Start job')}
+            : fields.sweep
+              ? jobs
+                ? trans.__('Start %1 jobs', jobs)
+                : trans.__('Start the sweep')
+              : chosen?.when === 'queued'
+                ? trans.__('Start when its slices are free')
+                : trans.__('Start job')}
         </button>
         {tried && faulty.length > 0 && (
           <span className="gw-hint gw-mod-bad" role="alert">

@@ -96,10 +96,11 @@ export class JobOpener {
 
   /** The form; the one that is open comes to the front where nothing else is asked for. */
   async form(start: IFormStart): Promise<void> {
-    const { NewJobWidget, specBody } = await import('./lazy');
+    const { NewJobWidget, specBody, sweepBody } = await import('./lazy');
     const { app, workbench, trans } = this.options;
     const open = this.forms.currentWidget;
     if (open && !start.again && !start.common) {
+      open.content.context.form.set(start.fields ?? {});
       app.shell.activateById(open.id);
       return;
     }
@@ -115,8 +116,14 @@ export class JobOpener {
       from,
       submit: async () => {
         const state = resolved(form.common.state, cards.cards);
-        const job = await workbench.startJob(specBody(state, form.fields, folderOnServer));
-        await this.page(job.id);
+        const body = specBody(state, form.fields, folderOnServer);
+        const many = form.fields.sweep && sweepBody(body, form.fields.sweep);
+        if (many) {
+          const { id } = await workbench.startSweep(many);
+          await app.commands.execute(CommandIDs.openSweep, { id });
+        } else {
+          await this.page((await workbench.startJob(body)).id);
+        }
         widget.dispose();
       },
       browse: this.browse(),
@@ -166,6 +173,9 @@ export class JobOpener {
       stop: job => stopJob(workbench, trans, job),
       resume: (job, checkpoint) => this.resume(job, checkpoint),
       again: job => this.form({ again: job.id }),
+      sweep: job => app.commands.execute(CommandIDs.newSweep, { again: job.id }),
+      openSweep: id => app.commands.execute(CommandIDs.openSweep, { id }),
+      openBoard: job => app.commands.execute(CommandIDs.openBoard, { id: job.id }),
       compare: async job => {
         const ids = await whichToCompare(workbench, trans, job);
         if (ids) {
@@ -200,7 +210,9 @@ export class JobOpener {
     }
     const spec = await workbench.api.jobSpec(start.again);
     const from = workbench.jobs.get(start.again) ?? (await workbench.api.job(start.again));
-    return { form: JobForm.of(spec), from };
+    const form = JobForm.of(spec);
+    form.set(start.fields ?? {});
+    return { form, from };
   }
 
   /** JupyterLab's file dialog, where there is a file browser. */

@@ -6,7 +6,8 @@
  *
  *   gw-jobpage        all of it; `data-job`, `data-state` (of the job, or loading | failed),
  *   gw-jobpage-facts, gw-jobpage-message; gw-jobpage-stop, gw-jobpage-resume, gw-jobpage-again,
- *                     gw-jobpage-compare, gw-jobpage-notebook, gw-jobpage-parent (resumed from)
+ *                     gw-jobpage-sweep, gw-jobpage-compare, gw-jobpage-board, gw-jobpage-notebook,
+ *                     gw-jobpage-parent (resumed from), gw-jobpage-of-sweep
  *   gw-jobpage-wait   why it does not run yet
  *   gw-diagnosis      `data-code`; gw-diagnosis-message, gw-diagnosis-hint, gw-diagnosis-lines,
  *                     gw-diagnosis-resume, gw-diagnosis-logs

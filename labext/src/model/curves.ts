@@ -106,6 +106,10 @@ export class Curves {
     return this._byName.get(name)?.get(rank) ?? null;
   }
 
+  clear(): void {
+    this._byName.clear();
+  }
+
   take(points: readonly MetricPoint[]): void {
     for (const { rank, step, time, values } of points) {
       for (const [name, value] of Object.entries(values)) {
@@ -129,6 +133,13 @@ export class Curves {
   }
 
   private readonly _byName = new Map<string, Map<number, Curve>>();
+}
+
+/** What of a curve lies before a step: what it showed until another run went on from there. */
+export function before(run: IRun, step: number): IRun {
+  const at = firstFrom(run.steps, step);
+  const { steps, times, values } = run;
+  return { steps: steps.slice(0, at), times: times.slice(0, at), values: values.slice(0, at) };
 }
 
 export type Along = 'step' | 'time';

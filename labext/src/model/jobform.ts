@@ -12,6 +12,8 @@ import { Signal } from '@lumino/signaling';
 import type { JobBody, JobSpec } from '../api/types';
 import type { IFormState } from './form';
 import { faultyField, FormModel, splitArgs, whatOf } from './form';
+import { pointsOf } from './grid';
+import type { ISweepFields } from './sweeps';
 import { parseMemory } from './words';
 
 export interface IJobFields {
@@ -28,11 +30,14 @@ export interface IJobFields {
   readonly checkpointDir: string;
   /** Lines NAME=value. */
   readonly env: string;
+  /** One job for each combination of values; null is one job. */
+  readonly sweep: ISweepFields | null;
   /** What the form was made out from. */
   readonly base: JobSpec | null;
 }
 
-export type JobField = 'script' | 'count' | 'memory' | 'restarts' | 'hang' | 'env';
+export type JobField =
+  'script' | 'count' | 'memory' | 'restarts' | 'hang' | 'env' | 'params' | 'atMost';
 
 const EMPTY: IJobFields = {
   cwd: '',
@@ -43,6 +48,7 @@ const EMPTY: IJobFields = {
   hang: '',
   checkpointDir: '',
   env: '',
+  sweep: null,
   base: null
 };
 
@@ -127,7 +133,19 @@ export function faultyFields(state: IFormState, fields: IJobFields): JobField[] 
   if (readEnv(fields.env) === null) {
     faulty.push('env');
   }
+  const { sweep } = fields;
+  if (sweep && (isNotebook(state.script) || pointsOf(sweep.params) === null)) {
+    faulty.push('params');
+  }
+  if (sweep && !(Number.isInteger(Number(sweep.atMost)) && Number(sweep.atMost) >= 1)) {
+    faulty.push('atMost');
+  }
   return faulty;
+}
+
+/** Notebooks take no arguments. */
+export function isNotebook(script: string): boolean {
+  return script.trim().endsWith('.ipynb');
 }
 
 /** NAME=value of each line; null where a line is something else. */

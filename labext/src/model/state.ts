@@ -8,7 +8,17 @@
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import type { Cluster, Fleet, Job, Lease, LiveEvent, Notice, Request, Status } from '../api/types';
+import type {
+  Cluster,
+  Fleet,
+  Job,
+  Lease,
+  LiveEvent,
+  Notice,
+  Request,
+  Status,
+  Sweep
+} from '../api/types';
 import { Clock } from './clock';
 import { Keyed } from './keyed';
 import { Telemetry } from './telemetry';
@@ -27,6 +37,7 @@ export interface ISnapshot {
   readonly leases: readonly Lease[];
   readonly clusters: readonly Cluster[];
   readonly jobs: readonly Job[];
+  readonly sweeps: readonly Sweep[];
 }
 
 export class WorkbenchState {
@@ -40,6 +51,7 @@ export class WorkbenchState {
   readonly leases = new Keyed<number, Lease>((a, b) => a.ends_at - b.ends_at || a.id - b.id);
   readonly clusters = new Keyed<string, Cluster>((a, b) => b.created_at - a.created_at);
   readonly jobs = new Keyed<string, Job>((a, b) => b.created_at - a.created_at);
+  readonly sweeps = new Keyed<string, Sweep>((a, b) => b.created_at - a.created_at);
 
   /** Status, fleet, or how fresh all this is. */
   get changed(): ISignal<this, void> {
@@ -91,6 +103,9 @@ export class WorkbenchState {
       case 'job':
         this.jobs.put(event.data);
         break;
+      case 'sweep':
+        this.sweeps.put(event.data);
+        break;
       case 'tick':
         this.clock.learn(event.data.time);
         this.telemetry.take(event.data);
@@ -110,6 +125,7 @@ export class WorkbenchState {
     this.leases.replace(mine);
     this.clusters.replace(all.clusters);
     this.jobs.replace(all.jobs);
+    this.sweeps.replace(all.sweeps);
     for (const lease of mine) {
       if (this._waited.delete(lease.id)) {
         this._granted.emit({ lease, waited: true });

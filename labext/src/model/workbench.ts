@@ -22,7 +22,9 @@ import type {
   Lease,
   LiveEvent,
   Request,
-  ResumeBody
+  ResumeBody,
+  Sweep,
+  SweepBody
 } from '../api/types';
 import { WorkbenchState } from './state';
 
@@ -91,13 +93,14 @@ export class Workbench extends WorkbenchState implements IDisposable {
     const turn = ++this._turn;
     this._meanwhile = [];
     try {
-      const [status, fleet, requests, leases, clusters, jobs] = await Promise.all([
+      const [status, fleet, requests, leases, clusters, jobs, sweeps] = await Promise.all([
         this.api.status(),
         this.api.fleet(),
         this.api.requests(),
         this.api.leases(),
         this.api.clusters(),
-        this.api.jobs()
+        this.api.jobs(),
+        this.api.sweeps()
       ]);
       if (turn !== this._turn || this._disposed) {
         return;
@@ -107,7 +110,7 @@ export class Workbench extends WorkbenchState implements IDisposable {
       this._meanwhile = null;
       this._phase = 'ready';
       this._problem = null;
-      this.takeAll({ status, fleet, requests, leases, clusters, jobs });
+      this.takeAll({ status, fleet, requests, leases, clusters, jobs, sweeps });
       newer.forEach(event => super.apply(event));
       void this.backfill(this.leases.items);
     } catch (reason) {
@@ -187,6 +190,16 @@ export class Workbench extends WorkbenchState implements IDisposable {
 
   async stopJob(id: string): Promise<void> {
     this.jobs.put(await this.api.stopJob(id));
+  }
+
+  async startSweep(body: SweepBody): Promise<Sweep> {
+    const sweep = await this.api.startSweep(body);
+    this.sweeps.put(sweep);
+    return sweep;
+  }
+
+  async stopSweep(id: string): Promise<void> {
+    this.sweeps.put(await this.api.stopSweep(id));
   }
 
   dispose(): void {

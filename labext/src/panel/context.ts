@@ -4,7 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ISignal } from '@lumino/signaling';
 import { createContext, useContext } from 'react';
 
-import type { Job, Lease } from '../api/types';
+import type { Job, Lease, Sweep } from '../api/types';
 import type { IClusterActions } from '../cluster/actions';
 import type { CardsModel } from '../model/cards';
 import type { FormModel } from '../model/form';
@@ -31,6 +31,8 @@ export interface IActions {
   /** Open the whole form, with what the short one holds. */
   newJob(): Promise<void>;
   compareJobs(): Promise<void>;
+  openSweep(sweep: Sweep): Promise<void>;
+  stopSweep(sweep: Sweep): Promise<void>;
   openSettings(): Promise<void>;
   /** Show the dashboard, at that GPU where one is named (by UUID). */
   openDashboard(gpu: string | null): Promise<void>;

@@ -30,6 +30,7 @@
  *   gw-pane             one of Dask's pages in the main area (`data-page`)
  *   gw-jobs             section; gw-job (`data-job`, `data-state`): gw-job-progress, gw-job-logs,
  *                       gw-job-open, gw-job-stop, gw-trail; gw-jobs-compare, gw-form-more (the whole form)
+ *                       gw-sweep-row (its names: `sweep/row.tsx`)
  *                       (their pages' names: `job/page.tsx`, `job/newjob.tsx`, `job/compare.tsx`)
  *   gw-status           the status bar item
  *   gw-chip             the chip in a notebook's toolbar

@@ -149,6 +149,8 @@ function actionsOf(
     compareJobs: async () => {
       await app.commands.execute(CommandIDs.compareJobs);
     },
+    openSweep: sweep => app.commands.execute(CommandIDs.openSweep, { id: sweep.id }),
+    stopSweep: sweep => app.commands.execute(CommandIDs.stopSweep, { id: sweep.id }),
     openDashboard: async gpu => {
       await app.commands.execute(CommandIDs.openDashboard, gpu === null ? {} : { gpu, tab: 'gpu' });
     },

@@ -1,11 +1,11 @@
-/** The state of a cluster or a job as a word in a fitting colour. */
+/** The state of a cluster, a job or a sweep as a word in a fitting colour. */
 
 import React from 'react';
 
-import type { Cluster, Job } from '../api/types';
+import type { Cluster, Job, Sweep, SweepRun } from '../api/types';
 import { useWords } from './words';
 
-type State = Cluster['state'] | Job['state'];
+type State = Cluster['state'] | Job['state'] | Sweep['state'] | SweepRun['state'];
 
 const MOOD: Record<State, 'busy' | 'good' | 'bad' | 'calm'> = {
   waiting: 'busy',
@@ -16,7 +16,10 @@ const MOOD: Record<State, 'busy' | 'good' | 'bad' | 'calm'> = {
   failed: 'bad',
   succeeded: 'good',
   stopped: 'calm',
-  lost: 'bad'
+  lost: 'bad',
+  pending: 'calm',
+  refused: 'bad',
+  done: 'good'
 };
 
 export function StateTag(props: { state: State }): React.ReactElement {
@@ -30,7 +33,10 @@ export function StateTag(props: { state: State }): React.ReactElement {
     failed: trans.__('failed'),
     succeeded: trans.__('succeeded'),
     stopped: trans.__('stopped'),
-    lost: trans.__('lost')
+    lost: trans.__('lost'),
+    pending: trans.__('not started'),
+    refused: trans.__('refused'),
+    done: trans.__('done')
   };
   return (
     <span className={`gw-tag gw-mod-${MOOD[props.state]}`} data-testid="gw-state">

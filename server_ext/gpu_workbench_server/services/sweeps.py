@@ -24,7 +24,7 @@ from gpu_workbench import protocol as wire
 
 from ..domain.sweeps import MAX_RUNS, Run, Sweep
 from ..errors import BadRequest, NotFound, WorkbenchError
-from ..ports import Clock, Principal
+from ..ports import Clock, EventSink, News, Principal
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,9 @@ class SweptJobs(Protocol):
 class Sweeps:
     """Thread-safe. Call `reconcile` about once a second."""
 
-    def __init__(self, jobs: SweptJobs, clock: Clock, root: Path) -> None:
+    def __init__(self, jobs: SweptJobs, sink: EventSink, clock: Clock, root: Path) -> None:
         self._jobs = jobs
+        self._sink = sink
         self._clock = clock
         self._root = root
         self._lock = threading.RLock()
@@ -142,10 +143,13 @@ class Sweeps:
         return sweep
 
     def _put(self, sweep: Sweep) -> None:
-        if self._sweeps.get(sweep.id) != sweep:
+        known = self._sweeps.get(sweep.id)
+        if known != sweep:
             path = self._root / sweep.id / "sweep.json"
             _write(path, json.dumps(msgspec.to_builtins(sweep)).encode())
             self._sweeps[sweep.id] = sweep
+            if known is None or _moves(known) != _moves(sweep):
+                self._sink.tell(News("sweep", sweep.id, sweep.owner))
 
     def _own(self, who: Principal, sweep_id: str) -> Sweep:
         sweep = self._sweeps.get(sweep_id)
@@ -214,6 +218,11 @@ def _seen(sweep: Sweep, jobs: dict[str, wire.Job]) -> Sweep:
                 seconds=seconds,
             )
     return sweep
+
+
+def _moves(sweep: Sweep) -> tuple[Any, ...]:
+    """What is news of it: each step of each run would be told by its job already."""
+    return sweep.stopped, sweep.ended_at, [(run.state, run.job_id) for run in sweep.runs]
 
 
 def _with(sweep: Sweep, number: int, **changes: Any) -> Sweep:

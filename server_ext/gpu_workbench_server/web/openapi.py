@@ -25,6 +25,7 @@ EVENTS: dict[str, type[Any]] = {
     "lease": wire.Lease,
     "cluster": wire.Cluster,
     "job": wire.Job,
+    "sweep": wire.Sweep,
     "layout": wire.Layout,
     "notice": wire.Notice,
 }

@@ -49,6 +49,7 @@ class Views:
         messages += [event("lease", str(one.id), one) for one in broker.leases(who)]
         messages += [event("cluster", one.id, one) for one in services.clusters.list(who)]
         messages += [event("job", one.id, one) for one in services.jobs.list(who)]
+        messages += [event("sweep", one.id, one) for one in services.sweeps.list(who)]
         return messages
 
     def changed(self, who: Principal, news: Iterable[News]) -> list[Message]:
@@ -78,6 +79,7 @@ class Views:
             "lease": lambda: broker.lease(who, int(news.subject)),
             "cluster": lambda: services.clusters.get(who, news.subject),
             "job": lambda: services.jobs.get(who, news.subject),
+            "sweep": lambda: services.sweeps.get(who, news.subject),
             "notice": lambda: self._notice(who, news),
         }
         try:
@@ -107,14 +109,17 @@ def left(last: bytes, state: wire.RequestState) -> bytes:
     return event("request", str(known.id), gone).data
 
 
-OVER = {"granted", "denied", "cancelled", "expired", "ended", "succeeded", "stopped", "lost"}
-"""States after which nothing, or one last thing, is told of a request, lease, cluster or job."""
+OVER = {
+    *("granted", "denied", "cancelled", "expired", "ended", "succeeded", "stopped", "lost", "done")
+}
+"""States after which nothing, or one last thing, is told of a request, lease, cluster, job or
+sweep."""
 
 
 def over(key: Key, data: bytes) -> bool:
     """Whether an event need not be remembered: the next of this object differs, or never comes."""
     kind = key[0]
-    if kind not in ("request", "lease", "cluster", "job"):
+    if kind not in ("request", "lease", "cluster", "job", "sweep"):
         return kind == "notice"
     return msgspec.json.decode(data, type=_State).data.state in OVER
 

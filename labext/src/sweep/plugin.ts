@@ -1,0 +1,162 @@
+/** Commands about sweeps, and their pages in the main area: one for each, back with the layout. */
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ILayoutRestorer } from '@jupyterlab/application';
+import {
+  Dialog,
+  ICommandPalette,
+  InputDialog,
+  MainAreaWidget,
+  showDialog,
+  WidgetTracker
+} from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import type { Sweep } from '../api/types';
+import { gpuIcon } from '../icons';
+import { NEW_SWEEP, sweepIsOver } from '../model/sweeps';
+import type { Workbench } from '../model/workbench';
+import { guarded } from '../talk';
+import { CommandIDs, IGpuWorkbench } from '../tokens';
+import type { SweepWidget } from './widget';
+
+const NAMESPACE = 'gpu-workbench-sweep';
+
+export const sweepPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyterlab-gpu-workbench:sweep',
+  description: 'Sweeps: many jobs of one purpose as one group.',
+  autoStart: true,
+  requires: [IGpuWorkbench],
+  optional: [ICommandPalette, ILayoutRestorer, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    gpu: IGpuWorkbench,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null,
+    translator: ITranslator | null
+  ): void => {
+    const trans = (translator ?? nullTranslator).load('jupyterlab_gpu_workbench');
+    const { workbench } = gpu;
+    const { commands } = app;
+    const tracker = new WidgetTracker<MainAreaWidget<SweepWidget>>({ namespace: NAMESPACE });
+    const all = (): readonly Sweep[] => workbench.sweeps.items;
+    const running = (): Sweep[] => all().filter(one => !sweepIsOver(one));
+    const chosen = (title: string, id: unknown, some: readonly Sweep[]): Promise<Sweep | null> =>
+      whichSweep(title, id, some, workbench);
+
+    commands.addCommand(CommandIDs.newSweep, {
+      label: trans.__('New Sweep: a Training Job with Several Values…'),
+      execute: guarded(trans, async args => {
+        const { again } = args;
+        await commands.execute(CommandIDs.newJob, {
+          ...(typeof again === 'string' ? { again } : {}),
+          fields: { sweep: NEW_SWEEP } as never
+        });
+      })
+    });
+    commands.addCommand(CommandIDs.openSweep, {
+      label: trans.__('Open a Sweep…'),
+      isEnabled: () => all().length > 0,
+      execute: guarded(trans, async args => {
+        const { id } = args;
+        const found =
+          typeof id === 'string'
+            ? id
+            : (await chosen(trans.__('Open which sweep?'), id, all()))?.id;
+        if (found !== undefined) {
+          await open(app, workbench, trans, tracker, found);
+        }
+      })
+    });
+    commands.addCommand(CommandIDs.stopSweep, {
+      label: trans.__('Stop a Sweep…'),
+      isEnabled: () => running().length > 0,
+      execute: guarded(trans, async args => {
+        const sweep = await chosen(trans.__('Stop which sweep?'), args['id'], running());
+        if (sweep) {
+          await stopSweep(workbench, trans, sweep);
+        }
+      })
+    });
+    const bySweeps = [CommandIDs.openSweep, CommandIDs.stopSweep];
+    workbench.sweeps.changed.connect(() => {
+      bySweeps.forEach(one => commands.notifyCommandChanged(one));
+    });
+    for (const command of [CommandIDs.newSweep, ...bySweeps]) {
+      palette?.addItem({ command, category: trans.__('GPUs') });
+    }
+    void restorer?.restore(tracker, {
+      command: CommandIDs.openSweep,
+      args: widget => ({ id: widget.content.context.id }),
+      name: widget => widget.content.context.id
+    });
+  }
+};
+
+/** Stop after a question. */
+export async function stopSweep(
+  workbench: Workbench,
+  trans: TranslationBundle,
+  sweep: Sweep
+): Promise<void> {
+  const answer = await showDialog({
+    title: trans.__('Stop the sweep %1?', sweep.name),
+    body: trans.__('Its jobs that run or wait are stopped, and no other is started. Logs stay.'),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Let it run') }),
+      Dialog.warnButton({ label: trans.__('Stop') })
+    ]
+  });
+  if (answer.button.accept) {
+    await workbench.stopSweep(sweep.id);
+  }
+}
+
+async function whichSweep(
+  title: string,
+  id: unknown,
+  choices: readonly Sweep[],
+  workbench: Workbench
+): Promise<Sweep | null> {
+  if (typeof id === 'string') {
+    return workbench.sweeps.get(id) ?? null;
+  }
+  const items = choices.map(one => `${one.name} (${one.id})`);
+  const { value } = await InputDialog.getItem({ title, items });
+  return value === null ? null : (choices[items.indexOf(value)] ?? null);
+}
+
+async function open(
+  app: JupyterFrontEnd,
+  workbench: Workbench,
+  trans: TranslationBundle,
+  tracker: WidgetTracker<MainAreaWidget<SweepWidget>>,
+  id: string
+): Promise<void> {
+  const known = tracker.find(one => one.content.context.id === id);
+  if (known) {
+    app.shell.activateById(known.id);
+    return;
+  }
+  const { SweepWidget } = await import('./widget');
+  const { commands } = app;
+  const content = new SweepWidget({
+    workbench,
+    id,
+    openJob: job => commands.execute(CommandIDs.openJob, { id: job }),
+    compare: ids => commands.execute(CommandIDs.compareJobs, { ids: [...ids] }),
+    stop: sweep => stopSweep(workbench, trans, sweep),
+    trans
+  });
+  const widget = new MainAreaWidget({ content });
+  widget.id = `${NAMESPACE}-${id}`;
+  widget.title.label = trans.__('Sweep: %1', workbench.sweeps.get(id)?.name ?? id);
+  widget.title.caption = id;
+  widget.title.icon = gpuIcon;
+  widget.title.closable = true;
+  widget.toolbar.hide();
+  await tracker.add(widget);
+  app.shell.add(widget, 'main');
+  app.shell.activateById(widget.id);
+}

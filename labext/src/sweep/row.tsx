@@ -1,0 +1,82 @@
+/**
+ * A sweep as one row of the panel's jobs: how far it is, its best run, and the way to its page.
+ *
+ * `data-testid`: gw-sweep-row (`data-sweep`, `data-state`): gw-sweep-open, gw-sweep-row-stop.
+ */
+
+import { stopIcon } from '@jupyterlab/ui-components';
+import React from 'react';
+
+import type { Sweep, SweepRun } from '../api/types';
+import { pointWords } from '../model/grid';
+import { bestWords, countWords, sweepIsOver } from '../model/sweeps';
+import { usePanel } from '../panel/context';
+import { IconButton, Trouble, useAction } from '../surface/parts';
+import { StateTag } from '../surface/state';
+
+/** Runs drawn in a row; the page has all of them. */
+const IN_ROW = 16;
+
+/** Runs as the squares of ranks are drawn. */
+const LOOKS: Partial<Record<SweepRun['state'], string>> = {
+  pending: 'waiting',
+  refused: 'failed',
+  lost: 'failed',
+  starting: 'waiting',
+  stopping: 'running',
+  stopped: 'gone'
+};
+
+export function SweepRow(props: { sweep: Sweep }): React.ReactElement {
+  const { sweep } = props;
+  const { actions, trans } = usePanel();
+  const stop = useAction(() => actions.stopSweep(sweep));
+  const open = useAction(() => actions.openSweep(sweep));
+  const over = sweepIsOver(sweep);
+  const best = bestWords(sweep);
+  const more = sweep.runs.length - IN_ROW;
+  return (
+    <li
+      className={`gw-item${over ? ' gw-mod-over' : ''}`}
+      data-testid="gw-sweep-row"
+      data-sweep={sweep.id}
+      data-state={sweep.state}
+    >
+      <div className="gw-item-head">
+        <button className="gw-link gw-item-name" data-testid="gw-sweep-open" onClick={open.go}>
+          {trans.__('Sweep %1', sweep.name)}
+        </button>
+        <StateTag state={sweep.state} />
+        {!over && (
+          <IconButton
+            icon={stopIcon}
+            label={trans.__('Stop sweep %1', sweep.name)}
+            testid="gw-sweep-row-stop"
+            disabled={stop.busy}
+            onClick={stop.go}
+          />
+        )}
+      </div>
+      <div className="gw-ranks">
+        {sweep.runs.slice(0, IN_ROW).map(run => {
+          const title = `${pointWords(run.params)}: ${run.state}`;
+          return (
+            <span
+              key={run.number}
+              className={`gw-rank gw-mod-${LOOKS[run.state] ?? run.state}`}
+              role="img"
+              aria-label={title}
+              title={title}
+            >
+              {run.number + 1}
+            </span>
+          );
+        })}
+        {more > 0 && <span className="gw-item-what">+{more}</span>}
+      </div>
+      <p className="gw-item-what">{countWords(trans, sweep)}</p>
+      {best && <p className="gw-item-what">{trans.__('best %1', best)}</p>}
+      {stop.problem && <Trouble problem={stop.problem} retry={stop.go} dismiss={stop.forget} />}
+    </li>
+  );
+}
