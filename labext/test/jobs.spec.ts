@@ -120,7 +120,8 @@ describe('the metrics of a job', () => {
     server.jobs.pointsOf.set('job-2', steps(200, 400, 2));
     server.jobs.pointsOf.set('job-3', []);
     const model = new JobModel(over(server), { id: 'job-3' });
-    model.activate(true);
+    await model.readAll();
+    void model.lookBack();
     await until('both are read', () => (model.before('loss')?.steps.length ?? 0) === 400);
     expect(model.names).toEqual(['loss']);
     expect(model.resumedAt).toBeNull(); // It has logged nothing yet.
@@ -138,6 +139,8 @@ describe('the metrics of a job', () => {
     server.jobs.points = [point(10, 1)];
     const model = new JobModel(over(server), { id: 'job-2' });
     model.activate(true);
+    await model.readAll();
+    void model.lookBack();
     await until('its own', () => model.curves.names.length === 1);
     await until('no other', () => server.calls.some(call => call.includes('job-gone/metrics')));
     expect(model.before('loss')).toBeNull();

@@ -188,6 +188,17 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     expect(at(second, "gw-logs-text")).to_contain_text(f"goes on from step {step + 1}")
     expect(at(second, "gw-jobpage-facts")).to_contain_text("held")
 
+    # Its curve has the run before in front of it, along steps only.
+    at(second, "gw-job-tab-metrics").click()
+    curve = at(second, "gw-curve-loss")
+    expect(curve).to_contain_text("the run before")
+    wait_for(lambda: points(curve) > 899 - step + 50, 20, "both runs are drawn")
+    shoot(page, "job-resumed")
+    assert serious(page, "gw-jobpage") == []
+    at(second, "gw-curves-along").select_option("time")
+    expect(curve).not_to_contain_text("the run before")
+    at(second, "gw-curves-along").select_option("step")
+
     # Both beside each other: the curves as one, and in what they differ.
     at(second, "gw-jobpage-compare").click()
     dialog.locator(".jp-mod-accept").click()

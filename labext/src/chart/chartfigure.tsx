@@ -11,10 +11,10 @@ import React, { useEffect, useState } from 'react';
 import type uPlot from 'uplot';
 
 import { useWords } from '../surface/words';
-import { lineColour } from './colours';
 import type { IReading } from './cursor';
 import { keepCursor, leaveCursor, moveCursor, readingOf } from './cursor';
 import type { ILine } from './options';
+import { strokeOf } from './options';
 import { usePlot } from './plot';
 
 /** Lines whose values the legend has room for. */
@@ -93,7 +93,7 @@ export function ChartFigure(props: IChartFigureProps): React.ReactElement {
         <span className="gw-chart-legend">
           {lines.slice(0, IN_LEGEND).map((one, i) => (
             <span key={one.name} className="gw-chart-entry">
-              <Swatch colour={lineColour(i)} dash={one.dash} />
+              <Swatch colour={strokeOf(one, i)} dash={one.dash} />
               {one.name} <b data-testid="gw-chart-value">{valueOf(props, reading, i)}</b>
             </span>
           ))}

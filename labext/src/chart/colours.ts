@@ -19,6 +19,11 @@ export function faint(colour: string): string {
   return /^#[\da-f]{6}$/i.test(colour) ? `${colour}55` : 'transparent';
 }
 
+/** The colour of what is not meant in the first place, as far as "#rrggbb" can be made paler. */
+export function pale(colour: string): string {
+  return /^#[\da-f]{6}$/i.test(colour) ? `${colour}88` : colour;
+}
+
 /** Lines that colour-blind people tell apart (after Okabe and Ito), by how light the page is. */
 const LINES = {
   light: ['#1668a8', '#c4501b', '#00785c', '#8b4a9c', '#5c6670'],

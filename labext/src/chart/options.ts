@@ -2,13 +2,20 @@
 
 import type uPlot from 'uplot';
 
-import { faint, inkOf, lineColour } from './colours';
+import { faint, inkOf, lineColour, pale } from './colours';
 
 export interface ILine {
   readonly name: string;
   readonly area?: boolean;
+  /** What was before the first line: in its colour, paler. */
+  readonly before?: boolean;
   /** Lengths of its pieces and gaps in pixels; empty: it is drawn through. */
   readonly dash: readonly number[];
+}
+
+/** The colour of the line that stands at this place. */
+export function strokeOf(line: ILine, index: number): string {
+  return line.before ? pale(lineColour(0)) : lineColour(index);
 }
 
 /** A quiet grid, small labels, the colours, one cursor. */
@@ -57,7 +64,7 @@ export function lineOptions(
     series: [
       {},
       ...props.lines.map((one, i) => ({
-        stroke: lineColour(i),
+        stroke: strokeOf(one, i),
         width: 1.5,
         dash: [...one.dash],
         points: { show: false },

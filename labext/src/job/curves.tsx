@@ -1,6 +1,6 @@
 /** The tab "Metrics": a chart for each metric that was logged, and what the GPUs did beside them. */
 
-import React, { useState } from 'react';
+import React, { useEffect, useState } from 'react';
 
 import type { History, Job } from '../api/types';
 import type { Columns } from '../chart/curvechart';
@@ -29,13 +29,14 @@ export function CurvesTab(props: { job: Job }): React.ReactElement {
   const { job } = props;
   const { model, trans } = useJob();
   useTold(model.drawn, 500);
+  useEffect(() => void model.lookBack(), [model, job.resumed_from]);
   const [looks, setLooks] = useState<ILooks>({
     all: false,
     along: 'step',
     log: false,
     smooth: false
   });
-  const names = model.curves.names;
+  const { names } = model;
   const several = names.some(name => model.curves.ranks(name).length > 1);
   return (
     <>
@@ -97,17 +98,24 @@ function MetricChart(props: { name: string; looks: ILooks }): React.ReactElement
   const { model, themeChanged, trans } = useJob();
   const known = model.curves.ranks(name);
   const ranks = looks.all ? known : known.slice(0, 1);
+  // At another time there is nothing beside it: a run before stands along steps only.
+  const earlier = looks.along === 'step' && model.before(name) !== null;
   return (
     <CurveChart
       title={name}
-      curves={ranks.map(rank => ({ name: trans.__('rank %1', rank) }))}
+      curves={[
+        ...ranks.map(rank => ({ name: trans.__('rank %1', rank) })),
+        ...(earlier ? [{ name: trans.__('the run before'), before: true }] : [])
+      ]}
       columns={line => {
-        const curve = model.curves.curve(name, ranks[line] ?? 0);
-        const most = Math.max(100, Math.round(DRAWN / Math.sqrt(ranks.length)));
+        const own = line < ranks.length;
+        const curve = own ? model.curves.curve(name, ranks[line] ?? 0) : model.before(name);
+        const most = Math.max(100, Math.round(DRAWN / Math.sqrt(Math.max(1, ranks.length))));
         return curve
           ? drawn(smoothed(curve, looks.smooth ? SMOOTH : 0), looks.along, most, looks.log)
           : [[], []];
       }}
+      mark={{ at: () => (earlier ? model.resumedAt : null), word: trans.__('resumed') }}
       along={looks.along}
       log={looks.log}
       drawn={model.drawn}

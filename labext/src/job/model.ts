@@ -166,8 +166,19 @@ export class JobModel implements IDisposable {
     } else if (!this._problem) {
       this.readTab();
       void this.readPoints();
-      void this.readEarlier();
       void this.readGpu();
+    }
+  }
+
+  /** Read what the runs before logged, where it went on from one; once, as they log no more. */
+  async lookBack(): Promise<void> {
+    const { job, workbench } = this;
+    if (this._earlier === null && job?.resumed_from) {
+      this._earlier = new Curves();
+      this._earlier = await readEarlier(workbench.api, job, id => workbench.jobs.get(id));
+      if (!this._disposed) {
+        this._drawn.emit();
+      }
     }
   }
 
@@ -263,18 +274,6 @@ export class JobModel implements IDisposable {
       // The job's next event reads again.
     }
     this._reading = false;
-  }
-
-  /** Once: they log nothing more. */
-  private async readEarlier(): Promise<void> {
-    const { job, workbench } = this;
-    if (this._earlier === null && job?.resumed_from) {
-      this._earlier = new Curves();
-      this._earlier = await readEarlier(workbench.api, job, id => workbench.jobs.get(id));
-      if (!this._disposed) {
-        this._drawn.emit();
-      }
-    }
   }
 
   private async readGpu(): Promise<void> {
