@@ -17,33 +17,44 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("a disk can be mounted by root only")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+class Disk:
+    """A disk of 4 MB; where none can be mounted, a directory that can be made read-only."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+        self.mounted = subprocess.run(command, capture_output=True).returncode == 0
+        self.cause = "disk_full" if self.mounted else "no_access"
+        self.words = "No space left on device" if self.mounted else "Permission denied"
+
+    def fill(self, directory: Path) -> None:
+        """From now on nothing can be written there."""
+        if not self.mounted:
+            directory.chmod(0o500)
+            return
+        with contextlib.suppress(OSError), (self.place / "full").open("wb", 0) as file:
+            while file.write(b"\0" * 4096) == 4096:
+                pass
+        assert os.statvfs(self.place).f_bavail == 0
+
+    def close(self) -> None:
+        if self.mounted:
+            subprocess.run(["umount", "-l", str(self.place)], check=True)
 
 
 @pytest.fixture
-def world(disk: Path) -> Iterator[World]:
-    one = World(disk)
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    one = Disk(tmp_path / "disk")
     yield one
     one.close()
 
 
-def fill(disk: Path) -> Path:
-    """Take whatever room is left."""
-    file = disk / "full"
-    with contextlib.suppress(OSError), file.open("wb", buffering=0) as handle:
-        while handle.write(b"\0" * 4096) == 4096:
-            pass
-    assert os.statvfs(disk).f_bavail == 0
-    return file
+@pytest.fixture
+def world(disk: Disk) -> Iterator[World]:
+    one = World(disk.place)
+    yield one
+    one.close()
 
 
 ENDS = {"a rank that fails": "raise SystemExit(3)", "a rank that is done": ""}
@@ -51,7 +62,7 @@ ENDS = {"a rank that fails": "raise SystemExit(3)", "a rank that is done": ""}
 
 @pytest.mark.parametrize("way", ENDS)
 def test_a_job_that_ends_on_a_full_disk_is_not_lost_but_told_why(
-    world: World, disk: Path, tmp_path: Path, way: str
+    world: World, disk: Disk, tmp_path: Path, way: str
 ) -> None:
     pytest.importorskip("torch")
     go, script = tmp_path / "go", tmp_path / "train.py"
@@ -62,17 +73,17 @@ def test_a_job_that_ends_on_a_full_disk_is_not_lost_but_told_why(
     job = world.jobs.create(ANA, new(script=str(script)))
     world.until(job.id, "running")
     wait_for(lambda: _step(world, job.id), 60, "its first step")
-    fill(disk)
+    disk.fill(world.directory(job.id))
     go.touch()
     ended = world.until(job.id, "failed", "lost", "succeeded")
     assert ended.state == "failed", ended
-    assert ended.cause is not None and ended.cause.code == "disk_full"
-    assert "the disk of the job's own directory is full" in ended.message
+    assert ended.cause is not None and ended.cause.code == disk.cause
+    assert f"into the job's own directory: {disk.words}" in ended.message
     assert world.broker.leases(ANA) == []
 
 
 def test_one_that_is_stopped_on_a_full_disk_is_stopped(
-    world: World, disk: Path, tmp_path: Path
+    world: World, disk: Disk, tmp_path: Path
 ) -> None:
     pytest.importorskip("torch")
     script = tmp_path / "train.py"
@@ -80,7 +91,7 @@ def test_one_that_is_stopped_on_a_full_disk_is_stopped(
     job = world.jobs.create(ANA, new(script=str(script)))
     world.until(job.id, "running")
     wait_for(lambda: _step(world, job.id), 60, "its first step")
-    fill(disk)
+    disk.fill(world.directory(job.id))
     world.jobs.stop(ANA, job.id)
     assert world.until(job.id, "stopped").message == "stopped after step 1"
 
@@ -113,4 +124,4 @@ def _step(world: World, job_id: str) -> bool:
 def test_a_full_disk_is_the_cause_only_where_nothing_else_says_why(
     ranks: tuple[RankEnd, ...], code: str
 ) -> None:
-    assert diagnose(End(ranks=ranks, disk_full=True)).code == code
+    assert diagnose(End(ranks=ranks, unwritable="OSError: Disk quota exceeded")).code == code

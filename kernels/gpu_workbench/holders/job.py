@@ -14,7 +14,6 @@ If it is killed itself, the kernel kills the agent and the ranks (`die_with_pare
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib.util
 import os
 import secrets
@@ -115,8 +114,8 @@ class Supervisor:
         self._all_done_at: float | None = None
         self._started = time.time()
         self._written: dict[str, Any] = {}
-        self._disk_full = False
-        """Whether a status could not be written, for want of room."""
+        self._unwritable = ""
+        """Why a status could not be written, as "OSError: No space left on device"."""
         self._beats_at = 0.0
         self._told: set[int] = set()
         """Pids that know that the lease ends soon."""
@@ -324,7 +323,7 @@ class Supervisor:
             "stop": self._stop,
             "has_result": (self._run_directories()[0] / RESULT).exists(),
             "python": sys.executable,
-            "disk_full": self._disk_full,
+            "unwritable": self._unwritable,
             "way": self._way.note if BACKEND_ENV in self._way.environment else "",
             **more,
         }
@@ -336,9 +335,9 @@ class Supervisor:
             try:
                 write_json(self._directory / STATUS, status)
             except OSError as error:  # a full disk must not end a run; the next look tries again
-                self._disk_full = self._disk_full or error.errno in (errno.ENOSPC, errno.EDQUOT)
+                self._unwritable = f"{type(error).__name__}: {error.strerror}"
                 if "ended_at" in status:
-                    say(self._directory, {**status, "disk_full": self._disk_full})
+                    say(self._directory, {**status, "unwritable": self._unwritable})
                 return
             if "ended_at" in status:
                 forget(self._directory)

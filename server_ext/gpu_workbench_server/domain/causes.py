@@ -125,7 +125,8 @@ _SHOWS: tuple[tuple[str, str], ...] = (
                       r"shared memory|torch_\d+_\d+_\d+.*No space left"),
     ("data_loader", r"DataLoader worker"),
     ("host_memory", r"^MemoryError|can't allocate memory|Cannot allocate memory|Errno 12\b"),
-    ("disk_full", r"Errno 28\b|No space left on device|PytorchStreamWriter failed writing"),
+    ("disk_full", r"Errno 28\b|No space left on device|Disk quota exceeded"
+                  r"|PytorchStreamWriter failed writing"),
     ("too_many_files", r"Errno 24\b|Too many open files"),
     ("port_taken", r"EADDRINUSE|[Aa]ddress already in use"),
     ("device_assert", r"device-side assert"),

@@ -69,8 +69,8 @@ class End:
     agent_log: str | None = None
     oom_kills: int = 0
     """Processes that the kernel killed for memory in the job's control group while it ran."""
-    disk_full: bool = False
-    """The job's own directory had no room for its status."""
+    unwritable: str = ""
+    """Why nothing could be written into the job's own directory: "OSError: No space left …"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,8 @@ def diagnose(end: End) -> Cause:
     if end.missing_torch:
         return Cause("missing_torch", *_install("torch", end.python))
     first = first_cause(end.ranks)
-    if end.disk_full and _untold(first):
-        return _said("disk_full", _no_room(first), first.rank if first else None)
+    if end.unwritable and _untold(first):
+        return _said(*_unwritten(first, end.unwritable), first.rank if first else None)
     if first is None:
         return _said("not_started", _agent_failed(end))
     again = f" (after {_count(end.restarts, 'restart')})" if end.restarts else ""
@@ -150,13 +150,14 @@ def _untold(first: RankEnd | None) -> bool:
     )
 
 
-def _no_room(first: RankEnd | None) -> str:
-    who = (
-        f"rank {first.rank} ended with exit code {first.exit_code}"
-        if first
-        else "how its ranks ended is not known"
-    )
-    return f"{who}: the disk of the job's own directory is full, and nothing could be written there"
+def _unwritten(first: RankEnd | None, why: str) -> tuple[str, str]:
+    """(code, sentence) of a run whose end could not be written down."""
+    kind, _, words = why.partition(": ")
+    code = "disk_full" if cause_of(kind, words) == "disk_full" else "no_access"
+    who = "how its ranks ended is not known"
+    if first is not None:
+        who = f"rank {first.rank} ended with exit code {first.exit_code}"
+    return code, f"{who}: nothing could be written into the job's own directory: {words}"
 
 
 def _code(raised: Raised, ranks: Sequence[RankEnd]) -> str:

@@ -116,7 +116,7 @@ class JobStatus(Struct):
     agent_error: str | None = None
     agent_log: str | None = None
     oom_kills: int = 0
-    disk_full: bool = False
+    unwritable: str = ""
     way: str = ""
     """How the ranks talk to each other, where it is worth a word."""
 
@@ -130,7 +130,7 @@ class JobStatus(Struct):
             agent_error=self.agent_error,
             agent_log=self.agent_log,
             oom_kills=self.oom_kills,
-            disk_full=self.disk_full,
+            unwritable=self.unwritable,
         )
 
     def paces(self) -> dict[int, Pace]:
