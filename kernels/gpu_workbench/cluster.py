@@ -38,9 +38,10 @@ def cluster(
     `pool` is where they come from. With 0 workers it holds none until it is scaled.
     With the `name` of a cluster that lives, that one is returned as it is: a cell can be run again.
     `host_memory` is in bytes per worker. It ends when its last lease ends, when it is closed, or
-    when no task ran for `idle_minutes` (0: never; by default 30). Waits until all its workers are
-    there, showing position and reason; interrupting cancels it. With `wait=False` it starts at once
-    and grows as slices are granted. With `asynchronous=True`, await it, as any Dask cluster.
+    when it had no client and no task for `idle_minutes` (0: never; by default its pool's). Waits
+    until all its workers are there, showing position and reason; interrupting cancels it. With
+    `wait=False` it starts at once and grows as slices are granted. With `asynchronous=True`, await
+    it, as any Dask cluster.
     Raises `GpuWorkbenchError` where it can't be had.
 
         with gw.cluster(workers=2, per_worker="1g.10gb") as cluster:

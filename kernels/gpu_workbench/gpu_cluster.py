@@ -139,11 +139,16 @@ class GpuCluster(_Cluster):  # type: ignore[misc]
         self._watching = asyncio.ensure_future(self._watch())
 
     async def _watch(self) -> None:
-        """Say so when it ends by itself: nobody would learn it from a connection that closes."""
+        """Say so when a worker leaves with its lease, or when it ends by itself: nobody would
+        learn it from a connection that closes."""
+        told = self._last.notice_at
         while self._last.state not in OVER:
             await asyncio.sleep(_LOOK_SECONDS)
             with contextlib.suppress(GpuWorkbenchError):
-                await asyncio.to_thread(lambda: self.info)
+                now = await asyncio.to_thread(lambda: self.info)
+                if now.notice_at != told and now.state not in OVER:
+                    self._log(f"cluster {now.name}: {now.notice}")
+                told = now.notice_at
         if self.status == Status.running:
             self._log(cluster_display.text(self._last))
             self._watching = None  # which is this task

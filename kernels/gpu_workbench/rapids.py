@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from . import protocol as wire
-from .display import Rich, block, gigabytes, row
+from .display import Rich, block, gigabytes, in_notebook, row
 
 Backend = Literal["cudf", "pandas"]
 
@@ -99,8 +99,10 @@ def rapids_status() -> RapidsStatus:
 
 
 def install_line(cuda: int) -> str:
-    """The exact line for a driver of this CUDA version (13 or 12)."""
-    return f"pip install 'jupyterlab-gpu-workbench[rapids-cu{13 if cuda >= 13 else 12}]'"
+    """The exact line for a driver of this CUDA version (13 or 12), for this kernel's environment:
+    in a notebook a bare `pip` may be another one's."""
+    pip = "%pip" if in_notebook() else "pip"
+    return f"{pip} install 'jupyterlab-gpu-workbench[rapids-cu{13 if cuda >= 13 else 12}]'"
 
 
 def _advice(missing: list[str]) -> str:

@@ -167,6 +167,7 @@ describe("the panel's clusters", () => {
       purpose: 'cluster',
       profile: 'mig-1g.10gb',
       pool: 'default',
+      memory: '10 GB',
       name: 'flights',
       count: 2
     });

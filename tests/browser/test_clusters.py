@@ -135,6 +135,55 @@ def test_a_cluster_from_the_form_to_work_in_a_notebook_and_back(
     expect(at(panel, "gw-free")).to_contain_text("2 of 2", timeout=20_000)
 
 
+def test_one_that_grows_by_itself_is_set_up_by_keyboard_and_says_which_slice_would_have_done(
+    open_lab: Open, lab: LabServer
+) -> None:
+    page = open_lab(width=1400, height=1000)
+    notebook(page, lab, "", name="grow.ipynb")
+    panel = open_panel(page)
+    at(panel, "gw-form-purpose-cluster").check(force=True)
+    at(panel, "gw-card").filter(has_text="1/2 GPU").locator("input").check(force=True)
+    at(panel, "gw-form-count").fill("1")
+    at(panel, "gw-form-most").focus()
+    page.keyboard.type("0")
+    expect(at(panel, "gw-form-most")).to_have_attribute("aria-invalid", "true")
+    expect(at(panel, "gw-form-submit")).to_be_disabled()
+    page.keyboard.press("Backspace")
+    page.keyboard.type("2")
+    expect(at(panel, "gw-form-grows")).to_contain_text("and back to 1")
+    expect(at(panel, "gw-form-cost")).to_have_text("costs 0.5 to 1 GPU")
+    found = serious(page, "[data-testid='gw-panel']")
+    assert not found, "\n".join(found)
+    shoot(page, "cluster-grows")
+    at(panel, "gw-form-name").fill("grows")
+    page.keyboard.press("Enter")
+    cluster = row(panel, "grows")
+    up(cluster, 1)
+    expect(at(cluster, "gw-scale-said")).to_have_text("Adapts by itself, 1 to 2.")
+
+    code = 'import gpu_workbench as gw\nclient = gw.cluster(name="grows").get_client()\n'
+    run_cell(page, code + BUSY.replace("200", "40"))
+    up(cluster, 2)
+    at(cluster, "gw-cluster-stop").click()
+    page.locator(".jp-Dialog button.jp-mod-accept").click()
+    expect(cluster).to_have_attribute("data-state", "ended", timeout=40_000)
+    expect(at(cluster, "gw-cluster-hint")).to_contain_text("Next time: peak ")
+    shoot(page, "cluster-hint")
+    at(cluster, "gw-cluster-again").press("Enter")
+    expect(at(panel, "gw-form-submit")).to_be_focused()
+    expect(at(panel, "gw-form-most")).to_have_value("2")
+    expect(at(panel, "gw-form-name")).to_have_value("grows")
+    chosen = at(panel, "gw-card").filter(has=page.locator("input:checked"))
+    expect(chosen).not_to_contain_text("1/2 GPU")
+    page.keyboard.press("Enter")
+    wait_for(lambda: alive(lab, "grows"), 20, "it is there again, smaller")
+
+
+def alive(lab: LabServer, name: str) -> bool:
+    found = lab.api("GET", "clusters")["clusters"]
+    return any(one["name"] == name and one["ended_at"] is None for one in found)
+
+
 def test_client_code_is_dragged_to_where_it_is_dropped(open_lab: Open, lab: LabServer) -> None:
     made(lab, "drops")
     page = open_lab(width=1400, height=1000)

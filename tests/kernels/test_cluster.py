@@ -185,14 +185,24 @@ def test_killing_it_leaves_no_worker_not_even_one_that_hangs(server: LabServer) 
 @pytest.mark.timeout(120)
 def test_nobody_uses_it_so_it_ends_and_says_so(server: LabServer) -> None:
     cluster = gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=1 / 60)
-    client = cluster.get_client()  # being connected is no use
     wait_for(lambda: cluster.state == "ended", 30, "it has idled out")
-    assert cluster.info.message == "ended after 1 s without a task"
+    assert cluster.info.message == "ended after 1 s without a client or a task"
     wait_for(lambda: server.leases() == [], 10)
-    client.close(timeout=1)
     with pytest.raises(GpuWorkbenchError) as error:
         cluster.get_client()
-    assert "without a task" in error.value.message
+    assert "without a client or a task" in error.value.message
+
+
+@pytest.mark.timeout(120)
+def test_a_client_keeps_it_and_its_countdown_begins_when_that_leaves(server: LabServer) -> None:
+    cluster = gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=0.05)
+    client = cluster.get_client()
+    time.sleep(5)  # more than its idle time, which is 3 s
+    assert cluster.state == "running" and cluster.info.idle_at is None
+    assert client.submit(sum, [1, 2]).result() == 3
+    client.close()
+    wait_for(lambda: cluster.info.idle_at is not None, 10, "it counts down")
+    wait_for(lambda: cluster.state == "ended", 30, "nobody is left")
 
 
 @pytest.mark.timeout(120)
@@ -233,8 +243,9 @@ def test_what_can_not_be_had_is_said_at_once(server: LabServer) -> None:
         gw.cluster(workers=50, per_worker="1g.10gb")
     assert error.value.code == "never_fits" and error.value.hint
     with pytest.raises(GpuWorkbenchError) as error:
-        gw.cluster(workers=0)
+        gw.cluster(workers=-1)
     assert error.value.code == "bad_request"
+    assert error.value.message == "workers must be between 0 and 512, and is -1."
 
 
 @pytest.mark.timeout(60)

@@ -180,6 +180,22 @@ def test_disconnecting_and_forgetting_leave_it_running(cluster: GpuCluster) -> N
     assert cluster.get_client().submit(inc, 1).result() == 2
 
 
+def test_a_worker_that_leaves_with_its_lease_is_told_of_in_the_notebook(
+    cluster: GpuCluster, server: LabServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.get_client()
+    server.api("DELETE", f"leases/{cluster.info.leases[0]}")
+    words = "cluster flights: A worker left: its slice was given back."
+    wait_for(lambda: words in capsys.readouterr().out, 30)
+
+
+def test_it_begins_with_no_slice_and_takes_what_it_needs(server: LabServer) -> None:
+    with gw.cluster(workers=0, per_worker="1g.10gb") as cluster:
+        assert server.leases() == []
+        cluster.adapt(minimum=0, maximum=1)
+        assert cluster.get_client().submit(inc, 1).result(timeout=60) == 2
+
+
 def test_what_ends_by_itself_is_said(
     cluster: GpuCluster, server: LabServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

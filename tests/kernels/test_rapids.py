@@ -111,3 +111,12 @@ def test_the_install_line_is_for_the_drivers_cuda() -> None:
     from gpu_workbench.rapids import install_line
 
     assert "rapids-cu13" in install_line(13) and "rapids-cu12" in install_line(12)
+
+
+def test_in_a_notebook_the_line_is_for_the_kernels_own_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from gpu_workbench import rapids
+
+    monkeypatch.setattr(rapids, "in_notebook", lambda: True)
+    assert rapids.install_line(12) == "%pip install 'jupyterlab-gpu-workbench[rapids-cu12]'"

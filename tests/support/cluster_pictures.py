@@ -1,4 +1,4 @@
-"""Pictures of the panel's clusters for the docs: `python -m tests.support.cluster_pictures [DIR]`.
+"""Pictures of the panel's clusters: `python -m tests.support.cluster_pictures [DIR [SCENE]]`.
 
 Simulated GPUs, real Dask on real work, a real browser.
 """
@@ -136,10 +136,25 @@ def many(browser: Browser, lab: LabServer, into: Path) -> None:
 
 
 def form(browser: Browser, lab: LabServer, into: Path) -> None:
+    for dark in (False, True):
+        page = opened(browser, lab, dark)
+        page.get_by_test_id("gw-form-purpose-cluster").check(force=True)
+        page.get_by_test_id("gw-preset").nth(1).click()
+        page.get_by_test_id("gw-form-most").fill("8")
+        page.get_by_test_id("gw-form-submit").scroll_into_view_if_needed()
+        picture(page, "clusters-form-dark" if dark else "clusters-form", into)
+        page.context.close()
+
+
+def over(browser: Browser, lab: LabServer, into: Path) -> None:
+    """One that is over says which slice would have done."""
     page = opened(browser, lab)
-    page.get_by_test_id("gw-form-purpose-cluster").check(force=True)
-    page.get_by_test_id("gw-preset").nth(1).click()
-    picture(page, "clusters-form", into)
+    made = make(lab, "flights", 2, "0.5")
+    page.wait_for_timeout(4000)
+    lab.api("DELETE", f"clusters/{made}")
+    page.get_by_test_id("gw-cluster-again").click()
+    page.get_by_test_id("gw-cluster-hint").scroll_into_view_if_needed()
+    picture(page, "clusters-hint", into)
     page.context.close()
 
 
@@ -150,8 +165,9 @@ def main() -> None:
         policy = Path(root) / "policy.toml"
         policy.write_text(POLICY)
         with lab_with(Path(root), FLEET, policy_file=str(policy)) as lab:
-            for scene in (form, at_work, many):
-                scene(browser, lab, into)
+            for scene in (form, over, at_work, many):
+                if scene.__name__ in (sys.argv[2:] or [scene.__name__]):
+                    scene(browser, lab, into)
 
 
 if __name__ == "__main__":

@@ -106,20 +106,20 @@ CRASHED = facts(process="gone", told="running", last_words="Bus error")
         ),
         pytest.param(
             record(),
-            facts(told="stopping", told_message="ended after 30 min without a task"),
-            *("stopping", "stop", "ended after 30 min without a task"),
+            facts(told="stopping", told_message="ended after 30 min without a client or a task"),
+            *("stopping", "stop", "ended after 30 min without a client or a task"),
             id="it idles out",
         ),
         pytest.param(
             record(),
-            facts(told="ended", told_message="ended after 30 min without a task"),
-            *("stopping", "stop", "ended after 30 min without a task"),
+            facts(told="ended", told_message="ended after 30 min without a client or a task"),
+            *("stopping", "stop", "ended after 30 min without a client or a task"),
             id="it says that it is over, and its process is about to go",
         ),
         pytest.param(
             record(),
-            facts(process="gone", told="ended", told_message="ended after 30 min without a task"),
-            *("ended", "finish", "ended after 30 min without a task"),
+            facts(process="gone", told="ended", told_message="ended after 30 min without a client or a task"),
+            *("ended", "finish", "ended after 30 min without a client or a task"),
             id="it has idled out while the server was away",
         ),
         pytest.param(

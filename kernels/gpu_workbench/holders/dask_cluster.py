@@ -162,14 +162,13 @@ class ClusterHolder:
             self._state = "failed"
             self.stop(f"its workers don't start: {self._cluster.failure}")
         scheduler: Any = self._cluster.scheduler
-        # Used is what works: a client that is only connected doesn't hold a GPU for ever.
-        used = self._cluster.tasks() > 0 or scheduler.transition_counter != self._transitions
-        if used or self._state == "starting":
+        worked = scheduler.transition_counter != self._transitions
+        if worked or self._cluster.in_use() or self._state == "starting":
             self._transitions = scheduler.transition_counter
             self._used_at = time.monotonic()
         limit = self._spec.idle_seconds
         if limit and time.monotonic() - self._used_at >= limit:
-            self.stop(f"ended after {_minutes(limit)} without a task")
+            self.stop(f"ended after {_minutes(limit)} without a client or a task")
 
     # --- what is ------------------------------------------------------------------------------
 
@@ -201,7 +200,7 @@ class ClusterHolder:
         scheduler: Any = self._cluster.scheduler
         limit, tasks = self._spec.idle_seconds, None if scheduler is None else self._cluster.tasks()
         idle_at = None
-        if limit and not tasks and self._state == "running":
+        if limit and self._state == "running" and not self._cluster.in_use():
             idle_at = time.time() + limit - (time.monotonic() - self._used_at)
         status = wire.ClusterStatus(
             state=self._state,

@@ -179,6 +179,11 @@ class SliceCluster(_Cluster):  # type: ignore[misc]
             results=None if worker is None else len(worker.has_what),
         )
 
+    def in_use(self) -> bool:
+        """A client is connected, or there is something to do."""
+        clients = set(self.scheduler.clients) - {"fire-and-forget"}  # the scheduler's own
+        return bool(clients) or self.tasks() > 0
+
     def tasks(self) -> int:
         """All that are not done yet."""
         scheduler = self.scheduler

@@ -81,9 +81,9 @@ class Cluster(Wire, frozen=True, kw_only=True):
     tasks: int | None = None
     """All that are not done yet."""
     idle_seconds: int | None = None
-    """It ends when no task ran for so long; None is never."""
+    """It ends when it had no client and no task for so long; None is never."""
     idle_at: float | None = None
-    """When it ends if no task comes; None while one runs, or where it never does."""
+    """When it ends if nobody comes; None while it has a client or a task, or may idle for ever."""
     scheduler_address: str | None = None
     dashboard_path: str | None = None
     """Of the server that answers, under its base URL; None where there is none."""
@@ -121,7 +121,7 @@ class ClusterSpec(Wire, frozen=True, kw_only=True):
     fleet_units: float
     """GPU units of all GPUs, to reckon a slice's share."""
     idle_seconds: int | None
-    """It ends when no task ran for so long; None is never."""
+    """It ends when it had no client and no task for so long; None is never."""
     silence_seconds: float | None = None
     """It ends when its server did not touch `target.json` for so long; None is never."""
     ucx: bool = False

@@ -129,19 +129,19 @@ function Said(props: { cluster: Cluster }): React.ReactElement {
 /** Which slice would have done for its workers, and a way to ask for that. */
 function NextTime(props: { cluster: Cluster }): React.ReactElement | null {
   const { cluster } = props;
-  const { form, trans } = usePanel();
+  const { form, cards, trans } = usePanel();
   if (!cluster.size_hint) {
     return null;
   }
-  const again = (profile: string): void =>
+  const again = (profile: string): void => {
+    form.chooseOffer(profile, cluster.pool ?? '', cards.cards ?? []);
     form.fill({
       purpose: 'cluster',
-      profile,
-      pool: cluster.pool,
       name: cluster.name,
       count: cluster.adapt?.minimum ?? Math.max(1, cluster.workers_wanted),
       most: cluster.adapt?.maximum ?? null
     });
+  };
   return (
     <p className="gw-reason" data-testid="gw-cluster-hint">
       {trans.__('Next time: %1.', cluster.size_hint)}{' '}

@@ -29,7 +29,7 @@ export interface IFormState {
   readonly seconds: number;
   /** Of a cluster; empty lets the server choose. A job bears its script's name. */
   readonly name: string;
-  /** A cluster ends after so long without a task; 0 is never, null leaves it to the server. */
+  /** A cluster ends after so long without a client or a task; 0 is never, null leaves it to the server. */
   readonly idleSeconds: number | null;
   readonly script: string;
   readonly args: string;

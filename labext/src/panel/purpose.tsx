@@ -119,7 +119,7 @@ function GrowField(): React.ReactElement {
       </label>
       <span id={id} className="gw-hint" data-testid="gw-form-grows">
         {most === null || Number.isNaN(count)
-          ? trans.__('by itself; empty: it does not.')
+          ? trans.__('by itself; empty: it keeps that number.')
           : trans.__('and back to %1, by what there is to do; more wait in the queue.', count)}
       </span>
     </div>
