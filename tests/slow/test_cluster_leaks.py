@@ -85,10 +85,11 @@ def settle(lab: LabServer, began: float, way: str) -> None:
 
 
 def kernel_killed(lab: LabServer) -> None:
-    """The notebook that made them dies: they idle out, as nobody uses them."""
+    """The notebook that made them dies, and its clients with it: they idle out."""
     program = (
         "import gpu_workbench as gw, os\n"
         f"made = [gw.cluster(1, '0.25', idle_minutes=0.1) for _ in range({EACH})]\n"
+        "clients = [one.get_client(set_as_default=False) for one in made]\n"
         "print('there', flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
