@@ -118,7 +118,11 @@ CRASHED = facts(process="gone", told="running", last_words="Bus error")
         ),
         pytest.param(
             record(),
-            facts(process="gone", told="ended", told_message="ended after 30 min without a client or a task"),
+            facts(
+                process="gone",
+                told="ended",
+                told_message="ended after 30 min without a client or a task",
+            ),
             *("ended", "finish", "ended after 30 min without a client or a task"),
             id="it has idled out while the server was away",
         ),
