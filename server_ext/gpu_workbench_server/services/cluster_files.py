@@ -17,6 +17,8 @@ import msgspec
 
 from gpu_workbench import protocol as wire
 
+from .whole_files import write_whole
+
 T = TypeVar("T")
 
 _MOST = 4 * 1024 * 1024
@@ -32,7 +34,7 @@ class ClusterFiles:
 
     def write_spec(self, spec: wire.ClusterSpec) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._replace("spec.json", msgspec.json.encode(spec))
+        write_whole(self.path / "spec.json", msgspec.json.encode(spec))
 
     def want(self, target: wire.ClusterTarget) -> None:
         """Tell the holder what is wanted; where it knows, only that its server lives."""
@@ -40,7 +42,7 @@ class ClusterFiles:
             with contextlib.suppress(OSError):
                 os.utime(self.path / "target.json")
         elif self.path.is_dir():
-            self._replace("target.json", msgspec.json.encode(target))
+            write_whole(self.path / "target.json", msgspec.json.encode(target))
 
     def status(self) -> wire.ClusterStatus | None:
         """What the cluster said of itself last; None where it said nothing yet."""
@@ -69,10 +71,3 @@ class ClusterFiles:
                 return msgspec.json.decode(file.read(_MOST), type=kind)
         except (OSError, msgspec.MsgspecError):
             return None
-
-    def _replace(self, name: str, data: bytes) -> None:
-        half = self.path / f".{name}.{os.getpid()}"
-        handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(half, self.path / name)

@@ -7,7 +7,6 @@ too: errors are rare, what follows one may be the end of the machine, and it mus
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 from gpu_workbench import protocol as wire
 
 from ..domain.readings import HardwareError
+from .whole_files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -85,15 +85,9 @@ class HardwareErrors:
 
     def _save(self, path: Path) -> None:
         everything = [one for kept in self._known.values() for one in kept]
-        half = path.with_suffix(".new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(msgspec.json.encode(everything))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(half, path)
+            write_whole(path, msgspec.json.encode(everything), synced=True)
             self._complained = False
         except OSError as error:
             if not self._complained:

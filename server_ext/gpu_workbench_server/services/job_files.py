@@ -25,6 +25,7 @@ from gpu_workbench import protocol as wire
 from ..domain.diagnosis import End, Raised, RankEnd, first_cause
 from ..domain.pace import Pace
 from .job_logs import RankLog, Stream, open_plain
+from .whole_files import write_whole
 
 WANTED = "wanted.json"
 FUNCTION = "function.pkl"
@@ -176,8 +177,8 @@ class JobFiles:
         """What is to run, kept with the job. Readable by its owner only."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if function is not None:
-            _replace(self.path / FUNCTION, function)
-        _replace(self.path / WANTED, msgspec.json.encode(spec))
+            write_whole(self.path / FUNCTION, function, synced=True)
+        write_whole(self.path / WANTED, msgspec.json.encode(spec), synced=True)
 
     def discard(self) -> None:
         """Of a job that was never written down."""
@@ -216,7 +217,7 @@ class JobFiles:
                 if one.uuid in {slice_.gpu for slice_ in lease.slices}
             },
         }
-        _replace(self.path / "spec.json", json.dumps(spec).encode())
+        write_whole(self.path / "spec.json", json.dumps(spec).encode(), synced=True)
         return warm
 
     def give_notice(self, ends_at: float | None) -> None:
@@ -225,12 +226,11 @@ class JobFiles:
         if ends_at is None:
             notice.unlink(missing_ok=True)
         elif not notice.exists():
-            _replace(notice, json.dumps({"ends_at": ends_at}).encode())
+            write_whole(notice, json.dumps({"ends_at": ends_at}).encode(), synced=True)
 
     def want_stop(self, reason: str) -> None:
-        _replace(
-            self.path / "target.json", json.dumps({"state": "stopped", "reason": reason}).encode()
-        )
+        target = {"state": "stopped", "reason": reason}
+        write_whole(self.path / "target.json", json.dumps(target).encode(), synced=True)
 
     # --- read ---------------------------------------------------------------------------------
 
@@ -318,16 +318,6 @@ class JobFiles:
                 return data
         except OSError:
             return None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(half, path)
 
 
 def _round_of(line: bytes) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import secrets
 import shutil
 import threading
@@ -25,6 +24,7 @@ from gpu_workbench import protocol as wire
 from ..domain.sweeps import MAX_RUNS, Run, Sweep
 from ..errors import BadRequest, NotFound, WorkbenchError
 from ..ports import Clock, EventSink, News, Principal
+from .whole_files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Sweeps:
         directory.mkdir(mode=0o700)
         for place, run in enumerate(new.runs):
             spec = msgspec.structs.replace(run.spec, sweep=sweep.id)
-            _write(_spec(directory, place), msgspec.json.encode(spec))
+            write_whole(_spec(directory, place), msgspec.json.encode(spec))
         with self._lock:
             self._put(sweep)
             self._forget_old()
@@ -146,7 +146,7 @@ class Sweeps:
         known = self._sweeps.get(sweep.id)
         if known != sweep:
             path = self._root / sweep.id / "sweep.json"
-            _write(path, json.dumps(msgspec.to_builtins(sweep)).encode())
+            write_whole(path, json.dumps(msgspec.to_builtins(sweep)).encode())
             self._sweeps[sweep.id] = sweep
             if known is None or _moves(known) != _moves(sweep):
                 self._sink.tell(News("sweep", sweep.id, sweep.owner))
@@ -248,12 +248,3 @@ def _read(directory: Path) -> Sweep | None:
         return msgspec.json.decode((directory / "sweep.json").read_bytes(), type=Sweep)
     except (OSError, msgspec.MsgspecError):
         return None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all; readable by its owner only: a spec may name secrets."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    os.replace(half, path)
