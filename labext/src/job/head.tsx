@@ -6,7 +6,7 @@ import type { Job, RankView } from '../api/types';
 import { elapsedWords, jobIsOver, notebookOf, progress, sizeWords } from '../model/jobs';
 import { clockTime, shortLeft } from '../model/words';
 import { useTold } from '../surface/follow';
-import { Trouble, useAction } from '../surface/parts';
+import { ActionButton, Trouble, useAction } from '../surface/parts';
 import { StateTag } from '../surface/state';
 import { useClock, useJob } from './context';
 
@@ -153,71 +153,44 @@ function Buttons(props: { job: Job }): React.ReactElement {
     <>
       <span className="gw-jobhead-buttons">
         {over && file !== null && cwd !== null && (
-          <button
-            className="gw-button gw-mod-primary"
-            data-testid="gw-jobpage-notebook"
-            disabled={open.busy}
-            onClick={open.go}
-          >
+          <ActionButton action={open} testid="gw-jobpage-notebook" mood="primary">
             {trans.__('Open the notebook')}
-          </button>
+          </ActionButton>
         )}
         {over && job.state !== 'succeeded' && model.newestWhole && (
-          <button
-            className="gw-button"
-            data-testid="gw-jobpage-resume"
-            disabled={resume.busy}
-            onClick={resume.go}
-          >
+          <ActionButton action={resume} testid="gw-jobpage-resume">
             {trans.__('Resume…')}
-          </button>
+          </ActionButton>
         )}
-        <button
-          className="gw-button"
-          data-testid="gw-jobpage-again"
-          disabled={again.busy}
-          onClick={again.go}
-        >
+        <ActionButton action={again} testid="gw-jobpage-again">
           {trans.__('Run again…')}
-        </button>
+        </ActionButton>
         {model.spec?.script && file === null && (
-          <button
-            className="gw-button"
-            data-testid="gw-jobpage-sweep"
+          <ActionButton
+            action={sweep}
+            testid="gw-jobpage-sweep"
             title={trans.__('Run it with several values of its arguments')}
-            disabled={sweep.busy}
-            onClick={sweep.go}
           >
             {trans.__('Sweep…')}
-          </button>
+          </ActionButton>
         )}
-        <button
-          className="gw-button"
-          data-testid="gw-jobpage-compare"
-          disabled={compare.busy}
-          onClick={compare.go}
-        >
+        <ActionButton action={compare} testid="gw-jobpage-compare">
           {trans.__('Compare…')}
-        </button>
+        </ActionButton>
         {job.started_at !== null && (
-          <button
-            className="gw-button"
-            data-testid="gw-jobpage-board"
-            disabled={board.busy}
-            onClick={board.go}
-          >
+          <ActionButton action={board} testid="gw-jobpage-board">
             {trans.__('TensorBoard')}
-          </button>
+          </ActionButton>
         )}
         {!over && (
-          <button
-            className="gw-button gw-mod-warn"
-            data-testid="gw-jobpage-stop"
-            disabled={stop.busy || job.state === 'stopping'}
-            onClick={stop.go}
+          <ActionButton
+            action={stop}
+            testid="gw-jobpage-stop"
+            mood="warn"
+            off={job.state === 'stopping'}
           >
             {trans.__('Stop…')}
-          </button>
+          </ActionButton>
         )}
       </span>
       {failed?.problem && (

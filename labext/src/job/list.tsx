@@ -11,7 +11,7 @@ import { Trail } from '../chart/trail';
 import { chiefMetric, jobIsOver, progress, sizeWords, waitWords } from '../model/jobs';
 import { usePanel } from '../panel/context';
 import { useFollowed } from '../surface/follow';
-import { IconButton, Section, Trouble, useAction } from '../surface/parts';
+import { Failure, IconButton, Section, useAction } from '../surface/parts';
 import { StateTag } from '../surface/state';
 import { SweepRow } from '../sweep/row';
 
@@ -121,7 +121,7 @@ function JobRow(props: { job: Job }): React.ReactElement {
         <LossTrail job={job} />
       </div>
       <Why job={job} />
-      {stop.problem && <Trouble problem={stop.problem} retry={stop.go} dismiss={stop.forget} />}
+      <Failure of={stop} />
     </li>
   );
 }

@@ -26,7 +26,7 @@ import {
 import type { Workbench } from '../model/workbench';
 import { countdown } from '../model/words';
 import { useFollowed } from '../surface/follow';
-import { Skeleton, Trouble, useAction } from '../surface/parts';
+import { ActionButton, Skeleton, Trouble, useAction } from '../surface/parts';
 import { StateTag } from '../surface/state';
 
 export interface ISweepContext {
@@ -103,14 +103,9 @@ function Known(props: IKnownProps): React.ReactElement {
             {trans.__('Compare curves (%1)', telling.length)}
           </button>
           {!sweepIsOver(sweep) && (
-            <button
-              className="gw-button gw-mod-warn"
-              data-testid="gw-sweep-stop"
-              disabled={stop.busy}
-              onClick={stop.go}
-            >
+            <ActionButton action={stop} testid="gw-sweep-stop" mood="warn">
               {trans.__('Stop…')}
-            </button>
+            </ActionButton>
           )}
         </span>
       </div>

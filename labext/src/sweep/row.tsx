@@ -11,7 +11,7 @@ import type { Sweep, SweepRun } from '../api/types';
 import { pointWords } from '../model/grid';
 import { bestWords, countWords, sweepIsOver } from '../model/sweeps';
 import { usePanel } from '../panel/context';
-import { IconButton, Trouble, useAction } from '../surface/parts';
+import { Failure, IconButton, useAction } from '../surface/parts';
 import { StateTag } from '../surface/state';
 
 /** Runs drawn in a row; the page has all of them. */
@@ -76,7 +76,7 @@ export function SweepRow(props: { sweep: Sweep }): React.ReactElement {
       </div>
       <p className="gw-item-what">{countWords(trans, sweep)}</p>
       {best && <p className="gw-item-what">{trans.__('best %1', best)}</p>}
-      {stop.problem && <Trouble problem={stop.problem} retry={stop.go} dismiss={stop.forget} />}
+      <Failure of={stop} />
     </li>
   );
 }
