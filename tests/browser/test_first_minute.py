@@ -15,7 +15,7 @@ from tests.support.load import Tree
 from tests.support.waiting import wait_for
 
 from .conftest import shoot
-from .pages import at, open_panel, row_shows, run_cell, watch
+from .pages import at, notebook, open_panel, row_shows, run_cell, watch
 
 Open = Callable[..., Page]
 
@@ -37,6 +37,23 @@ def test_the_panel_shows_simulated_gpus_and_says_so(open_lab: Open) -> None:
     assert box and box["height"] >= 20, "a bar that is read and hit"
     expect(at(panel, "gw-mine-empty")).to_be_visible()
     shoot(page, "empty-light")
+
+
+@pytest.mark.parametrize("purpose", ["kernel", "cluster", "job"])
+def test_the_forms_fit_a_narrow_sidebar(open_lab: Open, lab: LabServer, purpose: str) -> None:
+    page = open_lab()
+    panel = open_panel(page)
+    notebook(page, lab, "", name="a-notebook-with-a-rather-long-name.ipynb")
+    page.add_style_tag(content="#gpu-workbench-panel { width: 250px !important; }")
+    at(panel, f"gw-form-purpose-{purpose}").click()
+    shoot(page, f"narrow-{purpose}")
+    sticks_out = panel.evaluate(
+        """panel => [...panel.querySelectorAll('*')]
+            .filter(one => one.getBoundingClientRect().right >
+                           panel.getBoundingClientRect().left + 251)
+            .map(one => one.className || one.tagName)"""
+    )
+    assert sticks_out == []
 
 
 def test_from_20_gb_to_a_notebook_that_computes_and_back(open_lab: Open, lab: LabServer) -> None:

@@ -6,6 +6,7 @@ service is killed: `test_clusters_killed.py`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -273,6 +274,16 @@ def test_a_record_of_another_version_does_not_keep_the_rest_from_coming_up(world
     service = world.service()
     cluster = world.running(service)
     assert [one.id for one in service.list(ADA)] == [cluster.id]
+
+
+def test_one_that_lives_is_known_after_a_restart_whatever_came_after_it(world: World) -> None:
+    cluster = world.running(world.service())
+    (record,) = world.store.records("cluster")
+    for number in range(501):
+        body = {**record.body, "id": f"cluster-{number}", "state": "ended"}
+        world.store.put_record(Record("cluster", body["id"], "ada", body, time.time() + number))
+    service = world.service()
+    assert cluster.id in {one.id for one in service.list(ADA)}
 
 
 def test_two_living_clusters_of_one_person_have_two_names(world: World) -> None:

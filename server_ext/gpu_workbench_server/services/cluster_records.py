@@ -30,7 +30,10 @@ class ClusterRecords:
         self._sink = sink
         self._clock = clock
         self._root = root
-        found = [record for one in store.records("cluster") if (record := _read(one)) is not None]
+        # One that lives is never forgotten, however many newer ones there are.
+        living = store.records("cluster", limit=None, state_not_in=OVER)
+        known = {one.id: one for one in [*store.records("cluster"), *living]}
+        found = [record for one in known.values() if (record := _read(one)) is not None]
         self._records = {one.id: one for one in sorted(found, key=lambda one: one.created_at)}
         self._told: dict[str, wire.Cluster] = {}
 
