@@ -85,7 +85,7 @@ def test_a_short_log_is_left_alone(run: Path) -> None:
 def test_where_there_are_no_holes_a_long_log_is_cut_to_its_beginning(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "_punch", lambda *_: False)
+    monkeypatch.setattr(logs, "punch", lambda *_: False)
     write_lines(run, 1_000_000)
     bounded(run)
     write_lines(run, 3)
