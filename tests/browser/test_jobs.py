@@ -192,7 +192,7 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     at(second, "gw-job-tab-metrics").click()
     curve = at(second, "gw-curve-loss")
     expect(curve).to_contain_text("the run before")
-    wait_for(lambda: points(curve) > 899 - step + 50, 20, "both runs are drawn")
+    wait_for(lambda: points(curve) > 899 - step + step // 2, 20, "both runs are drawn")
     shoot(page, "job-resumed")
     assert serious(page, "gw-jobpage") == []
     at(second, "gw-curves-along").select_option("time")
