@@ -1,6 +1,6 @@
 /** Words to people outside of the panel: dialogs before something ends, notices when it failed. */
 
-import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { Dialog, InputDialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
@@ -28,6 +28,16 @@ export function guarded(
       Notification.error(`${trans.__('GPU Workbench')}: ${sentenceOf(reason)}`);
     }
   };
+}
+
+/** Which of several that have a name a command is about; undefined where none was chosen. */
+export async function chosenOf<T extends { readonly id: string; readonly name: string }>(
+  title: string,
+  choices: readonly T[]
+): Promise<T | undefined> {
+  const items = choices.map(one => `${one.name} (${one.id})`);
+  const { value } = await InputDialog.getItem({ title, items });
+  return value === null ? undefined : choices[items.indexOf(value)];
 }
 
 /** Give a lease back; ask before that would end something that runs. */

@@ -4,12 +4,11 @@
  */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { IFrame } from '@jupyterlab/ui-components';
-import { PanelLayout, Widget } from '@lumino/widgets';
 
 import type { Cluster } from '../api/types';
 import { clusterIsOver } from '../model/clusters';
 import type { Workbench } from '../model/workbench';
+import { FramePane } from '../surface/frame';
 import type { IPage } from './pages';
 import { pageUrl } from './pages';
 
@@ -23,17 +22,10 @@ export interface IPaneOptions {
   readonly trans: TranslationBundle;
 }
 
-export class DaskPane extends Widget {
+export class DaskPane extends FramePane {
   constructor(readonly options: IPaneOptions) {
-    super();
-    this.addClass('gw-pane');
-    this.node.dataset['testid'] = 'gw-pane';
+    super('gw-pane');
     this.node.dataset['page'] = options.page.page;
-    this._words.addClass('gw-pane-words');
-    this._words.node.setAttribute('role', 'status');
-    const layout = new PanelLayout();
-    layout.addWidget(this._words);
-    this.layout = layout;
     const { workbench } = options;
     workbench.clusters.changed.connect(this.update, this);
     workbench.changed.connect(this.onLink, this);
@@ -64,26 +56,10 @@ export class DaskPane extends Widget {
     const cluster = this.cluster;
     const url = cluster && pageUrl(workbench.api.settings.baseUrl, cluster, page.page);
     this.title.label = this.label;
-    this.show_(url && !clusterIsOver(cluster) ? url : null);
-    this._words.node.textContent = this._frame ? '' : this.why(cluster);
-    this._words.setHidden(this._frame !== null);
-  }
-
-  /** The frame at that address, or none. */
-  private show_(url: string | null): void {
-    const layout = this.layout as PanelLayout;
-    if (this._frame && url === null) {
-      this._frame.dispose();
-      this._frame = null;
-    } else if (!this._frame && url !== null) {
-      // The page is this server's, and needs its login to open the socket that it is fed by.
-      this._frame = new IFrame({
-        sandbox: ['allow-scripts', 'allow-same-origin', 'allow-downloads']
-      });
-      this._frame.addClass('gw-pane-frame');
-      this._frame.node.querySelector('iframe')?.setAttribute('title', this.label);
-      this._frame.url = url;
-      layout.addWidget(this._frame);
+    if (url && !clusterIsOver(cluster)) {
+      this.showPage(url, this.label);
+    } else {
+      this.say(this.why(cluster));
     }
   }
 
@@ -105,15 +81,12 @@ export class DaskPane extends Widget {
   /** A page whose server was away is fed no more: it is opened anew. */
   private onLink(): void {
     const { link } = this.options.workbench;
-    if (link === 'open' && this._link === 'lost' && this._frame) {
-      this._frame.dispose();
-      this._frame = null;
+    if (link === 'open' && this._link === 'lost') {
+      this.closePage();
     }
     this._link = link === 'open' || link === 'lost' ? link : this._link;
     this.update();
   }
 
-  private _frame: IFrame | null = null;
   private _link: 'open' | 'lost' | null = null;
-  private readonly _words = new Widget();
 }

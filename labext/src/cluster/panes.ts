@@ -2,7 +2,8 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ILayoutRestorer } from '@jupyterlab/application';
-import { ICommandPalette, InputDialog, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import type { MainAreaWidget } from '@jupyterlab/apputils';
+import { ICommandPalette, InputDialog, WidgetTracker } from '@jupyterlab/apputils';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -11,8 +12,8 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { Menu } from '@lumino/widgets';
 
 import type { Cluster } from '../api/types';
-import { gpuIcon } from '../icons';
 import type { Workbench } from '../model/workbench';
+import { openTab } from '../surface/tab';
 import { guarded } from '../talk';
 import { CommandIDs, IGpuWorkbench } from '../tokens';
 import type { IPage } from './pages';
@@ -114,15 +115,7 @@ async function open(
     return;
   }
   const content = new DaskPane({ ...asked, workbench, trans });
-  const widget = new MainAreaWidget({ content });
-  widget.id = id;
-  widget.title.icon = gpuIcon;
-  widget.title.closable = true;
-  widget.toolbar.hide();
-  const where = placeFor(tracker);
-  await tracker.add(widget);
-  app.shell.add(widget, 'main', where);
-  app.shell.activateById(id);
+  await openTab(app.shell, tracker, id, content, placeFor(tracker));
 }
 
 /** The first beside the notebook, the second below it, all others as tabs of the last. */

@@ -5,16 +5,13 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ILayoutRestorer } from '@jupyterlab/application';
-import {
-  ICommandPalette,
-  IThemeManager,
-  MainAreaWidget,
-  WidgetTracker
-} from '@jupyterlab/apputils';
+import type { MainAreaWidget } from '@jupyterlab/apputils';
+import { ICommandPalette, IThemeManager, WidgetTracker } from '@jupyterlab/apputils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { dashboardIcon } from '../icons';
+import { openTab } from '../surface/tab';
 import { guarded } from '../talk';
 import { CommandIDs, IGpuWorkbench } from '../tokens';
 import type { Dashboard } from './widget';
@@ -59,16 +56,10 @@ export const dashboardPlugin: JupyterFrontEndPlugin<void> = {
           themeChanged: themes?.themeChanged ?? null,
           trans
         });
-        const widget = new MainAreaWidget({ content });
-        widget.id = ID;
-        widget.title.label = trans.__('GPU dashboard');
-        widget.title.icon = dashboardIcon;
-        widget.title.closable = true;
-        widget.toolbar.hide();
-        model.changed.connect(() => void tracker.save(widget));
-        await tracker.add(widget);
-        app.shell.add(widget, 'main');
-        app.shell.activateById(widget.id);
+        content.title.label = trans.__('GPU dashboard');
+        content.title.icon = dashboardIcon;
+        const tab = await openTab(app.shell, tracker, ID, content);
+        model.changed.connect(() => void tracker.save(tab));
       })
     });
     const command = CommandIDs.openDashboard;

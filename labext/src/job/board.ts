@@ -8,13 +8,12 @@
 
 import { URLExt } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { IFrame } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
-import { PanelLayout, Widget } from '@lumino/widgets';
 
 import type { ApiError } from '../api/errors';
 import { asApiError } from '../api/errors';
 import type { Workbench } from '../model/workbench';
+import { FramePane } from '../surface/frame';
 
 export interface IBoardOptions {
   readonly workbench: Workbench;
@@ -26,18 +25,11 @@ export interface IBoardOptions {
   readonly longest?: number;
 }
 
-export class BoardPane extends Widget {
+export class BoardPane extends FramePane {
   constructor(readonly options: IBoardOptions) {
-    super();
-    this.addClass('gw-pane');
-    this.node.dataset['testid'] = 'gw-board';
+    super('gw-board');
     this.node.dataset['job'] = options.id;
-    this._words.addClass('gw-pane-words');
-    this._words.node.dataset['testid'] = 'gw-board-words';
-    this._words.node.setAttribute('role', 'status');
-    const layout = new PanelLayout();
-    layout.addWidget(this._words);
-    this.layout = layout;
+    this.title.label = this.label;
   }
 
   /** "TensorBoard: train.py" */
@@ -78,7 +70,8 @@ export class BoardPane extends Widget {
       }
       if (board.ready) {
         this._asking = false;
-        this.showFrame(URLExt.join(workbench.api.settings.baseUrl, board.path));
+        this.node.dataset['state'] = 'ready';
+        this.showPage(URLExt.join(workbench.api.settings.baseUrl, board.path), this.label);
       } else if (Date.now() > until) {
         this._asking = false;
         this.fail({
@@ -97,29 +90,13 @@ export class BoardPane extends Widget {
     }
   }
 
-  private showFrame(url: string): void {
-    this.node.dataset['state'] = 'ready';
-    this._words.hide();
-    if (this._frame) {
-      return;
-    }
-    // Its pages are this server's, and need its login to ask for what they draw.
-    this._frame = new IFrame({
-      sandbox: ['allow-scripts', 'allow-same-origin', 'allow-downloads', 'allow-forms']
-    });
-    this._frame.addClass('gw-pane-frame');
-    this._frame.node.querySelector('iframe')?.setAttribute('title', this.label);
-    this._frame.url = url;
-    (this.layout as PanelLayout).addWidget(this._frame);
-  }
-
   private wait(): void {
-    this.withoutFrame('starting', this.options.trans.__('Starting TensorBoard…'));
+    this.node.dataset['state'] = 'starting';
+    this.say(this.options.trans.__('Starting TensorBoard…'));
   }
 
   private fail(problem: ApiError | { message: string; hint: string }): void {
     const { trans } = this.options;
-    this.withoutFrame('failed', `${problem.message} ${problem.hint}`.trim());
     const retry = document.createElement('button');
     retry.className = 'gw-button';
     retry.dataset['testid'] = 'gw-board-retry';
@@ -128,19 +105,11 @@ export class BoardPane extends Widget {
       this.wait();
       this.ask();
     });
-    this._words.node.append(document.createElement('br'), retry);
-  }
-
-  private withoutFrame(state: string, words: string): void {
-    this._frame?.dispose();
-    this._frame = null;
-    this.node.dataset['state'] = state;
-    this._words.node.textContent = words;
-    this._words.show();
+    this.node.dataset['state'] = 'failed';
+    const words = `${problem.message} ${problem.hint}`.trim();
+    this.say(words, document.createElement('br'), retry);
   }
 
   private _asking = false;
-  private _frame: IFrame | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
-  private readonly _words = new Widget();
 }

@@ -2,10 +2,11 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ILayoutRestorer } from '@jupyterlab/application';
-import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import type { MainAreaWidget } from '@jupyterlab/apputils';
+import { ICommandPalette, WidgetTracker } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { gpuIcon } from '../icons';
+import { openTab } from '../surface/tab';
 import { guarded } from '../talk';
 import { CommandIDs, IGpuWorkbench } from '../tokens';
 import { BoardPane } from './board';
@@ -62,15 +63,7 @@ export const boardsPlugin: JupyterFrontEndPlugin<void> = {
         return;
       }
       const content = new BoardPane({ workbench, id, trans });
-      const widget = new MainAreaWidget({ content });
-      widget.id = `${NAMESPACE}-${id}`;
-      widget.title.label = content.label;
-      widget.title.icon = gpuIcon;
-      widget.title.closable = true;
-      widget.toolbar.hide();
-      await tracker.add(widget);
-      app.shell.add(widget, 'main');
-      app.shell.activateById(widget.id);
+      await openTab(app.shell, tracker, `${NAMESPACE}-${id}`, content);
     }
   }
 };

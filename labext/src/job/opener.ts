@@ -4,22 +4,22 @@
  */
 
 import type { ILayoutRestorer, JupyterFrontEnd } from '@jupyterlab/application';
-import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import type { MainAreaWidget } from '@jupyterlab/apputils';
+import { WidgetTracker } from '@jupyterlab/apputils';
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { FileDialog } from '@jupyterlab/filebrowser';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 import type { ISignal } from '@lumino/signaling';
-import type { Widget } from '@lumino/widgets';
 
 import { ApiError } from '../api/errors';
 import type { Job } from '../api/types';
-import { gpuIcon } from '../icons';
 import { CardsModel } from '../model/cards';
 import type { IFormState } from '../model/form';
 import { resolved } from '../model/form';
 import type { IJobFields, JobForm } from '../model/jobform';
 import type { Workbench } from '../model/workbench';
+import { openTab } from '../surface/tab';
 import { CommandIDs } from '../tokens';
 import type { IJobActions } from './context';
 import type { CompareWidget, JobWidget, NewJobWidget } from './lazy';
@@ -79,19 +79,16 @@ export class JobOpener {
     }
     const model = new JobModel(workbench, { id, ...shown });
     const content = new JobWidget({ model, actions: this.actions(), themeChanged, trans });
-    const widget = new MainAreaWidget({ content });
-    widget.id = `gpu-workbench-job-${id}`;
     const titled = (): void => {
-      widget.title.label = model.job?.name ?? id;
-      widget.title.caption = trans.__('Training job %1', id);
+      content.title.label = model.job?.name ?? id;
+      content.title.caption = trans.__('Training job %1', id);
     };
     titled();
+    const tab = await openTab(app.shell, this.pages, `gpu-workbench-job-${id}`, content);
     model.changed.connect(() => {
       titled();
-      void this.pages.save(widget);
+      void this.pages.save(tab);
     });
-    await this.pages.add(widget);
-    this.put(widget);
   }
 
   /** The form; the one that is open comes to the front where nothing else is asked for. */
@@ -124,17 +121,14 @@ export class JobOpener {
         } else {
           await this.page((await workbench.startJob(body)).id);
         }
-        widget.dispose();
+        content.dispose();
       },
       browse: this.browse(),
       trans
     });
-    const widget = new MainAreaWidget({ content });
-    widget.id = 'gpu-workbench-new-job';
-    widget.title.label = from ? trans.__('Again: %1', from.name) : trans.__('New job');
-    form.changed.connect(() => void this.forms.save(widget));
-    await this.forms.add(widget);
-    this.put(widget);
+    content.title.label = from ? trans.__('Again: %1', from.name) : trans.__('New job');
+    const tab = await openTab(app.shell, this.forms, 'gpu-workbench-new-job', content);
+    form.changed.connect(() => void this.forms.save(tab));
   }
 
   async compare(ids: readonly string[]): Promise<void> {
@@ -150,12 +144,10 @@ export class JobOpener {
     const model = new Comparison(workbench, ids);
     const open = (id: string): Promise<void> => this.page(id);
     const content = new CompareWidget({ model, open, themeChanged, trans });
-    const widget = new MainAreaWidget({ content });
-    widget.id = `gpu-workbench-compare-${UUID.uuid4()}`; // Which jobs it shows may change.
-    widget.title.label = trans.__('Compare jobs');
-    model.changed.connect(() => void this.comparisons.save(widget));
-    await this.comparisons.add(widget);
-    this.put(widget);
+    content.title.label = trans.__('Compare jobs');
+    const name = `gpu-workbench-compare-${UUID.uuid4()}`; // Which jobs it shows may change.
+    const tab = await openTab(app.shell, this.comparisons, name, content);
+    model.changed.connect(() => void this.comparisons.save(tab));
   }
 
   /** Resume, then show the new job. */
@@ -230,17 +222,6 @@ export class JobOpener {
       const chosen = answer.button.accept ? answer.value?.[0] : undefined;
       return chosen && chosen.type !== 'directory' ? chosen.path : null;
     };
-  }
-
-  private put(widget: Widget): void {
-    const { shell } = this.options.app;
-    widget.title.icon = gpuIcon;
-    widget.title.closable = true;
-    if (widget instanceof MainAreaWidget) {
-      widget.toolbar.hide();
-    }
-    shell.add(widget, 'main');
-    shell.activateById(widget.id);
   }
 
   private readonly pages = new WidgetTracker<MainAreaWidget<JobWidget>>({

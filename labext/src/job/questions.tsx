@@ -8,6 +8,7 @@ import React from 'react';
 import type { Checkpoint, Job } from '../api/types';
 import { jobIsOver } from '../model/jobs';
 import type { Workbench } from '../model/workbench';
+import { chosenOf } from '../talk';
 
 /** Stop after a question: hours of training may hang on it. */
 export async function stopJob(
@@ -64,12 +65,7 @@ export async function whichJob(
   choices: readonly Job[],
   workbench: Workbench
 ): Promise<Job | undefined> {
-  if (typeof id === 'string') {
-    return workbench.jobs.get(id);
-  }
-  const labels = choices.map(job => `${job.name} (${job.id})`);
-  const { value } = await InputDialog.getItem({ title, items: labels });
-  return value === null ? undefined : choices[labels.indexOf(value)];
+  return typeof id === 'string' ? workbench.jobs.get(id) : chosenOf(title, choices);
 }
 
 /** Which jobs to lay over each other; null where somebody thought better of it. */

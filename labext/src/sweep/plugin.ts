@@ -2,22 +2,16 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ILayoutRestorer } from '@jupyterlab/application';
-import {
-  Dialog,
-  ICommandPalette,
-  InputDialog,
-  MainAreaWidget,
-  showDialog,
-  WidgetTracker
-} from '@jupyterlab/apputils';
+import type { MainAreaWidget } from '@jupyterlab/apputils';
+import { Dialog, ICommandPalette, showDialog, WidgetTracker } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import type { Sweep } from '../api/types';
-import { gpuIcon } from '../icons';
 import { NEW_SWEEP, sweepIsOver } from '../model/sweeps';
 import type { Workbench } from '../model/workbench';
-import { guarded } from '../talk';
+import { openTab } from '../surface/tab';
+import { chosenOf, guarded } from '../talk';
 import { CommandIDs, IGpuWorkbench } from '../tokens';
 import type { SweepWidget } from './widget';
 
@@ -42,8 +36,12 @@ export const sweepPlugin: JupyterFrontEndPlugin<void> = {
     const tracker = new WidgetTracker<MainAreaWidget<SweepWidget>>({ namespace: NAMESPACE });
     const all = (): readonly Sweep[] => workbench.sweeps.items;
     const running = (): Sweep[] => all().filter(one => !sweepIsOver(one));
-    const chosen = (title: string, id: unknown, some: readonly Sweep[]): Promise<Sweep | null> =>
-      whichSweep(title, id, some, workbench);
+    const chosen = async (
+      title: string,
+      id: unknown,
+      some: readonly Sweep[]
+    ): Promise<Sweep | undefined> =>
+      typeof id === 'string' ? workbench.sweeps.get(id) : chosenOf(title, some);
 
     commands.addCommand(CommandIDs.newSweep, {
       label: trans.__('New Sweep: a Training Job with Several Values…'),
@@ -113,20 +111,6 @@ export async function stopSweep(
   }
 }
 
-async function whichSweep(
-  title: string,
-  id: unknown,
-  choices: readonly Sweep[],
-  workbench: Workbench
-): Promise<Sweep | null> {
-  if (typeof id === 'string') {
-    return workbench.sweeps.get(id) ?? null;
-  }
-  const items = choices.map(one => `${one.name} (${one.id})`);
-  const { value } = await InputDialog.getItem({ title, items });
-  return value === null ? null : (choices[items.indexOf(value)] ?? null);
-}
-
 async function open(
   app: JupyterFrontEnd,
   workbench: Workbench,
@@ -149,14 +133,7 @@ async function open(
     stop: sweep => stopSweep(workbench, trans, sweep),
     trans
   });
-  const widget = new MainAreaWidget({ content });
-  widget.id = `${NAMESPACE}-${id}`;
-  widget.title.label = trans.__('Sweep: %1', workbench.sweeps.get(id)?.name ?? id);
-  widget.title.caption = id;
-  widget.title.icon = gpuIcon;
-  widget.title.closable = true;
-  widget.toolbar.hide();
-  await tracker.add(widget);
-  app.shell.add(widget, 'main');
-  app.shell.activateById(widget.id);
+  content.title.label = trans.__('Sweep: %1', workbench.sweeps.get(id)?.name ?? id);
+  content.title.caption = id;
+  await openTab(app.shell, tracker, `${NAMESPACE}-${id}`, content);
 }
