@@ -12,6 +12,7 @@ from gpu_workbench_server.services.attribution import (
     Strangers,
     is_stranger,
     notice,
+    permitted,
     shown,
 )
 
@@ -90,6 +91,25 @@ def test_an_administrator_sees_all_gpus_with_pids_names_and_command_lines() -> N
     assert (found[102].name, found[102].owner) == ("grid.ipynb", "other")
     assert found[103].command == "python mine.py (user eve)"
     assert found[107].gpu == OTHER_GPU
+
+
+def named(process: DeviceProcess) -> str:
+    return f"process:{process.pid}"
+
+
+def test_whose_pid_may_be_seen_of_that_the_past_is_named() -> None:
+    leases = [lease(7, "a", "churn.ipynb")]
+    assert [one.subject for one in shown(ALL, leases, False, named)] == ["process:101"] + [None] * 5
+    assert all(one.subject for one in shown(ALL, leases, True, named))
+
+
+def test_the_past_of_a_process_is_its_owner_s_and_an_administrator_s() -> None:
+    asked = ["GPU-1", "process:101", "process:102", "process:103", "process:999", "lease:8"]
+    lease_of = {named(one): one.lease_id for one in ALL}.get
+    mine = [lease(7, "a", "churn.ipynb"), lease(8, "b", "grid.ipynb", mine=False)]
+    assert permitted(asked, lease_of, mine, admin=False) == ["GPU-1", "process:101", "lease:8"]
+    assert permitted(asked, lease_of, [], admin=False) == ["GPU-1", "lease:8"]
+    assert permitted(asked, lease_of, mine, admin=True) == asked
 
 
 def test_only_what_computes_here_without_a_lease_is_a_stranger() -> None:

@@ -159,6 +159,20 @@ def test_who_comes_to_watch_gets_a_sample_at_once() -> None:
     assert bench.devices.reads == reads
 
 
+def test_what_runs_has_a_past_under_the_name_that_the_list_of_processes_gives() -> None:
+    bench = Bench(held=[held(7, "a")])
+    bench.devices.processes = (DeviceProcess(101, GPU, 5 << 20, 0.25, lease_id=7, started=1e6),)
+    bench.step()
+    (one,) = bench.telemetry.processes([], admin=True)
+    assert one.subject is not None
+    now = bench.clock.at
+    found = bench.telemetry.history([one.subject], now, now + 1, 1)
+    assert {series.metric: series.mean for series in found.series} == {
+        "activity": [0.25],
+        "memory_bytes": [pytest.approx(5 << 20, rel=1e-3)],
+    }
+
+
 # --- troubles -----------------------------------------------------------------------------------
 
 

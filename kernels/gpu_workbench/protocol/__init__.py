@@ -113,6 +113,7 @@ from .reservations import (
 )
 from .sweeps import NewRun, NewSweep, Sweep, SweepRun, SweepRunState, Sweeps
 from .telemetry import (
+    PROCESS,
     ErrorKind,
     GpuSample,
     GpuState,
@@ -140,6 +141,7 @@ __all__ = [
     "KEY_ENV",
     "LEASE_ENV",
     "MEMORY_ENV",
+    "PROCESS",
     "RESUME_ENV",
     "RUN_ENV",
     "SIMULATED_ENV",

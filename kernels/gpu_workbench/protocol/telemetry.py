@@ -19,6 +19,8 @@ ErrorKind = Literal[
     "remap_failed",
 ]
 ProcessOwner = Literal["mine", "other", "stranger", "unknown"]
+PROCESS = "process:"
+"""What the subject of a process's past begins with."""
 
 
 class GpuSample(Wire, frozen=True, kw_only=True):
@@ -108,6 +110,8 @@ class ProcessSample(Wire, frozen=True, kw_only=True):
     """`stranger`: on a leased GPU without a lease. `unknown`: nobody can tell whose it is."""
     command: str | None = None
     """What runs there, for administrators only."""
+    subject: str | None = None
+    """What its past is asked for by; None as `pid`, and where too many run to remember each."""
 
 
 class HardwareError(Wire, frozen=True, kw_only=True):
@@ -139,10 +143,10 @@ class Sample(Wire, frozen=True, kw_only=True):
 
 
 class Series(Wire, frozen=True, kw_only=True):
-    """One metric of one GPU or slice over time; None inside a column is "not known"."""
+    """One metric of one subject over time; None inside a column is "not known"."""
 
     subject: str
-    """A GPU's UUID or a slice's id."""
+    """A GPU's UUID, a slice's id, or what `ProcessSample.subject` says."""
     metric: str
     mean: list[float | None]
     min: list[float | None] | None

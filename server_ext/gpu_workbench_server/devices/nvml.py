@@ -246,6 +246,7 @@ class NvmlBackend:
                     lease_id=None if owner is None else owner.lease_id,
                     kind=_kind(process, owner),
                     command=None if owner is not None else self._table.command(process.pid),
+                    started=self._table.started(process.pid),
                 )
             )
         return found

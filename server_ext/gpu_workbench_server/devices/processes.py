@@ -121,6 +121,11 @@ class ProcessTable:
             known.command = _command(known.process)
         return None if known is None else known.command
 
+    def started(self, pid: int) -> float | None:
+        """When a process began, in seconds since the epoch; None where it was not seen."""
+        known = self._known.get(pid)
+        return None if known is None else known.created
+
     def _look(self) -> None:
         now = time.time()
         pids = set(psutil.pids())

@@ -56,6 +56,7 @@ class _Use:
     owner: Owner
     activity: float | None
     memory_bytes: int
+    started: float
 
 
 class SimulatedBackend:
@@ -154,7 +155,7 @@ class SimulatedBackend:
                 loads[pid] = (owner, load)
         self._measure([(pid, load) for pid, (_, load) in loads.items()])
         return {
-            pid: _Use(owner, self._rates.get((pid, load.created)), load.memory_bytes)
+            pid: _Use(owner, self._rates.get((pid, load.created)), load.memory_bytes, load.created)
             for pid, (owner, load) in loads.items()
         }
 
@@ -243,4 +244,5 @@ def _process(pid: int, use: _Use, shares: Sequence[Slice]) -> DeviceProcess:
         instance=first.instance if alone else None,
         slice_id=first.id if alone else None,
         lease_id=use.owner.lease_id,
+        started=use.started,
     )

@@ -118,6 +118,8 @@ class DeviceProcess:
     kind: ProcessKind = "compute"
     command: str | None = None
     """What runs there, of a process without a lease; None where it can't be seen from here."""
+    started: float | None = None
+    """When it began, in seconds since the epoch; None where that can't be seen from here."""
 
 
 @dataclass(frozen=True, slots=True)

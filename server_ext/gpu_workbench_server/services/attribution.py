@@ -7,7 +7,7 @@ granted. Others' pids and command lines are for administrators only. No thread, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gpu_workbench import protocol as wire
 
@@ -32,11 +32,15 @@ def is_stranger(process: DeviceProcess) -> bool:
 
 
 def shown(
-    processes: Iterable[DeviceProcess], leases: Sequence[wire.Lease], admin: bool
+    processes: Iterable[DeviceProcess],
+    leases: Sequence[wire.Lease],
+    admin: bool,
+    subject_of: Callable[[DeviceProcess], str | None] = lambda _: None,
 ) -> list[wire.ProcessSample]:
     """What somebody sees who may see these leases: all on the GPUs where these have a slice.
 
-    An administrator sees all GPUs, pids and command lines; others only the pids of their own.
+    An administrator sees all GPUs, pids and command lines; others only the pids of their own, and
+    so the pasts: `subject_of` tells what a process's past is asked for by.
     """
     known = {one.id: one for one in leases}
     gpus = {part.gpu for one in leases if one.mine for part in one.slices}
@@ -48,6 +52,7 @@ def shown(
         lease = known.get(process.lease_id or 0)
         owner = _owner(process, lease)
         named = owner == "mine" or (admin and lease is not None)
+        numbered = admin or owner == "mine"
         found.append(
             wire.ProcessSample(
                 gpu=process.gpu,
@@ -55,13 +60,31 @@ def shown(
                 lease_id=lease.id if lease is not None else holders.get(process.slice_id or ""),
                 owner=owner,
                 name=_name(lease) if lease is not None and named else _nameless(owner),
-                pid=process.pid if admin or owner == "mine" else None,
+                pid=process.pid if numbered else None,
                 activity=process.activity,
                 memory_bytes=process.memory_bytes,
                 command=process.command if admin else None,
+                subject=subject_of(process) if numbered else None,
             )
         )
     return found
+
+
+def permitted(
+    subjects: Iterable[str],
+    lease_of: Callable[[str], int | None],
+    leases: Iterable[wire.Lease],
+    admin: bool,
+) -> list[str]:
+    """Those of a history's subjects that somebody may ask for who may see these leases.
+
+    Whose pid may be seen, of that the past: one's own processes, all of them for an administrator.
+    What is left out is as unknown as what never was. `leases` need those that have ended, too.
+    """
+    own = {one.id for one in leases if one.mine}
+    return [
+        one for one in subjects if admin or not one.startswith(wire.PROCESS) or lease_of(one) in own
+    ]
 
 
 class Strangers:

@@ -1,7 +1,8 @@
-"""The past of every GPU and of every lease's slices, by range. No clock and no thread of its own.
+"""The past of GPUs, of leases' slices and of processes, by range. No clock, no thread of its own.
 
-A minute that is over goes to the journal, and comes back from it after a restart. A lease that has
-ended is kept for a while, so that somebody can still see what it did.
+A minute that is over goes to the journal and comes back from it after a restart, but processes'.
+A lease that has ended is kept for a while, so that somebody can still see what it did; so is a
+process (`history_processes`). Does not know who may see what: that is `attribution`'s.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import numpy.typing as npt
 
 from gpu_workbench import protocol as wire
 
+from ..domain.readings import DeviceProcess
 from .history_file import Journal, Minute, Part
-from .history_rings import SIZES, STEPS, Block, Values, condensed
+from .history_processes import ProcessPasts
+from .history_rings import DECIMALS, SIZES, STEPS, UNITS, Block, Values, condensed
 
 log = logging.getLogger(__name__)
 
@@ -33,30 +36,6 @@ ENDED_LEASES = 100
 MOST_POINTS = 200_000
 """Of one answer, over all subjects: more subjects get fewer points."""
 
-_LARGE = float(1 << 25)
-"""The unit of bytes in a half float: from 2 bytes to 2 TB, in steps of 0.05 %."""
-UNITS: dict[str, float] = {
-    "activity": 1.0,
-    "memory_bytes": _LARGE,
-    "power_watts": 1.0,
-    "temperature_c": 1.0,
-    "sm_clock_mhz": 1.0,
-    "memory_clock_mhz": 1.0,
-    "throttled": 1.0,
-    "pcie_tx_bytes_s": _LARGE,
-    "pcie_rx_bytes_s": _LARGE,
-    "nvlink_tx_bytes_s": _LARGE,
-    "nvlink_rx_bytes_s": _LARGE,
-    "encoder": 1.0,
-    "decoder": 1.0,
-    "sm_activity": 1.0,
-    "sm_occupancy": 1.0,
-    "tensor_activity": 1.0,
-    "dram_activity": 1.0,
-}
-"""The metrics that have a past, and the unit in which a half float holds them well."""
-DECIMALS = {1.0: 4, _LARGE: 0}
-
 
 class Histories:
     """Thread-safe. `directory` is where the minutes are kept; None keeps them in memory only."""
@@ -66,6 +45,7 @@ class Histories:
         self._blocks: dict[str, Block] = {}
         """By key: `GPUS`, or a lease's id."""
         self._alive: set[str] = set()
+        self._processes = ProcessPasts()
         self._journal = None if directory is None else Journal(directory)
         self._second = 0
         self._complained = False
@@ -85,14 +65,14 @@ class Histories:
         except (OSError, ValueError) as error:
             log.warning("the minutes of the past can't be read: %s", error)
 
-    def put(self, sample: wire.Sample) -> None:
-        """Remember a sample: the first of each second."""
+    def put(self, sample: wire.Sample, processes: Sequence[DeviceProcess] = ()) -> None:
+        """Remember a sample, and what ran: the first of each second."""
         second = int(sample.time)
         if second < self._second - STEPS[-1]:
-            with (
-                self._lock
-            ):  # the clock was wrong: what it dated into the future would hide the now
+            # The clock was wrong: what it dated into the future would hide the now.
+            with self._lock:
                 self._blocks.clear()
+                self._processes = ProcessPasts()
         elif second <= self._second:
             return
         self._second = second
@@ -106,6 +86,7 @@ class Histories:
                 if minute is not None:
                     closed[key] = minute
             self._alive = groups.keys() - {GPUS}
+            self._processes.put(sample.time, processes)
             if closed:
                 self._forget(sample.time)
         if closed:
@@ -185,21 +166,23 @@ class Histories:
         start = max(start, end - STEPS[-1] * SIZES[-1])
         with self._lock:
             found = list(self._found(subjects))
-            many = max(1, sum(len(wanted) for _, wanted in found))
+            many = max(1, sum(len(names) for _, names in found))
             points = max(1, min(points, MOST_POINTS // many))
             level, step = _grid(end - start, points)
             first, last = math.floor(start / step), max(math.ceil(end / step), 1)
             plan = [
-                (block, wanted, metric)
-                for block, wanted in found
+                (block, names, metric)
+                for block, names in found
                 for metric in UNITS
                 if metric in block.metrics and (not metrics or metric in metrics)
             ]
         series: list[wire.Series] = []
-        for block, wanted, metric in plan:
+        for block, names, metric in plan:
             with self._lock:  # for one metric at a time: a week of a large fleet delays no sample
-                values = self._read(block, wanted, level, step, metric, first, last)
-            series += _series([block.subjects[row] for row in wanted], metric, values, extremes)
+                still = [one for one in names if one in block.rows]  # a row may be another's by now
+                rows = [block.rows[one] for one in still]
+                values = self._read(block, rows, level, step, metric, first, last)
+            series += _series(still, metric, values, extremes)
         return wire.History(
             step=float(step),
             times=[float(number * step) for number in range(first, last)],
@@ -210,24 +193,34 @@ class Histories:
     def nbytes(self) -> int:
         """What all rings hold."""
         with self._lock:
-            return sum(block.nbytes for block in self._blocks.values())
+            blocks = [*self._blocks.values(), self._processes.block]
+            return sum(block.nbytes for block in blocks if block is not None)
 
-    def _found(self, subjects: Iterable[str]) -> Iterable[tuple[Block, list[int]]]:
-        """Blocks and the rows that are meant; a subject named twice is there once."""
-        rows: dict[str, dict[int, None]] = {}
+    def subject_of(self, process: DeviceProcess) -> str | None:
+        """What the past of a process that runs is asked for by; None where it has none."""
+        with self._lock:
+            return self._processes.subject_of(process)
+
+    def lease_of(self, subject: str) -> int | None:
+        """The lease of a remembered process; None where there is none."""
+        with self._lock:
+            return self._processes.lease_of(subject)
+
+    def _found(self, subjects: Iterable[str]) -> Iterable[tuple[Block, list[str]]]:
+        """Blocks and those of their subjects that are meant; one named twice is there once."""
+        blocks: dict[str, Block] = {}
+        names: dict[str, dict[str, None]] = {}
         for subject in subjects:
-            key = subject.removeprefix(LEASE)
-            if key == subject and subject != GPUS:
-                lease, dot, _ = subject.partition(".")
-                key = lease if dot else GPUS
-            block = self._blocks.get(key)
+            key = _key(subject)
+            block = self._processes.block if key == wire.PROCESS else self._blocks.get(key)
             if block is None:
                 continue
+            blocks[key] = block
             if subject in block.rows:
-                rows.setdefault(key, {})[block.rows[subject]] = None
+                names.setdefault(key, {})[subject] = None
             elif subject in (GPUS, LEASE + key):
-                rows.setdefault(key, {}).update(dict.fromkeys(range(len(block.subjects))))
-        return [(self._blocks[key], list(wanted)) for key, wanted in rows.items()]
+                names.setdefault(key, {}).update(dict.fromkeys(block.subjects))
+        return [(blocks[key], list(wanted)) for key, wanted in names.items()]
 
     @staticmethod
     def _read(
@@ -236,6 +229,16 @@ class Histories:
         many = step // STEPS[level]
         values = block.read(level, metric, first * many, last * many)[rows]
         return condensed(values, many) if many > 1 else values
+
+
+def _key(subject: str) -> str:
+    """Which block may know it: that of all GPUs, of a lease's id, or of the processes."""
+    if subject.startswith(wire.PROCESS):
+        return wire.PROCESS
+    lease, dot, _ = subject.partition(".")
+    if dot or subject == GPUS:
+        return lease
+    return subject.removeprefix(LEASE) if subject.startswith(LEASE) else GPUS
 
 
 def _grid(span: float, points: int) -> tuple[int, int]:

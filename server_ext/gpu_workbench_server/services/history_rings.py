@@ -24,6 +24,30 @@ LONGEST_HOLD = 10
 """A look stands for the time since the one before, but for no more seconds than this."""
 FIRST_CAPACITY = 16
 
+_LARGE = float(1 << 25)
+"""The unit of bytes in a half float: from 2 bytes to 2 TB, in steps of 0.05 %."""
+UNITS: dict[str, float] = {
+    "activity": 1.0,
+    "memory_bytes": _LARGE,
+    "power_watts": 1.0,
+    "temperature_c": 1.0,
+    "sm_clock_mhz": 1.0,
+    "memory_clock_mhz": 1.0,
+    "throttled": 1.0,
+    "pcie_tx_bytes_s": _LARGE,
+    "pcie_rx_bytes_s": _LARGE,
+    "nvlink_tx_bytes_s": _LARGE,
+    "nvlink_rx_bytes_s": _LARGE,
+    "encoder": 1.0,
+    "decoder": 1.0,
+    "sm_activity": 1.0,
+    "sm_occupancy": 1.0,
+    "tensor_activity": 1.0,
+    "dram_activity": 1.0,
+}
+"""The metrics that have a past, and the unit in which a half float holds them well."""
+DECIMALS = {1.0: 4, _LARGE: 0}
+
 
 class Ring:
     """The newest `size` buckets of some subjects; grows up to that, so a short life is small."""
@@ -74,6 +98,11 @@ class Ring:
                 found[:, low - start : high - start] = column[:, self._places(low, high)]
         return found
 
+    def blank(self, row: int) -> None:
+        """Nothing is known of this row."""
+        for column in self.columns.values():
+            column[row] = np.nan
+
     def take_rows(self, other: Ring, mine: Sequence[int], theirs: Sequence[int]) -> None:
         """Go on from another ring: its rows `theirs` become `mine`. Only for a new ring."""
         self._first, self.newest, self._capacity = other._first, other.newest, other._capacity
@@ -111,7 +140,7 @@ class Ring:
 
 
 class Block:
-    """The past of subjects that are looked at together: all GPUs, or the slices of one lease."""
+    """The past of subjects that are looked at together: all GPUs, a lease's slices, processes."""
 
     def __init__(self, subjects: Sequence[str]) -> None:
         self.subjects = tuple(subjects)
@@ -154,6 +183,13 @@ class Block:
         for ring, other in zip(new.rings, self.rings, strict=True):
             ring.take_rows(other, mine, theirs)
         return new
+
+    def let(self, row: int, subject: str) -> None:
+        """The row is this subject's from now on, without a past; "" is nobody."""
+        self.subjects = (*self.subjects[:row], subject, *self.subjects[row + 1 :])
+        self.rows = {one: place for place, one in enumerate(self.subjects)}
+        for ring in self.rings:
+            ring.blank(row)
 
     @property
     def metrics(self) -> set[str]:

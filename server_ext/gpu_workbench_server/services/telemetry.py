@@ -18,7 +18,7 @@ from gpu_workbench import protocol as wire
 from ..domain.readings import DeviceProcess, GpuReading, Reading, SliceReading
 from ..errors import WorkbenchError
 from ..ports import FOR_ADMINS, Clock, DeviceBackend, EventSink, Held, News
-from .attribution import Strangers, notice, shown
+from .attribution import Strangers, notice, permitted, shown
 from .hardware_errors import HardwareErrors
 from .history import Histories
 from .lane import Lane
@@ -133,12 +133,18 @@ class Telemetry:
         metrics: Sequence[str] = (),
         extremes: bool = True,
     ) -> wire.History:
-        """The past of subjects as `Histories.range` tells it."""
+        """The past of subjects as `Histories.range` tells it, whoever asks: see `permitted`."""
         return self._histories.range(subjects, start, end, points, metrics, extremes)
 
     def processes(self, leases: Sequence[wire.Lease], admin: bool) -> list[wire.ProcessSample]:
         """What runs on the GPUs, as somebody sees it who may see these leases."""
-        return shown(self._reading.processes, leases, admin)
+        return shown(self._reading.processes, leases, admin, self._histories.subject_of)
+
+    def permitted(
+        self, subjects: Sequence[str], leases: Sequence[wire.Lease], admin: bool
+    ) -> list[str]:
+        """As `attribution.permitted`."""
+        return permitted(subjects, self._histories.lease_of, leases, admin)
 
     def errors(self, gpu: str | None = None) -> list[wire.HardwareError]:
         """As `HardwareErrors.of`."""
@@ -171,11 +177,8 @@ class Telemetry:
         sample = _sample(now, self._devices.simulated, reading, known)
         self._reading, self._sample = reading, sample
         self._meter.count(sample, held)
-        for take in (self._histories.put, self._on_sample):
-            try:
-                take(sample)
-            except Exception as error:
-                self._complain("a sample can't be handed on", error)
+        self._hand_on(self._histories.put, sample, reading.processes)
+        self._hand_on(self._on_sample, sample)
         self._report(self._strangers.look(now, reading, known))
         return sample
 
@@ -192,6 +195,12 @@ class Telemetry:
         if self._slow_rounds < 2:
             return SLOW_FIRST_SECONDS
         return SLOW_WATCHED_SECONDS if self.period == WATCHED_SECONDS else UNWATCHED_SECONDS
+
+    def _hand_on(self, take: Callable[..., object], *what: object) -> None:
+        try:
+            take(*what)
+        except Exception as error:
+            self._complain("a sample can't be handed on", error)
 
     def _wake(self) -> None:
         self._fast.wake()

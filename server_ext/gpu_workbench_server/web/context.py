@@ -100,6 +100,11 @@ class TelemetryApi(Protocol):
     def processes(self, leases: Sequence[wire.Lease], admin: bool) -> list[wire.ProcessSample]:
         """What runs on the GPUs, as somebody sees it who may see these leases."""
 
+    def permitted(
+        self, subjects: Sequence[str], leases: Sequence[wire.Lease], admin: bool
+    ) -> list[str]:
+        """Without processes of others than those who hold these leases, or held them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:

@@ -17,7 +17,8 @@ class HistoryQuery(Struct, frozen=True, rename={"since": "from"}):
         str,
         Meta(
             description="Separated by commas: UUIDs of GPUs, ids of slices, `lease:81` for all "
-            "slices of a lease (one that ended lately, too), `gpus` for every GPU."
+            "slices of a lease (one that ended lately, too), `gpus` for every GPU, and `process:…` "
+            "as the list of processes calls it, for one of yours."
         ),
     ]
     since: Annotated[float | None, Meta(description="When the range begins.")] = None
@@ -48,9 +49,13 @@ async def history(call: Call[None, HistoryQuery]) -> wire.History:
     start = end - asked.seconds if asked.since is None else asked.since
     if start >= end:
         raise BadRequest("The range ends before it begins.", "`from` must be less than `to`.")
+    subjects = _listed(asked.subject)
+    if any(one.startswith(wire.PROCESS) for one in subjects):
+        leases = await call.workbench.on_broker(call.services.broker.leases, call.who, True)
+        subjects = telemetry.permitted(subjects, leases, call.who.admin)
     return await call.workbench.on_holders(
         telemetry.history,
-        _listed(asked.subject),
+        subjects,
         start,
         end,
         asked.points,
