@@ -94,6 +94,21 @@ describe('a chart by keyboard', () => {
     expect(cursorOf('rate')).toBeUndefined();
   });
 
+  it('says that nothing is known only where nothing is drawn', async () => {
+    let [places, values]: (number | null)[][] = [
+      [0, 1, 2],
+      [null, null, null]
+    ];
+    await show(() => [places, values] as Columns);
+    expect(host.querySelectorAll('.gw-chart-nothing')).toHaveLength(2);
+    [places, values] = [
+      [0, 1, 2, 3],
+      [null, 0.5, 0.25, null]
+    ];
+    await grow();
+    expect(host.querySelectorAll('.gw-chart-nothing')).toHaveLength(0);
+  });
+
   it('stays at its point while the lines grow, and only keys announce', async () => {
     let steps = 11;
     await show(() => loss(steps));

@@ -145,7 +145,8 @@ export class WorkbenchApi {
     this.get<History>('telemetry/history', { subject, seconds, points: seconds });
 
   /**
-   * The past of some subjects: GPUs by UUID, slices by id, `gpus` for every GPU.
+   * The past of some subjects: GPUs by UUID, slices by id, processes by `ProcessSample.subject`,
+   * `gpus` for every GPU.
    *
    * @param points at most in each series
    * @param metrics all that are known, where it is left out

@@ -19,7 +19,7 @@ import { usePlot } from './plot';
 
 /** Lines whose values the legend has room for. */
 const IN_LEGEND = 8;
-const NOTHING: IReading = { values: [], at: null, row: 0, rows: 1 };
+const NOTHING: IReading = { values: [], known: false, at: null, row: 0, rows: 1 };
 
 /** What a chart of lines is told by whoever shows it, whatever is drawn. */
 export interface IChartProps {
@@ -119,9 +119,7 @@ export function ChartFigure(props: IChartFigureProps): React.ReactElement {
         onBlur={left}
         onMouseMove={() => leaveCursor(group)}
       >
-        {reading.values.every(value => value === null) && (
-          <span className="gw-chart-nothing">{props.nothing}</span>
-        )}
+        {!reading.known && <span className="gw-chart-nothing">{props.nothing}</span>}
       </div>
     </figure>
   );

@@ -12,6 +12,8 @@ import { pointAfter } from './keys';
 /** What the lines are under the cursor, or newest where there is none. */
 export interface IReading {
   readonly values: readonly (number | null)[];
+  /** Whether anything is known in the stretch that is drawn. */
+  readonly known: boolean;
   /** Where the cursor is, in the units of the chart's first axis; `null`: there is none. */
   readonly at: number | null;
   /** Place among the points, of so many. */
@@ -62,7 +64,18 @@ export function readingOf(chart: uPlot, lines: number): IReading {
     const column = chart.data[i + 1] ?? [];
     return chart.series[i + 1]?.spanGaps ? lastBefore(column, row) : (column[row] ?? null);
   });
-  return { values, at, row: Math.max(0, row), rows: places.length };
+  const known = chart.data.slice(1, lines + 1).some(column => isKnown(chart, column));
+  return { values, known, at, row: Math.max(0, row), rows: places.length };
+}
+
+function isKnown(chart: uPlot, column: ArrayLike<number | null | undefined>): boolean {
+  const [first, last] = chart.series[0]?.idxs ?? [0, -1];
+  for (let at = last; at >= first; at--) {
+    if (typeof column[at] === 'number') {
+      return true;
+    }
+  }
+  return false;
 }
 
 function placeUnder(chart: uPlot): number | null {

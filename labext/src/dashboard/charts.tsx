@@ -1,7 +1,10 @@
-/** The charts of one GPU, or of one slice of it: always use and memory, the rest where it is told. */
+/**
+ * The charts of one GPU, or of one slice or process on it: always use and memory, the rest where it is
+ * told.
+ */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import React from 'react';
+import React, { useEffect, useRef } from 'react';
 
 import type { Gpu } from '../api/types';
 import { TimeChart } from '../chart/timechart';
@@ -10,7 +13,9 @@ import { nameOf, unitOf, written } from '../model/metrics';
 import { gigabytes, profileName } from '../model/words';
 import { useTold } from '../surface/follow';
 import { useDashboard } from './context';
+import type { DashboardModel } from './model';
 import { figuresOf, known, pictureOf } from './picture';
+import { processName } from './processlist';
 
 interface IPlan {
   name: string;
@@ -77,6 +82,14 @@ function plans(trans: TranslationBundle): readonly IPlan[] {
   ];
 }
 
+/** All that is told of a process. */
+function plansOfProcess(trans: TranslationBundle): readonly IPlan[] {
+  return [
+    { name: 'use', title: trans.__('Use'), metrics: ['activity'], always: true },
+    { name: 'memory', title: trans.__('Memory'), metrics: ['memory_bytes'], always: true }
+  ];
+}
+
 /** Whose charts they are. */
 interface ISubject {
   id: string;
@@ -84,30 +97,34 @@ interface ISubject {
   memory: number;
 }
 
+function subjectOf(model: DashboardModel, gpu: Gpu, trans: TranslationBundle): ISubject {
+  const { slice, process } = model;
+  if (process) {
+    const on = gpu.segments.find(
+      one => one.slice_id !== null && one.slice_id === process.last?.slice_id
+    );
+    const memory = (on ?? gpu).memory_bytes;
+    return { id: process.subject, name: processName(trans, process), memory };
+  }
+  return slice
+    ? { id: slice.slice_id ?? '', name: profileName(slice.profile), memory: slice.memory_bytes }
+    : { id: gpu.uuid, name: gpu.name, memory: gpu.memory_bytes };
+}
+
 export function GpuCharts(props: { gpu: Gpu }): React.ReactElement {
   const { model, trans } = useDashboard();
   const { gpu } = props;
   useTold(model.drawn, 2000);
-  const { slice } = model;
-  const subject = slice
-    ? { id: slice.slice_id ?? '', name: profileName(slice.profile), memory: slice.memory_bytes }
-    : { id: gpu.uuid, name: gpu.name, memory: gpu.memory_bytes };
-  const all = plans(trans).filter(plan => slice === null || !plan.whole);
+  const subject = subjectOf(model, gpu, trans);
+  const part = model.slice !== null || model.process !== null;
+  const all = model.process
+    ? plansOfProcess(trans)
+    : plans(trans).filter(plan => !part || !plan.whole);
   const there = all.filter(plan => plan.always || known(model, subject.id, plan.metrics));
   const missing = all.filter(plan => !there.includes(plan));
   return (
     <>
-      {slice && (
-        <p className="gw-dash-of" data-testid="gw-dash-of">
-          {trans.__(
-            'Only the slice %1. Power, clocks and links are the whole GPU’s.',
-            subject.name
-          )}{' '}
-          <button className="gw-link" onClick={() => model.show({ slice: null })}>
-            {trans.__('Show all of %1', gpu.name)}
-          </button>
-        </p>
-      )}
+      {part && <Part gpu={gpu} name={subject.name} />}
       {model.shown.table ? (
         <Figures subject={subject} metrics={there.flatMap(plan => plan.metrics)} />
       ) : (
@@ -127,6 +144,33 @@ export function GpuCharts(props: { gpu: Gpu }): React.ReactElement {
         </p>
       )}
     </>
+  );
+}
+
+/** That it is only a part of the GPU, and the way back. */
+function Part(props: { gpu: Gpu; name: string }): React.ReactElement {
+  const { model, trans } = useDashboard();
+  const { gpu, name } = props;
+  const { process } = model;
+  const line = useRef<HTMLParagraphElement>(null);
+  const subject = process?.subject;
+  useEffect(() => {
+    if (subject !== undefined) {
+      line.current?.scrollIntoView({ block: 'nearest' }); // It was picked in a table under the charts.
+    }
+  }, [subject]);
+  return (
+    <p className="gw-dash-of" data-testid="gw-dash-of" ref={line}>
+      <span role="status">
+        {process
+          ? trans.__('Only %1.', name)
+          : trans.__('Only the slice %1. Power, clocks and links are the whole GPU’s.', name)}
+        {process?.ended && ' ' + trans.__('It has ended; its past is kept for a day.')}
+      </span>{' '}
+      <button className="gw-link" onClick={() => model.show({ slice: null, process: null })}>
+        {trans.__('Show all of %1', gpu.name)}
+      </button>
+    </p>
   );
 }
 
@@ -158,7 +202,11 @@ function Chart(props: { subject: ISubject; plan: IPlan }): React.ReactElement {
       group="gw-dashboard"
       zoom={(from, to) => model.zoom(from, to)}
       nothing={
-        model.past.loading ? trans.__('reading…') : trans.__('Unknown: the GPU does not tell it.')
+        model.past.loading
+          ? trans.__('reading…')
+          : model.process
+            ? trans.__('Unknown in this time.')
+            : trans.__('Unknown: the GPU does not tell it.')
       }
       testid={`gw-chart-${plan.name}`}
     />

@@ -8,6 +8,7 @@ import { METRICS } from '../model/metrics';
 import { clockTime, profileName } from '../model/words';
 import { lookOf } from './feed';
 import type { DashboardModel } from './model';
+import { processName } from './processlist';
 
 /** Pixels around and between the parts of a picture. */
 const SPACE = 12;
@@ -108,12 +109,16 @@ export function savePng(model: DashboardModel, trans: TranslationBundle): void {
 }
 
 function titleOf(model: DashboardModel, trans: TranslationBundle): string {
-  const { gpu, slice, window, workbench } = model;
+  const { gpu, slice, process, window, workbench } = model;
   const now = workbench.clock.now;
   const what =
     model.shown.tab === 'mine'
       ? trans.__('My leases')
-      : [gpu?.name ?? trans.__('Fleet'), slice && profileName(slice.profile)]
+      : [
+          gpu?.name ?? trans.__('Fleet'),
+          slice && profileName(slice.profile),
+          process && processName(trans, process)
+        ]
           .filter(Boolean)
           .join(' · ');
   const simulated = workbench.status?.simulated ? ` · ${trans.__('simulated GPUs')}` : '';

@@ -5,6 +5,8 @@ import type { Gpu, History, ProcessSample, Series } from '../api/types';
 import type { MetricId } from '../model/metrics';
 import type { ILook, IPastAnswer, IPastColumn, ReadPast } from '../model/past';
 import type { Telemetry } from '../model/telemetry';
+import type { ProcessList } from './processlist';
+import { isProcess } from './processlist';
 
 /** The most points that the server gives for a series. */
 const MOST_POINTS = 2000;
@@ -14,10 +16,13 @@ const WORKED = 0.02;
 const STEPS = 15;
 
 /** The newest figures; they change with the next tick. */
-export function lookOf(telemetry: Telemetry): ILook {
+export function lookOf(telemetry: Telemetry, processes?: ProcessList): ILook {
   return {
     time: telemetry.time,
     value: (subject, metric) => {
+      if (processes && isProcess(subject)) {
+        return processes.value(subject, metric);
+      }
       if (metric !== 'throttled') {
         return telemetry.value(subject, metric);
       }

@@ -9,13 +9,15 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import type { Fleet, Gpu, SliceView } from '../api/types';
+import type { Fleet, Gpu, ProcessSample, SliceView } from '../api/types';
 import type { HeatMetric } from '../model/heat';
 import { FleetHeat, HEAT_METRICS, IDLE_AFTER } from '../model/heat';
 import type { IRange } from '../model/past';
 import { Past, RANGES } from '../model/past';
 import type { Workbench } from '../model/workbench';
 import { lookOf, readPast, stillSince } from './feed';
+import type { IPicked } from './processlist';
+import { ProcessList } from './processlist';
 
 export type Tab = 'gpu' | 'mine';
 
@@ -26,6 +28,8 @@ export interface IShown {
   readonly gpu: string | null;
   /** The one slice of it that the charts show; `null` is the GPU as a whole. */
   readonly slice: string | null;
+  /** The one process on it that they show instead, by the subject of its past. */
+  readonly process: string | null;
   readonly range: number;
   readonly metric: HeatMetric;
   /** Figures as tables instead of charts. */
@@ -36,6 +40,7 @@ const FIRST: IShown = {
   tab: 'gpu',
   gpu: null,
   slice: null,
+  process: null,
   range: 300,
   metric: 'activity',
   table: false
@@ -53,6 +58,11 @@ export class DashboardModel implements IDisposable {
     this._shown = { ...FIRST, ...shown };
     this.past = new Past(readPast(workbench.api));
     this.past.changed.connect(() => this._drawn.emit());
+    this.processes = new ProcessList(
+      workbench.api.processes,
+      () => this._active && !this._paused && this.lostSince === null
+    );
+    this.processes.changed.connect(this.onProcesses, this);
     this._fleet = workbench.fleet;
     this.heat = new FleetHeat(workbench.fleet);
     workbench.changed.connect(this.onChanged, this);
@@ -61,6 +71,7 @@ export class DashboardModel implements IDisposable {
   }
 
   readonly past: Past;
+  readonly processes: ProcessList;
   heat: FleetHeat;
 
   /** What is chosen has changed. */
@@ -120,6 +131,20 @@ export class DashboardModel implements IDisposable {
     return (picked !== null && parts.find(part => part.slice_id === picked)) || null;
   }
 
+  /** The process that the charts show; `null` where they show the GPU or a slice of it. */
+  get process(): IPicked | null {
+    const subject = this._shown.process;
+    if (subject === null || this.gpu === null) {
+      return null;
+    }
+    const last = this._lastSeen?.subject === subject ? this._lastSeen : null;
+    return {
+      subject,
+      last,
+      ended: this.processes.items !== null && this.processes.find(subject) === null
+    };
+  }
+
   /** The time of the last figures; 0 before the first. */
   get time(): number {
     return this.workbench.telemetry.time;
@@ -139,10 +164,11 @@ export class DashboardModel implements IDisposable {
   show(change: Partial<IShown>): void {
     const was = this._shown;
     const other = change.gpu !== undefined && change.gpu !== was.gpu;
-    this._shown = { ...was, ...(other ? { slice: null } : {}), ...change };
+    this._shown = { ...was, ...(other ? { slice: null, process: null } : {}), ...change };
     if (change.range !== undefined) {
       this._zoomed = null;
     }
+    this.rememberPicked();
     if (change.metric && change.metric !== was.metric) {
       this.heat.top = 1;
       this.heat.take(lookOf(this.workbench.telemetry), change.metric);
@@ -209,6 +235,7 @@ export class DashboardModel implements IDisposable {
     this._disposed = true;
     Signal.clearData(this);
     Signal.clearData(this.past);
+    Signal.clearData(this.processes);
   }
 
   private get now(): number {
@@ -226,9 +253,9 @@ export class DashboardModel implements IDisposable {
       const mine = this.workbench.leases.items.slice(0, MOST_LEASES);
       return mine.flatMap(lease => lease.slices.map(slice => slice.id));
     }
-    const { gpu } = this;
+    const { gpu, process } = this;
     const slices = gpu?.segments.flatMap(one => (one.slice_id === null ? [] : [one.slice_id]));
-    return gpu ? [gpu.uuid, ...(slices ?? [])] : [];
+    return gpu ? [gpu.uuid, ...(slices ?? []), ...(process ? [process.subject] : [])] : [];
   }
 
   private follow(): void {
@@ -265,10 +292,21 @@ export class DashboardModel implements IDisposable {
     if (!this._active || this._paused) {
       return;
     }
-    const look = lookOf(this.workbench.telemetry);
+    const look = lookOf(this.workbench.telemetry, this.processes);
     this.heat.take(look, this._shown.metric);
     this.past.take(look);
     this._drawn.emit();
+  }
+
+  private onProcesses(): void {
+    this.rememberPicked();
+    this._drawn.emit();
+  }
+
+  /** So that it still has its name when it has ended. */
+  private rememberPicked(): void {
+    const { process } = this._shown;
+    this._lastSeen = (process !== null && this.processes.find(process)) || this._lastSeen;
   }
 
   /** When each GPU last worked, for "idle for more than 10 min" from the first minute on. */
@@ -288,6 +326,7 @@ export class DashboardModel implements IDisposable {
   private _drawn = new Signal<this, void>(this);
   private _fleet: Fleet | null;
   private _heldAt: number | null = null;
+  private _lastSeen: ProcessSample | null = null;
   private _lostAt: number | null = null;
   private _paused = false;
   private _shown: IShown;
@@ -296,11 +335,12 @@ export class DashboardModel implements IDisposable {
 
 /** What of a layout that was kept can still be shown. */
 export function shownOf(args: Readonly<Record<string, unknown>>): Partial<IShown> {
-  const { tab, gpu, slice, range, metric, table } = args;
+  const { tab, gpu, slice, process, range, metric, table } = args;
   return {
     ...(tab === 'gpu' || tab === 'mine' ? { tab } : {}),
     ...(typeof gpu === 'string' ? { gpu } : {}),
     ...(typeof slice === 'string' ? { slice } : {}),
+    ...(typeof process === 'string' ? { process } : {}),
     ...(RANGES.some(one => one.seconds === range) ? { range: range as number } : {}),
     ...(HEAT_METRICS.some(one => one === metric) ? { metric: metric as HeatMetric } : {}),
     ...(typeof table === 'boolean' ? { table } : {})

@@ -15,8 +15,8 @@
  *   gw-dash-tab-gpu, gw-dash-tab-mine
  *   gw-dash-gpu         the picked GPU (`data-gpu` its name); gw-glance (`data-verdict`), gw-chart-NAME,
  *                       gw-chart-value, gw-slice (`data-slice`) with gw-slice-pick (for the charts), gw-slice-use,
- *                       gw-slice-memory and gw-slice-METRIC, gw-dash-of (the picked slice), gw-processes, gw-process
- *                       (`data-stranger`), gw-events with gw-event, gw-figures (the charts as a table),
+ *                       gw-slice-memory and gw-slice-METRIC, gw-dash-of (the picked slice or process), gw-processes,
+ *                       gw-process (`data-stranger`, `data-ended`) with gw-process-pick, gw-events with gw-event, gw-figures (the charts as a table),
  *                       gw-dash-missing (what it does not tell)
  *   gw-dash-lease       a lease of mine (`data-lease`)
  */

@@ -1,30 +1,33 @@
-/** What runs on a GPU, under the names people know: a notebook's path, a job, a cluster. */
+/**
+ * What runs on a GPU, under the names people know: a notebook's path, a job, a cluster. One of them can
+ * be picked for the charts, and stays in the table when it has ended.
+ */
 
-import React, { useEffect, useState } from 'react';
+import React, { useEffect } from 'react';
 
-import type { ApiError } from '../api/errors';
-import { asApiError } from '../api/errors';
 import type { Gpu, ProcessSample } from '../api/types';
 import { written } from '../model/metrics';
 import { profileName } from '../model/words';
+import { useTold } from '../surface/follow';
 import { useDashboard } from './context';
 import { onGpu } from './feed';
-
-/** Milliseconds between two reads while somebody looks. */
-const EVERY = 2000;
+import { processName } from './processlist';
 
 export function Processes(props: { gpu: Gpu }): React.ReactElement {
-  const { trans } = useDashboard();
+  const { model, trans } = useDashboard();
   const { gpu } = props;
-  const { processes, problem } = useProcesses();
-  const here = (processes ?? []).filter(one => onGpu(one, gpu));
+  const { items, problem } = model.processes;
+  useEffect(() => model.processes.watch(), [model]);
+  useTold(model.processes.changed);
+  const ended = model.process?.ended ? model.process.last : null;
+  const here = [...(ended ? [ended] : []), ...(items ?? [])].filter(one => onGpu(one, gpu));
   return (
     <section className="gw-dash-part" aria-label={trans.__('Processes')}>
       <h4>{trans.__('Processes')}</h4>
       {problem && <p className="gw-hint">{`${problem.message} ${problem.hint}`}</p>}
       {here.length === 0 ? (
         <p className="gw-empty" data-testid="gw-processes">
-          {processes === null
+          {items === null
             ? trans.__('reading…')
             : trans.__('No process that you may see runs on it.')}
         </p>
@@ -41,7 +44,12 @@ export function Processes(props: { gpu: Gpu }): React.ReactElement {
           </thead>
           <tbody>
             {here.map((one, i) => (
-              <Row key={`${one.pid ?? ''} ${i}`} process={one} gpu={gpu} />
+              <Row
+                key={one.subject ?? `${one.pid ?? ''} ${i}`}
+                process={one}
+                gpu={gpu}
+                ended={one === ended}
+              />
             ))}
           </tbody>
         </table>
@@ -50,17 +58,42 @@ export function Processes(props: { gpu: Gpu }): React.ReactElement {
   );
 }
 
-function Row(props: { process: ProcessSample; gpu: Gpu }): React.ReactElement {
-  const { trans } = useDashboard();
-  const { process, gpu } = props;
+function Row(props: { process: ProcessSample; gpu: Gpu; ended: boolean }): React.ReactElement {
+  const { model, trans } = useDashboard();
+  const { process, gpu, ended } = props;
+  const { subject } = process;
+  const picked = subject !== null && model.process?.subject === subject;
   const slice = gpu.segments.find(
     one => one.slice_id !== null && one.slice_id === process.slice_id
   );
   const stranger = process.owner === 'stranger';
   return (
-    <tr data-testid="gw-process" data-stranger={stranger}>
+    <tr
+      className={picked ? 'gw-mod-picked' : undefined}
+      data-testid="gw-process"
+      data-stranger={stranger}
+      data-ended={ended}
+    >
       <th scope="row">
-        {process.name}
+        {subject === null ? (
+          process.name
+        ) : (
+          <button
+            className="gw-link"
+            aria-label={processName(trans, { subject, last: process, ended })}
+            aria-pressed={picked}
+            title={
+              picked ? trans.__('Charts of the whole GPU') : trans.__('Charts of this process')
+            }
+            data-testid="gw-process-pick"
+            onClick={() =>
+              model.show({ gpu: gpu.uuid, slice: null, process: picked ? null : subject })
+            }
+          >
+            {process.name}
+          </button>
+        )}
+        {ended && <span className="gw-tag">{trans.__('ended')}</span>}
         {stranger && (
           <span
             className="gw-tag gw-mod-bad"
@@ -71,44 +104,9 @@ function Row(props: { process: ProcessSample; gpu: Gpu }): React.ReactElement {
         )}
       </th>
       <td>{slice ? profileName(slice.profile) : '–'}</td>
-      <td>{written('share', process.activity ?? NaN)}</td>
-      <td>{written('bytes', process.memory_bytes ?? NaN)}</td>
+      <td>{written('share', ended ? NaN : (process.activity ?? NaN))}</td>
+      <td>{written('bytes', ended ? NaN : (process.memory_bytes ?? NaN))}</td>
       <td title={process.command ?? undefined}>{process.pid ?? '–'}</td>
     </tr>
   );
-}
-
-/** Read again and again, while the dashboard can be seen and is not held still. */
-function useProcesses(): { processes: readonly ProcessSample[] | null; problem: ApiError | null } {
-  const { model } = useDashboard();
-  const [processes, setProcesses] = useState<readonly ProcessSample[] | null>(null);
-  const [problem, setProblem] = useState<ApiError | null>(null);
-  useEffect(() => {
-    let gone = false;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const read = async (): Promise<void> => {
-      if (model.active && !model.paused && model.lostSince === null) {
-        try {
-          const found = await model.workbench.api.processes();
-          if (!gone) {
-            setProcesses(found);
-            setProblem(null);
-          }
-        } catch (reason) {
-          if (!gone) {
-            setProblem(asApiError(reason));
-          }
-        }
-      }
-      if (!gone) {
-        timer = setTimeout(() => void read(), EVERY);
-      }
-    };
-    void read();
-    return () => {
-      gone = true;
-      clearTimeout(timer);
-    };
-  }, [model]);
-  return { processes, problem };
 }

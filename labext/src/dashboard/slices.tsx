@@ -58,7 +58,7 @@ function Slice(props: { segment: SliceView }): React.ReactElement {
           aria-pressed={picked}
           title={picked ? trans.__('Charts of the whole GPU') : trans.__('Charts of this slice')}
           data-testid="gw-slice-pick"
-          onClick={() => model.show({ slice: picked ? null : slice_id })}
+          onClick={() => model.show({ slice: picked ? null : slice_id, process: null })}
         >
           <b>{profileName(segment.profile)}</b>
         </button>
