@@ -56,6 +56,71 @@ export function Field(props: {
   );
 }
 
+interface IInput {
+  label: string;
+  hint: string;
+  /** What is wrong with what stands there; empty where nothing is. */
+  error?: string;
+  testid: string;
+  value: string;
+  change: (value: string) => void;
+}
+
+/** A line of text. */
+export function TextField(
+  props: IInput & { placeholder?: string; list?: string; count?: boolean }
+): React.ReactElement {
+  const { count, change } = props;
+  return (
+    <Field {...props}>
+      <input
+        className={count ? 'gw-input gw-mod-count' : 'gw-input'}
+        inputMode={count ? 'decimal' : undefined}
+        value={props.value}
+        placeholder={props.placeholder}
+        list={props.list}
+        spellCheck={false}
+        aria-invalid={Boolean(props.error)}
+        data-testid={props.testid}
+        onChange={event => change(event.target.value)}
+      />
+    </Field>
+  );
+}
+
+/** A number as it was typed, which may be none. */
+export function NumberField(props: IInput): React.ReactElement {
+  return <TextField {...props} count />;
+}
+
+/** One of several; `options` are their words by value. */
+export function ChoiceField<T extends string>(props: {
+  label: string;
+  hint: string;
+  testid: string;
+  value: T;
+  options: Readonly<Record<T, string>>;
+  change: (value: T) => void;
+}): React.ReactElement {
+  const { options, change } = props;
+  return (
+    <Field {...props}>
+      <select
+        className="gw-input"
+        value={props.value}
+        data-testid={props.testid}
+        onChange={event => change(event.target.value as T)}
+      >
+        {(Object.keys(options) as T[]).map(one => (
+          <option key={one} value={one}>
+            {options[one]}
+          </option>
+        ))}
+      </select>
+    </Field>
+  );
+}
+
 export function ScriptField(props: { faulty: boolean }): React.ReactElement {
   const { form, contents, browse, trans } = useJobForm();
   const script = useFollowed(form.common.changed, () => form.common.state.script);
@@ -63,22 +128,16 @@ export function ScriptField(props: { faulty: boolean }): React.ReactElement {
   const offers = useScripts(contents, script);
   return (
     <div className="gw-newjob-script">
-      <Field
+      <TextField
         label={trans.__('script')}
         hint={trans.__('a Python script or a notebook, from the folder JupyterLab shows')}
         error={props.faulty ? trans.__('Which script?') : ''}
-      >
-        <input
-          className="gw-input"
-          value={script}
-          placeholder="train.py"
-          spellCheck={false}
-          list={list}
-          aria-invalid={props.faulty}
-          data-testid="gw-newjob-script"
-          onChange={event => form.common.set({ script: event.target.value })}
-        />
-      </Field>
+        testid="gw-newjob-script"
+        value={script}
+        placeholder="train.py"
+        list={list}
+        change={text => form.common.set({ script: text })}
+      />
       <datalist id={list} data-testid="gw-newjob-offers">
         {offers.map(path => (
           <option key={path} value={path} />

@@ -17,10 +17,18 @@ import { faultyFields, functionOf } from '../model/jobform';
 import { fittingCard } from '../model/form';
 import { pointsOf } from '../model/grid';
 import { profileName, units } from '../model/words';
-import { CountField, DurationField, MemoryField, ProfileCards } from '../panel/fields';
+import { CountField, DurationField, MemoryField, Offer } from '../panel/fields';
 import { useFollowed } from '../surface/follow';
-import { Skeleton, Trouble } from '../surface/parts';
-import { Field, JobFormContext, ScriptField, useJobForm } from './formfields';
+import { Trouble } from '../surface/parts';
+import {
+  ChoiceField,
+  Field,
+  JobFormContext,
+  NumberField,
+  ScriptField,
+  TextField,
+  useJobForm
+} from './formfields';
 import type { IJobFormContext } from './formfields';
 import { SweepFields } from './sweepfields';
 
@@ -37,7 +45,6 @@ function NewJob(): React.ReactElement {
   const state = useFollowed(form.common.changed, () => form.common.state);
   const fields = useFollowed(form.changed, () => form.fields);
   const offered = useFollowed(cards.changed, () => cards.cards);
-  const cardsProblem = useFollowed(cards.changed, () => cards.problem);
   const fleet = useFollowed(workbench.changed, () => workbench.fleet);
   const now = useFollowed(workbench.clock.ticked, () => workbench.clock.now);
   const [busy, setBusy] = useState(false);
@@ -46,7 +53,6 @@ function NewJob(): React.ReactElement {
   useEffect(() => setProblem(null), [state, fields]); // It was about what stood there before.
   const faulty = faultyFields(state, fields);
   const chosen = fittingCard(state, offered ?? []);
-  const longest = Math.max(...(fleet?.pools.map(pool => pool.max_seconds) ?? []), 3600);
   const common = { form: form.common, state, trans };
   const start = (): void => {
     setTried(true);
@@ -83,25 +89,22 @@ function NewJob(): React.ReactElement {
           </p>
         )}
         {name === null && (
-          <Field label={trans.__('arguments')} hint={trans.__('as in a terminal; no shell behind')}>
-            <input
-              className="gw-input"
-              value={state.args}
-              placeholder="--epochs 3"
-              spellCheck={false}
-              data-testid="gw-newjob-args"
-              onChange={event => form.common.set({ args: event.target.value })}
-            />
-          </Field>
-        )}
-        <Field label={trans.__('name')} hint={trans.__('empty: as the script')}>
-          <input
-            className="gw-input"
-            value={state.name}
-            data-testid="gw-newjob-name"
-            onChange={event => form.common.set({ name: event.target.value })}
+          <TextField
+            label={trans.__('arguments')}
+            hint={trans.__('as in a terminal; no shell behind')}
+            testid="gw-newjob-args"
+            value={state.args}
+            placeholder="--epochs 3"
+            change={args => form.common.set({ args })}
           />
-        </Field>
+        )}
+        <TextField
+          label={trans.__('name')}
+          hint={trans.__('empty: as the script')}
+          testid="gw-newjob-name"
+          value={state.name}
+          change={text => form.common.set({ name: text })}
+        />
       </fieldset>
       <fieldset>
         <legend>{trans.__('On what')}</legend>
@@ -113,16 +116,10 @@ function NewJob(): React.ReactElement {
               : trans.__('each on a slice of its own:')}
           </span>
         </div>
-        {offered ? (
-          <ProfileCards {...common} cards={offered} now={now} />
-        ) : cardsProblem ? (
-          <Trouble problem={cardsProblem} retry={() => void cards.read()} />
-        ) : (
-          <Skeleton lines={2} />
-        )}
+        <Offer {...common} cards={cards} now={now} />
         <div className="gw-row">
           <MemoryField {...common} faulty={faulty.includes('memory')} />
-          <DurationField {...common} longest={longest} />
+          <DurationField {...common} fleet={fleet} />
           <span className="gw-cost" data-testid="gw-newjob-cost">
             {chosen && state.count >= 1
               ? trans.__(
@@ -188,52 +185,37 @@ function CareFields(props: IGroupProps): React.ReactElement {
     <fieldset>
       <legend>{trans.__('When something fails')}</legend>
       <div className="gw-row">
-        <Field
+        <NumberField
           label={trans.__('restarts')}
           hint={trans.__('times all ranks start again by themselves')}
           error={faulty.includes('restarts') ? trans.__('A number from 0 to 100.') : ''}
-        >
-          <input
-            className="gw-input gw-mod-count"
-            inputMode="numeric"
-            value={fields.restarts}
-            aria-invalid={faulty.includes('restarts')}
-            data-testid="gw-newjob-restarts"
-            onChange={event => form.set({ restarts: event.target.value })}
-          />
-        </Field>
-        <Field
+          testid="gw-newjob-restarts"
+          value={fields.restarts}
+          change={restarts => form.set({ restarts })}
+        />
+        <NumberField
           label={trans.__('end it after')}
           hint={trans.__('seconds in which no rank makes a step; empty: only tell')}
           error={faulty.includes('hang') ? trans.__('Seconds, 1 or more.') : ''}
-        >
-          <input
-            className="gw-input gw-mod-count"
-            inputMode="decimal"
-            value={fields.hang}
-            aria-invalid={faulty.includes('hang')}
-            data-testid="gw-newjob-hang"
-            onChange={event => form.set({ hang: event.target.value })}
-          />
-        </Field>
+          testid="gw-newjob-hang"
+          value={fields.hang}
+          change={hang => form.set({ hang })}
+        />
       </div>
-      <Field
+      <ChoiceField
         label={trans.__('a lost rank')}
         hint={trans.__(
           'killed, or its GPU gone, with no restart left; it goes on from a checkpoint'
         )}
-      >
-        <select
-          className="gw-input"
-          value={fields.ifLost}
-          data-testid="gw-newjob-lost"
-          onChange={event => form.set({ ifLost: event.target.value as typeof fields.ifLost })}
-        >
-          <option value="fail">{trans.__('ends the job')}</option>
-          <option value="replace">{trans.__('is replaced on new slices')}</option>
-          <option value="fewer">{trans.__('is left out: the others go on')}</option>
-        </select>
-      </Field>
+        testid="gw-newjob-lost"
+        value={fields.ifLost}
+        options={{
+          fail: trans.__('ends the job'),
+          replace: trans.__('is replaced on new slices'),
+          fewer: trans.__('is left out: the others go on')
+        }}
+        change={ifLost => form.set({ ifLost })}
+      />
     </fieldset>
   );
 }
@@ -245,50 +227,47 @@ function MoreFields(props: IGroupProps): React.ReactElement {
   const [open] = useState(
     fields.env !== '' || fields.launcher !== 'torch' || fields.checkpointDir !== ''
   );
-  const text = (
-    field: 'cwd' | 'launcherArgs' | 'checkpointDir',
-    testid: string,
-    placeholder: string
-  ): React.ReactElement => (
-    <input
-      className="gw-input"
-      value={fields[field]}
-      placeholder={placeholder}
-      spellCheck={false}
-      data-testid={testid}
-      onChange={event => form.set({ [field]: event.target.value })}
-    />
-  );
   return (
     <details open={open || faulty.includes('env')} className="gw-newjob-more">
       <summary>{trans.__('More: folder, launcher, checkpoints, environment')}</summary>
       <fieldset>
-        <Field label={trans.__('folder')} hint={trans.__('it runs in; empty: the script’s own')}>
-          {text('cwd', 'gw-newjob-cwd', '')}
-        </Field>
-        <Field label={trans.__('launcher')} hint="">
-          <select
-            className="gw-input"
-            value={fields.launcher}
-            data-testid="gw-newjob-launcher"
-            onChange={event => form.set({ launcher: event.target.value as typeof fields.launcher })}
-          >
-            <option value="torch">{trans.__('torchrun')}</option>
-            <option value="accelerate">{trans.__('accelerate launch')}</option>
-            <option value="mpi">{trans.__('mpirun')}</option>
-          </select>
-        </Field>
+        <TextField
+          label={trans.__('folder')}
+          hint={trans.__('it runs in; empty: the script’s own')}
+          testid="gw-newjob-cwd"
+          value={fields.cwd}
+          change={cwd => form.set({ cwd })}
+        />
+        <ChoiceField
+          label={trans.__('launcher')}
+          hint=""
+          testid="gw-newjob-launcher"
+          value={fields.launcher}
+          options={{
+            torch: trans.__('torchrun'),
+            accelerate: trans.__('accelerate launch'),
+            mpi: trans.__('mpirun')
+          }}
+          change={launcher => form.set({ launcher })}
+        />
         {fields.launcher !== 'torch' && (
-          <Field label={trans.__('its flags')} hint={trans.__('without those that place ranks')}>
-            {text('launcherArgs', 'gw-newjob-flags', '--mixed_precision bf16')}
-          </Field>
+          <TextField
+            label={trans.__('its flags')}
+            hint={trans.__('without those that place ranks')}
+            testid="gw-newjob-flags"
+            value={fields.launcherArgs}
+            placeholder="--mixed_precision bf16"
+            change={launcherArgs => form.set({ launcherArgs })}
+          />
         )}
-        <Field
+        <TextField
           label={trans.__('checkpoints')}
           hint={trans.__('where the script leaves them; empty: a folder of the job')}
-        >
-          {text('checkpointDir', 'gw-newjob-checkpoints', 'checkpoints')}
-        </Field>
+          testid="gw-newjob-checkpoints"
+          value={fields.checkpointDir}
+          placeholder="checkpoints"
+          change={checkpointDir => form.set({ checkpointDir })}
+        />
         <Field
           label={trans.__('environment')}
           hint={trans.__('a line each')}

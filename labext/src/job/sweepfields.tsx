@@ -16,9 +16,10 @@ import type { IJobFields, JobField } from '../model/jobform';
 import { functionOf, isNotebook } from '../model/jobform';
 import type { ISweepFields } from '../model/sweeps';
 import { NEW_SWEEP } from '../model/sweeps';
+import { Check } from '../surface/choices';
 import { useFollowed } from '../surface/follow';
 import { IconButton } from '../surface/parts';
-import { Field, useJobForm } from './formfields';
+import { ChoiceField, NumberField, TextField, useJobForm } from './formfields';
 
 /** Combinations that are shown as an example. */
 const SHOWN = 3;
@@ -42,15 +43,13 @@ export function SweepFields(props: {
           {trans.__('A function is swept from its notebook: gw.sweep(train, {"lr": [0.1, 0.01]}).')}
         </p>
       ) : (
-        <label className="gw-check">
-          <input
-            type="checkbox"
-            checked={sweep !== null}
-            data-testid="gw-newjob-sweep"
-            onChange={event => form.set({ sweep: event.target.checked ? NEW_SWEEP : null })}
-          />
+        <Check
+          on={sweep !== null}
+          testid="gw-newjob-sweep"
+          turn={on => form.set({ sweep: on ? NEW_SWEEP : null })}
+        >
           {trans.__('Try several values: a job for each combination, a few at a time')}
-        </label>
+        </Check>
       )}
       {sweep && (
         <>
@@ -63,41 +62,30 @@ export function SweepFields(props: {
             </p>
           )}
           <div className="gw-row">
-            <Field
+            <NumberField
               label={trans.__('at a time')}
               hint={trans.__('jobs that run or wait')}
               error={faulty.includes('atMost') ? trans.__('A number, 1 or more.') : ''}
-            >
-              <input
-                className="gw-input gw-mod-count"
-                inputMode="numeric"
-                value={sweep.atMost}
-                aria-invalid={faulty.includes('atMost')}
-                data-testid="gw-newjob-atmost"
-                onChange={event => change({ atMost: event.target.value })}
-              />
-            </Field>
-            <Field label={trans.__('judged by')} hint={trans.__('a metric; empty: the loss')}>
-              <input
-                className="gw-input"
-                value={sweep.metric}
-                placeholder="loss"
-                spellCheck={false}
-                data-testid="gw-newjob-metric"
-                onChange={event => change({ metric: event.target.value })}
-              />
-            </Field>
-            <Field label={trans.__('better is')} hint="">
-              <select
-                className="gw-input"
-                value={sweep.goal}
-                data-testid="gw-newjob-goal"
-                onChange={event => change({ goal: event.target.value as ISweepFields['goal'] })}
-              >
-                <option value="min">{trans.__('less')}</option>
-                <option value="max">{trans.__('more')}</option>
-              </select>
-            </Field>
+              testid="gw-newjob-atmost"
+              value={sweep.atMost}
+              change={atMost => change({ atMost })}
+            />
+            <TextField
+              label={trans.__('judged by')}
+              hint={trans.__('a metric; empty: the loss')}
+              testid="gw-newjob-metric"
+              value={sweep.metric}
+              placeholder="loss"
+              change={metric => change({ metric })}
+            />
+            <ChoiceField
+              label={trans.__('better is')}
+              hint=""
+              testid="gw-newjob-goal"
+              value={sweep.goal}
+              options={{ min: trans.__('less'), max: trans.__('more') }}
+              change={goal => change({ goal })}
+            />
           </div>
         </>
       )}

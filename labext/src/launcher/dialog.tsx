@@ -10,8 +10,9 @@ import type { IFormState } from '../model/form';
 import { FormModel, faultyField, fittingCard, resolved } from '../model/form';
 import { units } from '../model/words';
 import type { Workbench } from '../model/workbench';
-import { DurationField, MemoryField, ProfileCards } from '../panel/fields';
+import { DurationField, MemoryField, Offer } from '../panel/fields';
 import { useFollowed } from '../surface/follow';
+import { WordsContext } from '../surface/words';
 
 export class SliceQuestion extends ReactWidget implements Dialog.IBodyWidget<IFormState> {
   constructor(
@@ -41,14 +42,16 @@ export class SliceQuestion extends ReactWidget implements Dialog.IBodyWidget<IFo
 
   protected override render(): React.ReactElement {
     return (
-      <Question
-        workbench={this.workbench}
-        form={this.form}
-        cards={this.cards}
-        trans={this.trans}
-        waits={this.waits}
-        what={this.what}
-      />
+      <WordsContext.Provider value={this.trans}>
+        <Question
+          workbench={this.workbench}
+          form={this.form}
+          cards={this.cards}
+          trans={this.trans}
+          waits={this.waits}
+          what={this.what}
+        />
+      </WordsContext.Provider>
     );
   }
 
@@ -67,19 +70,15 @@ function Question(props: {
   const { workbench, form, cards, trans, waits, what } = props;
   const state = useFollowed(form.changed, () => form.state);
   const offered = useFollowed(cards.changed, () => cards.cards) ?? [];
-  const problem = useFollowed(cards.changed, () => cards.problem);
   const chosen = fittingCard(state, offered);
-  const pools = workbench.fleet?.pools ?? [];
-  const longest = Math.max(...pools.map(pool => pool.max_seconds), 3600);
   const fields = { form, state, trans };
   return (
     <div className="gw-form" data-testid="gw-dialog">
       {what && <p className="gw-reason">{what}</p>}
-      {problem && <p className="gw-reason">{`${problem.message} ${problem.hint}`}</p>}
-      <ProfileCards {...fields} cards={offered} now={workbench.clock.now} />
+      <Offer {...fields} cards={cards} now={workbench.clock.now} />
       <div className="gw-row">
         <MemoryField {...fields} faulty={faultyField(state) === 'memory'} />
-        <DurationField {...fields} longest={longest} />
+        <DurationField {...fields} fleet={workbench.fleet} />
         <span className="gw-cost">
           {chosen ? trans.__('costs %1 GPU', units(chosen.units)) : ''}
         </span>

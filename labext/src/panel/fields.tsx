@@ -6,10 +6,13 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React, { useId } from 'react';
 
-import type { Card } from '../api/types';
+import type { Card, Fleet } from '../api/types';
+import type { CardsModel } from '../model/cards';
 import type { FormModel, IFormState } from '../model/form';
 import { fittingCard, leastCount } from '../model/form';
 import { duration, shortExpected, units } from '../model/words';
+import { useFollowed } from '../surface/follow';
+import { Skeleton, Trouble } from '../surface/parts';
 
 export interface IFieldsProps {
   form: FormModel;
@@ -17,7 +20,24 @@ export interface IFieldsProps {
   trans: TranslationBundle;
 }
 
-export function ProfileCards(
+/** The cards as they are known by now, or why they are not. */
+export function Offer(
+  props: IFieldsProps & { cards: CardsModel; now: number }
+): React.ReactElement {
+  const { cards, ...fields } = props;
+  const offered = useFollowed(cards.changed, () => cards.cards);
+  const problem = useFollowed(cards.changed, () => cards.problem);
+  if (offered) {
+    return <ProfileCards {...fields} cards={offered} />;
+  }
+  return problem ? (
+    <Trouble problem={problem} retry={() => void cards.read()} />
+  ) : (
+    <Skeleton lines={2} />
+  );
+}
+
+function ProfileCards(
   props: IFieldsProps & { cards: readonly Card[]; now: number }
 ): React.ReactElement {
   const { form, state, cards, now, trans } = props;
@@ -128,10 +148,11 @@ export function CountField(props: IFieldsProps): React.ReactElement {
 
 const CHOICES = [900, 1800, 3600, 7200, 14_400, 28_800, 43_200, 86_400, 259_200, 604_800];
 
-/** @param props.longest seconds the pools allow at most */
-export function DurationField(props: IFieldsProps & { longest: number }): React.ReactElement {
-  const { form, state, trans } = props;
-  const choices = [...new Set([...CHOICES.filter(one => one <= props.longest), state.seconds])];
+/** Times that one of the pools allows, and the one that the form has. */
+export function DurationField(props: IFieldsProps & { fleet: Fleet | null }): React.ReactElement {
+  const { form, state, fleet, trans } = props;
+  const longest = Math.max(...(fleet?.pools.map(pool => pool.max_seconds) ?? []), 3600);
+  const choices = [...new Set([...CHOICES.filter(one => one <= longest), state.seconds])];
   choices.sort((a, b) => a - b);
   return (
     <label className="gw-field">

@@ -9,9 +9,9 @@ import type { Purpose } from '../model/form';
 import { faultyField, fittingCard, mostWorkers } from '../model/form';
 import { units } from '../model/words';
 import { useFollowed } from '../surface/follow';
-import { Meter, Section, Skeleton, Trouble } from '../surface/parts';
+import { Meter, Section, Trouble } from '../surface/parts';
 import { useNow, usePanel } from './context';
-import { CountField, DurationField, MemoryField, ProfileCards } from './fields';
+import { CountField, DurationField, MemoryField, Offer } from './fields';
 import { ClusterPresets } from './presets';
 import { PurposeFields } from './purpose';
 
@@ -23,7 +23,6 @@ export function RequestForm(): React.ReactElement {
   const { workbench, form, cards, actions, trans } = panel;
   const state = useFollowed(form.changed, () => form.state);
   const offered = useFollowed(cards.changed, () => cards.cards);
-  const cardsProblem = useFollowed(cards.changed, () => cards.problem);
   const fleet = useFollowed(workbench.changed, () => workbench.fleet);
   const now = useNow();
   const [busy, setBusy] = useState(false);
@@ -40,7 +39,6 @@ export function RequestForm(): React.ReactElement {
   const cost = chosen && state.count >= 0 ? chosen.units * state.count : null;
   const most = mostWorkers(state);
   const costMost = chosen && most !== null && most >= 1 ? chosen.units * most : null;
-  const longest = Math.max(...(fleet?.pools.map(pool => pool.max_seconds) ?? []), 3600);
   const fields = { form, state, trans };
 
   const button = useRef<HTMLButtonElement>(null);
@@ -73,20 +71,14 @@ export function RequestForm(): React.ReactElement {
       >
         <PurposeToggle />
         {state.purpose === 'cluster' && <ClusterPresets />}
-        {offered ? (
-          <ProfileCards {...fields} cards={offered} now={now} />
-        ) : cardsProblem ? (
-          <Trouble problem={cardsProblem} retry={() => void cards.read()} />
-        ) : (
-          <Skeleton lines={2} />
-        )}
+        <Offer {...fields} cards={cards} now={now} />
         <div className="gw-row">
           <MemoryField {...fields} faulty={faulty === 'memory'} />
           <CountField {...fields} />
         </div>
         <PurposeFields />
         <div className="gw-row">
-          <DurationField {...fields} longest={longest} />
+          <DurationField {...fields} fleet={fleet} />
           <span className="gw-cost" data-testid="gw-form-cost">
             {cost === null
               ? ''
