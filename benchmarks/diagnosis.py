@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,16 @@ from typing import Any
 
 import psutil
 
-from benchmarks.launch import FLEET, OVER, is_ready
+from benchmarks._jobs import (
+    OVER,
+    beside_nothing,
+    job_server,
+    start,
+    threads_of,
+    until_over,
+    view,
+    wait_until_warm,
+)
 from tests.support.lab import LabServer, free_port
 from tests.support.waiting import wait_for
 
@@ -57,11 +65,11 @@ def command(kind: str) -> list[str]:
 
 def bare(kind: str, place: Path, how: str) -> dict[str, Any]:
     """One run of a launcher: `seconds` is None where it still waits after `BOUND`."""
-    threads = str(max(1, min(8, (os.cpu_count() or 1) // 2)))
+    line = [*command(kind), beside_nothing(SCRIPT, place), str(place), how]
     with (place / "said").open("wb") as said:
         process = subprocess.Popen(
-            [*command(kind), beside_nothing(place), str(place), how],
-            env=os.environ | {"OMP_NUM_THREADS": threads},
+            line,
+            env=os.environ | threads_of(2),
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -103,30 +111,13 @@ def summary(said: str) -> str:
 
 def ours(lab: LabServer, place: Path, how: str) -> dict[str, Any]:
     """One job of this server."""
-    spec = {
-        "ranks": 2,
-        "per_rank": "0.25",
-        "script": beside_nothing(place),
-        "args": [str(place), how],
-        "cwd": str(place),
-    }
-    job = lab.api("POST", "jobs", spec)["id"]
-
-    def view() -> dict[str, Any]:
-        found: dict[str, Any] = lab.api("GET", f"jobs/{job}")
-        return found
-
-    died = when_died(place, lambda: view()["state"] not in OVER)
-    over = wait_for(
-        lambda: (now := view())["state"] in OVER and now["cause"] and now,
-        BOUND,
-        "the cause is told",
-        every=0.1,
-    )
-    told = {"seconds": time.time() - died, "says": over["cause"]["message"]}
+    job = start(lab, SCRIPT, place, place, how)
+    died = when_died(place, lambda: view(lab, job)["state"] not in OVER)
+    over = until_over(lab, job, BOUND, every=0.1)
+    seconds = time.time() - died
     if over["state"] != "failed":
         raise SystemExit(f"{over['state']}: {over['message']}")
-    return told
+    return {"seconds": seconds, "says": over["cause"]["message"]}
 
 
 def when_died(place: Path, lives: Callable[[], bool]) -> float:
@@ -138,31 +129,16 @@ def when_died(place: Path, lives: Callable[[], bool]) -> float:
     return float(wait_for(died.read_text))
 
 
-def beside_nothing(place: Path) -> str:
-    """The script where no module of ours would stand in for the library's (`queue`)."""
-    return str(shutil.copy(SCRIPT, place / "train.py"))
-
-
 def measure(root: Path, rounds: int) -> list[dict[str, Any]]:
     """Each death under each launcher, by turns."""
     found = []
-
-    def place(name: str) -> Path:
-        made = root / name
-        made.mkdir()
-        return made
-
-    fleet = root / "fleet.toml"
-    fleet.write_text(FLEET)
-    # A server that ticks as in use, not as fast as in tests.
-    settings = {"fleet_file": str(fleet), "lease_ttl": 90, "tick_seconds": 1.0}
-    with LabServer(root / "server", workbench=settings) as lab:
-        ours(lab, place("first"), "exit")
-        wait_for(lambda: is_ready(lab), 60, "torch is imported, so nothing else uses the CPUs")
+    with job_server(root / "server") as lab:
+        ours(lab, root / "first", "exit")
+        wait_until_warm(lab)
         for number in range(rounds):
             for how in HOWS:
                 for kind in KINDS:
-                    here = place(f"{how}-{kind}-{number}")
+                    here = root / f"{how}-{kind}-{number}"
                     row = ours(lab, here, how) if kind == "job" else bare(kind, here, how)
                     found.append({"how": how, "kind": kind} | row)
                     print(f"{HOWS[how]:>12} {kind:>10}: {after(row)}, {row['says']}", flush=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,26 +22,30 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks._jobs import (
+    beside_nothing,
+    job_server,
+    start,
+    succeeded,
+    threads_of,
+    wait_until_warm,
+)
 from tests.support.lab import LabServer
-from tests.support.waiting import wait_for
 
 SCRIPT = Path(__file__).with_name("_launch_script.py")
-FLEET = '[[gpu]]\nmodel = "H100 80GB"\nmemory_gb = 80\ncount = 2\n'
 GOALS = {"cold": 1.15, "warm": 0.15}
 RATE = 0.98
 KINDS = ("torchrun", "cold", "warm")
-OVER = ("succeeded", "failed", "stopped", "lost")
 
 
 def bare(place: Path, ranks: int, steps: int) -> dict[str, Any]:
     """One run of torchrun, with as many threads a rank as a job's ranks get."""
-    script = beside_nothing(place)
-    threads = str(max(1, min(8, (os.cpu_count() or 1) // ranks)))
+    script = beside_nothing(SCRIPT, place)
     command = [str(Path(sys.executable).with_name("torchrun")), f"--nproc-per-node={ranks}"]
     began = time.time()
     subprocess.run(
         [*command, script, str(place), str(steps)],
-        env=os.environ | {"OMP_NUM_THREADS": threads},
+        env=os.environ | threads_of(ranks),
         check=True,
         capture_output=True,
     )
@@ -51,30 +54,11 @@ def bare(place: Path, ranks: int, steps: int) -> dict[str, Any]:
 
 def ours(lab: LabServer, place: Path, ranks: int, steps: int) -> dict[str, Any]:
     """One job of this server."""
-    spec = {
-        "ranks": ranks,
-        "per_rank": "0.25",
-        "script": beside_nothing(place),
-        "args": [str(place), str(steps)],
-        "cwd": str(place),
-    }
     began = time.time()
-    job = lab.api("POST", "jobs", spec)["id"]
+    job = start(lab, SCRIPT, place, place, steps, ranks=ranks)
     # A server that is asked all the time would take its share of the CPUs.
-    over = wait_for(
-        lambda: (now := lab.api("GET", f"jobs/{job}"))["state"] in OVER and now,
-        120,
-        "it is over",
-        every=1.0,
-    )
-    if over["state"] != "succeeded":
-        raise SystemExit(f"{over['message']}\n{over['cause']}")
+    over = succeeded(lab, job, 120, every=1.0)
     return told(place, began, over["ended_at"])
-
-
-def beside_nothing(place: Path) -> str:
-    """The script where no module of ours would stand in for the library's (`queue`)."""
-    return str(shutil.copy(SCRIPT, place / "train.py"))
 
 
 def told(place: Path, began: float, ended: float) -> dict[str, Any]:
@@ -88,36 +72,14 @@ def told(place: Path, began: float, ended: float) -> dict[str, Any]:
 def measure(root: Path, ranks: int, rounds: int, steps: int) -> list[dict[str, Any]]:
     """Rounds of torchrun, cold and warm, one after the other."""
     found = []
-
-    def place(name: str) -> Path:
-        made = root / name
-        made.mkdir()
-        return made
-
-    fleet = root / "fleet.toml"
-    fleet.write_text(FLEET)
     for number in range(rounds):
-        found.append(bare(place(f"torchrun-{number}"), ranks, steps) | {"kind": "torchrun"})
-        # A server that ticks as in use, not as fast as in tests.
-        settings = {"fleet_file": str(fleet), "lease_ttl": 90, "tick_seconds": 1.0}
-        with LabServer(root / f"server-{number}", workbench=settings) as lab:
-            found.append(ours(lab, place(f"cold-{number}"), ranks, steps) | {"kind": "cold"})
-            wait_for(lambda: is_ready(lab), 60, "torch is imported")
-            found.append(ours(lab, place(f"warm-{number}"), ranks, steps) | {"kind": "warm"})
+        found.append(bare(root / f"torchrun-{number}", ranks, steps) | {"kind": "torchrun"})
+        with job_server(root / f"server-{number}") as lab:
+            found.append(ours(lab, root / f"cold-{number}", ranks, steps) | {"kind": "cold"})
+            wait_until_warm(lab)
+            found.append(ours(lab, root / f"warm-{number}", ranks, steps) | {"kind": "warm"})
         say(found[-3:])
     return found
-
-
-def is_ready(lab: LabServer) -> bool:
-    """Has the server's warm process imported torch? It has worked and is quiet then."""
-    import psutil
-
-    warm = [
-        one
-        for one in psutil.Process(lab.pid).children()
-        if "gpu_workbench.holders.nursery" in one.cmdline()
-    ]
-    return bool(warm) and warm[0].cpu_times().user > 1 and warm[0].cpu_percent(0.5) == 0
 
 
 def say(rows: list[dict[str, Any]]) -> None:

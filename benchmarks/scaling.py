@@ -20,19 +20,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks._jobs import job_server, start, succeeded
 from benchmarks._links import LINK, links
 from tests.support.lab import LabServer
-from tests.support.waiting import wait_for
 
 SCRIPT = Path(__file__).with_name("_scaling_script.py")
-FLEET = '[[gpu]]\nmodel = "H100 80GB"\nmemory_gb = 80\ncount = 2\n'
-OVER = ("succeeded", "failed", "stopped", "lost")
 HOWS = ("ring", "server")
 
 PUBLISHED = """Published, beside (other machines, other sizes; not comparable digit by digit):
@@ -57,20 +54,9 @@ def run(lab: LabServer, place: Path, how: str, ranks: int, plan: dict[str, Any])
     place.mkdir()
     files = {"meet": str(place / "meet"), "told": str(place / "told.json"), "link": LINK}
     (place / "plan.json").write_text(json.dumps(plan | files))
-    spec = {
-        "ranks": ranks,
-        "per_rank": "0.25",
-        "script": str(shutil.copy(SCRIPT, place / "train.py")),
-        "args": [how, str(place / "plan.json")],
-        "cwd": str(place),
-        "name": f"{how} on {ranks}",
-    }
-    job = lab.api("POST", "jobs", spec)["id"]
-    over = wait_for(
-        lambda: (now := lab.api("GET", f"jobs/{job}"))["state"] in OVER and now, 180, "it is over"
-    )
-    if over["state"] != "succeeded":
-        raise SystemExit(f"{over['message']}\n{over['cause']}")
+    plan_file, name = place / "plan.json", f"{how} on {ranks}"
+    job = start(lab, SCRIPT, place, how, plan_file, ranks=ranks, name=name)
+    succeeded(lab, job, 180, every=0.5)
     every = json.loads((place / "told.json").read_text())
     weights = {one["weight"] for one in every}
     if ranks > 1 and len(weights) != 1:
@@ -86,12 +72,7 @@ def run(lab: LabServer, place: Path, how: str, ranks: int, plan: dict[str, Any])
 
 
 def measure(root: Path, counts: list[int], plan: dict[str, Any], rate: int) -> list[dict[str, Any]]:
-    fleet = root / "fleet.toml"
-    fleet.write_text(FLEET)
-    with (
-        links(max(counts), rate) as spaces,
-        LabServer(root / "server", workbench={"fleet_file": str(fleet), "lease_ttl": 90}) as lab,
-    ):
+    with links(max(counts), rate) as spaces, job_server(root / "server") as lab:
         return [
             run(lab, root / f"{how}-{ranks}", how, ranks, plan | {"spaces": spaces[:ranks]})
             for ranks in counts
