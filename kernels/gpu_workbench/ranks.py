@@ -28,6 +28,7 @@ def ranks(line: str, cell: str, namespace: Mapping[str, Any]) -> Any:
         ranks=wanted.ranks,
         per_rank=wanted.per_rank,
         hours=wanted.hours,
+        pool=wanted.pool,
         name=wanted.name,
     )
     if job.watch().status.state not in OVER:  # it was interrupted
@@ -70,5 +71,6 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("ranks", type=int)
     options.add_argument("--per-rank", default="0.25")
     options.add_argument("--hours", type=float)
+    options.add_argument("--pool")
     options.add_argument("--name", default="a cell on ranks")
     return options

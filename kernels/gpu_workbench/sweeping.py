@@ -42,6 +42,7 @@ def sweep(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     hours: float | None = None,
+    pool: str | None = None,
     name: str | None = None,
     env: Mapping[str, str] | None = None,
     study: Any = None,
@@ -65,6 +66,7 @@ def sweep(
         "ranks": ranks,
         "per_rank": per_rank,
         "hours": hours,
+        "pool": pool,
         "env": dict(env or {}),
     }
     points: list[dict[str, Any]]

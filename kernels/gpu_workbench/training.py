@@ -51,6 +51,7 @@ def launch(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     hours: float | None = None,
+    pool: str | None = None,
     name: str | None = None,
     env: Mapping[str, str] | None = None,
     max_restarts: int = 0,
@@ -63,8 +64,8 @@ def launch(
     """Run a function, a script, a notebook or a launcher's line on ranks, each on its own slice.
 
     A function gets `args` and `kwargs`. `per_rank` is a slice as in `gw.request`: "0.5", "20GB",
-    "1g.10gb", "gpu". Returns at once; where nothing is free the job waits in the queue. Ranks find
-    each other as under torchrun: call
+    "1g.10gb", "gpu"; `pool` is where they come from. Returns at once; where nothing is free the job
+    waits in the queue. Ranks find each other as under torchrun: call
     `torch.distributed.init_process_group()`. A rank that is lost or stopped by a signal ends the
     attempt at once; one that hangs is told within seconds, and ended where no rank has made a step
     for `hang_seconds`. Up to `max_restarts` times all ranks start again where they are; after that
@@ -91,6 +92,7 @@ def launch(
         ranks=ranks,
         per_rank=per_rank,
         hours=hours,
+        pool=pool,
         name=name,
         env=dict(env or {}),
         max_restarts=max_restarts,

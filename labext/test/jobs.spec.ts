@@ -9,13 +9,14 @@ import { gpuColumns } from '../src/job/curves';
 import { JobModel, shownOf } from '../src/job/model';
 import { namesOf } from '../src/job/places';
 import { Curve, Curves, drawn, ROOM, smoothed } from '../src/model/curves';
+import { fittingCard, resolved } from '../src/model/form';
 import { faultyFields, functionOf, JobForm, readEnv, specBody } from '../src/model/jobform';
 import { figure, notebookOf, ranksInOrder, telling, waitWords } from '../src/model/jobs';
 import { differences, specLines } from '../src/model/specs';
 import { Trails } from '../src/model/trails';
 import { Workbench } from '../src/model/workbench';
 import { FakeServer, until } from './server';
-import { job, rank, request, spec } from './things';
+import { card, job, rank, request, spec } from './things';
 
 const trans = nullTranslator.load('test');
 
@@ -296,6 +297,18 @@ describe('the form of a new job', () => {
     expect(form.common.state.count).toBe(2);
     const body = specBody(form.common.state, form.fields, onServer);
     expect(body).toEqual({ ...was, resume_from: null });
+  });
+
+  it('asks for slices of the pool that is shown as chosen', () => {
+    const [here, there] = [card({ pool: 'a100' }), card({ pool: 'h100' })];
+    const form = new JobForm({ script: 'a.py', memory: '5 GB' });
+    const sent = (): string | null | undefined =>
+      specBody(resolved(form.common.state, [here, there]), form.fields, onServer).pool;
+    expect(sent()).toBe('a100');
+    form.common.chooseCard(there);
+    expect(sent()).toBe('h100');
+    const again = JobForm.of(spec({ per_rank: '0.25', pool: 'h100' }));
+    expect(fittingCard(again.common.state, [here, there])).toBe(there);
   });
 
   it('keeps a function that was sent', () => {

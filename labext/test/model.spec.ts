@@ -6,6 +6,7 @@ import {
   clusterBody,
   faultyField,
   fittingCard,
+  jobBody,
   resolved,
   splitArgs
 } from '../src/model/form';
@@ -116,8 +117,14 @@ describe('the form', () => {
       pool: 'h100',
       seconds: 3600
     });
+    form.set({ script: 'train.py' });
+    expect(jobBody(form.state, '/srv')).toMatchObject({ per_rank: 'fraction-0.25', pool: 'h100' });
+    expect(askBody(form.state, '')).toMatchObject({ what: 'fraction-0.25', pool: 'h100' });
     form.chooseOffer('0.25', 'a100', [here, there]);
     expect(form.state.pool).toBe('a100');
+    form.typeMemory('10 GB'); // Of the card that is shown for it, then.
+    expect(jobBody(form.state, '/srv').pool).toBeUndefined();
+    expect(jobBody(resolved(form.state, [there]), '/srv').pool).toBe('h100');
   });
 
   it('lets a cluster begin with few workers, or none, and grow by itself', () => {

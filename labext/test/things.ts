@@ -295,6 +295,7 @@ export function job(about: Partial<Job> = {}): Job {
     hours_held: null,
     hours_used: null,
     size_hint: null,
+    pool: 'default',
     ...about
   };
 }
@@ -310,6 +311,7 @@ export function spec(about: Partial<JobSpec> = {}): JobSpec {
     function_name: null,
     name: null,
     seconds: 7200,
+    pool: null,
     cwd: '/home/ada/work',
     env: {},
     python: null,

@@ -83,7 +83,7 @@ def stepping(job: JobHandle) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_a_function_trains_on_two_ranks_and_its_result_comes_back() -> None:
-    job = training.launch(add_up, ranks=2, per_rank="0.25", args=(20,), hours=0.5)
+    job = training.launch(add_up, ranks=2, per_rank="0.25", args=(20,), hours=0.5, pool="default")
     assert job.result(timeout=60) == {"total": 3.0, "ranks": 2}
     assert job.status.name == "add_up"
     points = job.metrics()

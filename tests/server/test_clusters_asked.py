@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from gpu_workbench import protocol as wire
-from gpu_workbench_server.domain.fleet import Limits, Pool
+from gpu_workbench_server.domain.fleet import Limits
 from gpu_workbench_server.domain.units import PARTS
 from gpu_workbench_server.errors import NeverFits, NotFound, OverLimit
 from gpu_workbench_server.ports import Principal
 from gpu_workbench_server.services.policy import Policy
 from tests.support.cluster_world import ADA, World
+from tests.support.fleets import POOLS, TWO_KINDS
 
 GB = 1 << 30
 
@@ -73,24 +74,10 @@ def test_one_that_waits_and_is_scaled_to_none_runs_without_a_slice(world: World)
     assert (there.leases, there.message, world.broker.requests(ADA)) == ([], "", [])
 
 
-TWO_POOLS = """
-[[gpu]]
-model = "NVIDIA A100-SXM4-40GB"
-memory_gb = 40
-[[gpu]]
-model = "NVIDIA H100 80GB HBM3"
-memory_gb = 80
-"""
-
-
 def test_its_slices_and_its_idle_time_are_of_the_pool_that_it_names(
     a_world: Callable[..., World],
 ) -> None:
-    pools = (
-        Pool("a100", gpus=("a100",), idle_seconds=600),
-        Pool("h100", gpus=("h100",), idle_seconds=900),
-    )
-    world = a_world(TWO_POOLS, Policy(pools=pools))
+    world = a_world(TWO_KINDS, Policy(pools=POOLS))
     service = world.service()
     first = world.running(service, per_worker="0.25")
     second = world.running(service, per_worker="0.25", pool="h100")
@@ -110,7 +97,7 @@ def test_its_slices_and_its_idle_time_are_of_the_pool_that_it_names(
 
 def test_a_memory_that_was_asked_for_holds_for_each_worker(a_world: Callable[..., World]) -> None:
     """A quarter of the first GPU that is free would be 10 GB."""
-    world = a_world(TWO_POOLS)
+    world = a_world(TWO_KINDS)
     service = world.service()
     cluster = world.running(service, per_worker="20GB", workers=2)
     service.scale(ADA, cluster.id, 3)
@@ -121,7 +108,7 @@ def test_a_memory_that_was_asked_for_holds_for_each_worker(a_world: Callable[...
 
 def test_its_owners_group_pays_for_its_slices(a_world: Callable[..., World]) -> None:
     limits = Limits(groups={"vision": PARTS // 2})
-    world = a_world(TWO_POOLS, Policy(limits=limits))
+    world = a_world(TWO_KINDS, Policy(limits=limits))
     service = world.service()
     eva = Principal("eva", ("vision",))
     order = world.order(per_worker="0.25", workers=2)

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from gpu_workbench_server.errors import BadRequest, NotFound, Refused
 from gpu_workbench_server.ports import Record
 from gpu_workbench_server.services.job_files import JobFiles
 from gpu_workbench_server.services.job_records import KEPT
+from gpu_workbench_server.services.policy import Policy
+from tests.support.fleets import POOLS, TWO_KINDS
 from tests.support.job_world import (
     ADMIN,
     ANA,
@@ -50,6 +53,26 @@ def test_a_job_waits_in_the_queue_and_says_why(world: World) -> None:
     assert job.message.startswith("position 1: ")
     assert [one.state for one in job.ranks] == ["waiting"]
     assert not (world.directory(job.id) / "spec.json").exists()
+
+
+def test_its_slices_are_of_the_pool_that_it_names_and_so_are_those_of_its_next_run(
+    tmp_path: Path,
+) -> None:
+    with closing(World(tmp_path, TWO_KINDS, Policy(pools=POOLS))) as world:
+        world.broker.ask(BEN, wire.Ask(what="gpu", count=1, pool="h100", purpose="cell"))
+        world.broker.ask(BEN, wire.Ask(what="gpu", count=1, pool="a100", purpose="cell"))
+        first, named = world.jobs.create(ANA, new()), world.jobs.create(ANA, new(pool="h100"))
+        assert [one.pool for one in (first, named)] == ["a100", "h100"], (
+            "the first where none is named"
+        )
+        assert [one.pool for one in world.broker.requests(ANA)] == ["a100", "h100"]
+        world.restart()
+        assert world.jobs.get(ANA, named.id).pool == "h100"
+        assert world.jobs.again(ANA, named.id, wire.Again(ranks=2)).pool == "h100"
+        assert world.jobs.again(ANA, named.id, wire.Again(pool="a100")).pool == "a100"
+        with pytest.raises(NotFound) as error:
+            world.jobs.create(ANA, new(pool="v100"))
+        assert "a100, h100" in error.value.hint
 
 
 def test_what_it_brings_is_for_its_owner_only_and_not_in_the_store(world: World) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gpu_workbench import protocol as wire
+from gpu_workbench_server.services.policy import Policy
+from tests.support.fleets import POOLS, TWO_KINDS
 from tests.support.job_world import ANA, World, new
 from tests.support.waiting import wait_for
 
@@ -91,6 +94,15 @@ def test_it_is_placed_anew_on_as_many_slices(world: World, tmp_path: Path) -> No
     assert len(rows) == 2, "both leases were held"
     held = sum(row.held_gpu_seconds for row in rows) / 3600
     assert done.hours_held == pytest.approx(held, abs=1e-5)
+
+
+def test_anew_it_is_placed_in_the_pool_that_it_was_in(tmp_path: Path) -> None:
+    with closing(World(tmp_path, TWO_KINDS, Policy(pools=POOLS))) as world:
+        job = running(world, tmp_path, if_lost="replace", pool="h100")
+        kill(job, 1)
+        done = world.until(job.id, "succeeded")
+        assert done.lease_id is not None and done.lease_id != job.lease_id
+        assert world.broker.lease(ANA, done.lease_id).pool == done.pool == "h100"
 
 
 def test_a_restart_of_the_server_in_between_changes_nothing(world: World, tmp_path: Path) -> None:

@@ -15,6 +15,21 @@ from gpu_workbench_server.domain.units import GIB
 
 H100_GB = 80.0
 
+TWO_KINDS = """
+[[gpu]]
+model = "NVIDIA A100-SXM4-40GB"
+memory_gb = 40
+[[gpu]]
+model = "NVIDIA H100 80GB HBM3"
+memory_gb = 80
+"""
+"""A fleet's file of one GPU of each kind."""
+POOLS = (
+    Pool("a100", gpus=("a100",), idle_seconds=600),
+    Pool("h100", gpus=("h100",), idle_seconds=900),
+)
+"""One for each of these kinds."""
+
 
 def gpu(index: int = 0, node: str = "localhost", **changes: object) -> Gpu:
     """An H100 with 80 GB that can be had whole or in quarters and halves."""

@@ -62,17 +62,23 @@ class EngineThatIsCutOff(LocalEngine):
 class World:
     """One data directory; `jobs` is what a server makes of it, a new one after each restart."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, fleet: str | None = None, policy: Policy | None = None) -> None:
+        """`fleet` as in a fleet's file; the default one without."""
+        file = None
+        if fleet is not None:
+            file = root / "fleet.toml"
+            file.write_text(fleet)
         self.root = root
+        self._policy = policy or Policy()
         self.engine = LocalEngine(root / "engine", NAME)
         self.store = MemoryStore()
         self.paper = Paper()
-        self.devices = SimulatedBackend(broker=NAME)
+        self.devices = SimulatedBackend(file, broker=NAME)
         self.broker = self._broker()
         self.jobs = self.service(self.engine)
 
     def _broker(self) -> Broker:
-        broker = Broker(self.store, self.devices, Clock(), self.paper, Policy())
+        broker = Broker(self.store, self.devices, Clock(), self.paper, self._policy)
         broker.start()
         return broker
 

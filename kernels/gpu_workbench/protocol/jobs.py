@@ -34,6 +34,8 @@ class JobSpec(Wire, frozen=True, kw_only=True):
     name: str | None = None
     seconds: int | None = None
     """For how long its slices are asked for; None takes the pool's default."""
+    pool: str | None = None
+    """Where its slices come from; None is the first pool."""
     cwd: str | None = None
     env: dict[str, str] = field(default_factory=dict)
     python: str | None = None
@@ -78,6 +80,7 @@ class Again(Wire, frozen=True, kw_only=True):
 
     ranks: int | None = None
     per_rank: str | None = None
+    pool: str | None = None
 
 
 class Resume(Wire, frozen=True, kw_only=True):
@@ -166,6 +169,8 @@ class Job(Wire, frozen=True, kw_only=True):
     """How much of that was used, as measured; None where nothing was."""
     size_hint: str | None = None
     """Which slice would have done, where another one than it had."""
+    pool: str | None = None
+    """Where its slices come from; None for one of an older server."""
 
 
 class LogChunk(Wire, frozen=True, kw_only=True):

@@ -41,6 +41,9 @@ function Facts(props: { job: Job }): React.ReactElement {
   useTold(model.workbench.leases.changed);
   const lease = model.workbench.leases.get(job.lease_id ?? -1);
   const facts: [string, React.ReactNode][] = [[trans.__('on'), sizeWords(job)]];
+  if (job.pool && (model.workbench.fleet?.pools.length ?? 0) > 1) {
+    facts.push([trans.__('of the pool'), job.pool]);
+  }
   if (job.started_at !== null) {
     const word = job.ended_at === null ? trans.__('runs for') : trans.__('ran for');
     facts.push([word, elapsedWords(job, now)]);

@@ -7,7 +7,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Job } from '../api/types';
 import { SliceQuestion } from '../launcher/dialog';
 import type { IFormState } from '../model/form';
-import { faultyField, whatOf } from '../model/form';
+import { faultyField, jobBody } from '../model/form';
 import { shortName } from '../model/paths';
 import type { Workbench } from '../model/workbench';
 import { folderOnServer } from './places';
@@ -46,11 +46,5 @@ export async function runNotebook(
     await context.save(); // What runs is what is on the screen.
   }
   const folder = context.path.slice(0, Math.max(0, context.path.lastIndexOf('/')));
-  return workbench.startJob({
-    ranks: 1,
-    per_rank: whatOf(state),
-    seconds: state.seconds,
-    script: name,
-    cwd: folderOnServer(folder)
-  });
+  return workbench.startJob({ ...jobBody(state, folderOnServer(folder)), script: name });
 }

@@ -181,14 +181,14 @@ export function whatOf(state: IFormState): string {
 
 /** @param name path of the notebook the slice is for; empty where that is decided later */
 export function askBody(state: IFormState, name: string): AskBody {
-  const body: AskBody = {
+  return {
     what: whatOf(state),
     count: state.count,
     seconds: state.seconds,
+    ...(state.pool ? { pool: state.pool } : {}),
     purpose: 'kernel',
     name
   };
-  return state.pool ? { ...body, pool: state.pool } : body;
 }
 
 export function clusterBody(state: IFormState): ClusterBody {
@@ -209,6 +209,7 @@ export function jobBody(state: IFormState, cwd: string): JobBody {
     ranks: state.count,
     per_rank: whatOf(state),
     seconds: state.seconds,
+    ...(state.pool ? { pool: state.pool } : {}),
     script: state.script.trim(),
     args: splitArgs(state.args),
     cwd

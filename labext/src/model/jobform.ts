@@ -85,6 +85,7 @@ export class JobForm {
         ...(typed === null ? {} : { memory: spec.per_rank }),
         count: spec.ranks,
         ...(spec.seconds === null ? {} : { seconds: spec.seconds }),
+        pool: spec.pool,
         script: spec.script ?? '',
         args: spec.args.map(quoted).join(' '),
         name: spec.name ?? ''
@@ -188,6 +189,7 @@ export function specBody(
     ranks: state.count,
     per_rank: whatOf(state),
     seconds: state.seconds,
+    pool: state.pool,
     script: isFunction ? null : cwd === '' && !own ? script.slice(at + 1) : file,
     args: splitArgs(state.args),
     cwd: isFunction ? (base.cwd ?? null) : where,

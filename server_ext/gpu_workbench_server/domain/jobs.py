@@ -34,6 +34,8 @@ class Job:
     created_at: float
     request_id: int
     """0 until it has asked."""
+    pool: str | None = None
+    """Once it has asked, the one that its slices come from."""
     state: JobState = "waiting"
     message: str = ""
     has_lease: bool = False

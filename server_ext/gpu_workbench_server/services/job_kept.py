@@ -48,6 +48,7 @@ class KeptSpecs:
             spec,
             ranks=spec.ranks if body.ranks is None else body.ranks,
             per_rank=spec.per_rank if body.per_rank is None else body.per_rank,
+            pool=spec.pool if body.pool is None else body.pool,
             resume_from=None,
         )
         return read_order(spec, job.python)

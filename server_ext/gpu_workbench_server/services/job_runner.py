@@ -219,6 +219,7 @@ class JobRunner:
                 what=job.per_rank,
                 count=job.ranks,
                 seconds=seconds,
+                pool=job.pool,
                 purpose="job",
                 name=job.name,
                 key=key,

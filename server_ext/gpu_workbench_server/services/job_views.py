@@ -67,6 +67,7 @@ def view(job: Job, status: JobStatus | None) -> wire.Job:
         hours_held=job.hours_held,
         hours_used=job.hours_used,
         size_hint=job.size_hint,
+        pool=job.pool,
     )
 
 

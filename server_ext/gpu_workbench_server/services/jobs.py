@@ -123,7 +123,7 @@ class Jobs:
         with self._lock:
             try:
                 files.create(order.spec, order.function)
-                job = self._records.put(replace(job, request_id=request.id))
+                job = self._records.put(replace(job, request_id=request.id, pool=request.pool))
             except BaseException:
                 files.discard()
                 self._runner.give_back(who, request.id)
@@ -261,6 +261,7 @@ class Jobs:
             name=order.name,
             ranks=order.spec.ranks,
             per_rank=order.spec.per_rank,
+            pool=order.spec.pool,
             command=tuple(order.command),
             python=order.spec.python or self._python,
             created_at=self._clock.now(),
