@@ -111,6 +111,7 @@ def test_load_is_seen_on_the_slice_that_carries_it(devices_rig: Rig, profile: st
     (process,) = [part for part in reading.processes if part.pid == pid]
     assert (process.lease_id, process.slice_id, process.gpu) == (7, "a", gpu.uuid)
     assert process.instance == one.instance
+    assert process.started == pytest.approx(psutil.Process(pid).create_time(), abs=1.0)
 
 
 def test_a_registered_process_and_its_children_belong_to_the_lease(devices_rig: Rig) -> None:

@@ -183,6 +183,18 @@ def test_a_gpu_that_comes_or_goes_leaves_the_others_past_alone() -> None:
     ]
 
 
+def test_subjects_are_told_in_the_order_in_which_they_are_asked_for() -> None:
+    past = Histories()
+    for second in range(1000):
+        past.put(
+            sample(NOON + second, *(gpu(name, activity=i / 4) for i, name in enumerate("abc")))
+        )
+    for asked in (["c", "a", "b"], ["b"], ["c", "b"]):
+        found = past.range(asked, NOON, NOON + 1000, 1000)
+        told = [(one.subject, one.mean[10], one.mean[990]) for one in found.series]
+        assert told == [(one, "abc".index(one) / 4, "abc".index(one) / 4) for one in asked]
+
+
 def test_a_lease_is_all_its_slices_also_after_its_end_for_a_while() -> None:
     past = Histories()
     for second in range(120):

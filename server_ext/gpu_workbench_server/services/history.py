@@ -22,7 +22,7 @@ from gpu_workbench import protocol as wire
 from ..domain.readings import DeviceProcess
 from .history_file import Journal, Minute, Part
 from .history_processes import ProcessPasts
-from .history_rings import DECIMALS, SIZES, STEPS, UNITS, Block, Values, condensed
+from .history_rings import DECIMALS, SIZES, STEPS, UNITS, Block, Rows, Values, condensed
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,9 @@ class Histories:
         for block, names, metric in plan:
             with self._lock:  # for one metric at a time: a week of a large fleet delays no sample
                 still = [one for one in names if one in block.rows]  # a row may be another's by now
-                rows = [block.rows[one] for one in still]
+                places = [block.rows[one] for one in still]
+                every = places == list(range(len(block.subjects)))
+                rows = None if every else np.array(places, np.intp)
                 values = self._read(block, rows, level, step, metric, first, last)
             series += _series(still, metric, values, extremes)
         return wire.History(
@@ -224,10 +226,10 @@ class Histories:
 
     @staticmethod
     def _read(
-        block: Block, rows: list[int], level: int, step: int, metric: str, first: int, last: int
+        block: Block, rows: Rows, level: int, step: int, metric: str, first: int, last: int
     ) -> Values:
         many = step // STEPS[level]
-        values = block.read(level, metric, first * many, last * many)[rows]
+        values = block.read(level, metric, first * many, last * many, rows)
         return condensed(values, many) if many > 1 else values
 
 

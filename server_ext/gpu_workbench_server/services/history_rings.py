@@ -16,6 +16,8 @@ import numpy.typing as npt
 Half = npt.NDArray[np.float16]
 Values = npt.NDArray[np.float32]
 """(subjects, buckets, statistics); the statistics are mean, min, max."""
+Rows = npt.NDArray[np.intp] | None
+"""Which subjects are meant; None means all of them."""
 
 STEPS = (1, 10, 60)
 SIZES = (900, 2160, 10080)
@@ -88,14 +90,16 @@ class Ring:
         for metric, value in values.items():
             self._column(metric)[:, places] = value[:, np.newaxis]
 
-    def read(self, metric: str, start: int, stop: int) -> Values:
+    def read(self, metric: str, start: int, stop: int, rows: Rows = None) -> Values:
         """The buckets from `start` up to `stop`, NaN where nothing is held."""
-        found = np.full((self._subjects, stop - start, self._statistics), np.nan, np.float32)
+        many = self._subjects if rows is None else len(rows)
+        found = np.full((many, stop - start, self._statistics), np.nan, np.float32)
         column, oldest = self.columns.get(metric), self.oldest
         if column is not None and oldest is not None and self.newest is not None:
             low, high = max(start, oldest), min(stop, self.newest + 1)
             if low < high:
-                found[:, low - start : high - start] = column[:, self._places(low, high)]
+                places = self._places(low, high)
+                found[:, low - start : high - start] = _picked(column, rows, places)
         return found
 
     def blank(self, row: int) -> None:
@@ -162,7 +166,7 @@ class Block:
             closed = self._close(level, before, second)
         return closed
 
-    def read(self, level: int, metric: str, start: int, stop: int) -> Values:
+    def read(self, level: int, metric: str, start: int, stop: int, rows: Rows = None) -> Values:
         """(subjects, stop - start, 3) of one ring's buckets.
 
         What the ring does not hold comes from the others: the bucket that is still open from the
@@ -171,9 +175,9 @@ class Block:
         oldest = self.rings[level].oldest
         split = stop if oldest is None else min(stop, max(start, oldest))
         if level + 1 == len(STEPS) or split == start:
-            return self._held(level, metric, start, stop)
-        older = self._from_coarser(level, metric, start, split)
-        return np.concatenate((older, self._held(level, metric, split, stop)), axis=1)
+            return self._held(level, metric, start, stop, rows)
+        older = self._from_coarser(level, metric, start, split, rows)
+        return np.concatenate((older, self._held(level, metric, split, stop, rows)), axis=1)
 
     def continued(self, subjects: Sequence[str]) -> Block:
         """The same past for other subjects: those in both go on, new ones have none."""
@@ -222,26 +226,38 @@ class Block:
                 ring.put(bucket, bucket, values)
         return now - 1
 
-    def _held(self, level: int, metric: str, start: int, stop: int) -> Values:
+    def _held(self, level: int, metric: str, start: int, stop: int, rows: Rows = None) -> Values:
         """What the ring holds, and the bucket after its newest as far as finer rings know it."""
         ring = self.rings[level]
-        found = ring.read(metric, start, stop)
+        found = ring.read(metric, start, stop, rows)
         if found.shape[2] == 1:
             return np.repeat(found, 3, axis=2)
         if ring.newest is not None and start <= ring.newest + 1 < stop:
-            found[:, ring.newest + 1 - start] = self._from_finer(level, metric, ring.newest + 1)
+            newest = self._from_finer(level, metric, ring.newest + 1, rows)
+            found[:, ring.newest + 1 - start] = newest
         return found
 
-    def _from_finer(self, level: int, metric: str, bucket: int) -> npt.NDArray[np.float32]:
+    def _from_finer(
+        self, level: int, metric: str, bucket: int, rows: Rows = None
+    ) -> npt.NDArray[np.float32]:
         many = STEPS[level] // STEPS[level - 1]
-        finer = self._held(level - 1, metric, bucket * many, (bucket + 1) * many)
+        finer = self._held(level - 1, metric, bucket * many, (bucket + 1) * many, rows)
         return condensed(finer, many)[:, 0]
 
-    def _from_coarser(self, level: int, metric: str, start: int, stop: int) -> Values:
+    def _from_coarser(self, level: int, metric: str, start: int, stop: int, rows: Rows) -> Values:
         many = STEPS[level + 1] // STEPS[level]
         low, high = start // many, -(-stop // many)
-        found = np.repeat(self.read(level + 1, metric, low, high), many, axis=1)
+        found = np.repeat(self.read(level + 1, metric, low, high, rows), many, axis=1)
         return found[:, start - low * many : stop - low * many]
+
+
+def _picked(column: Half, rows: Rows, places: slice | npt.NDArray[np.int64]) -> Half:
+    """Without a copy of the rows that are not meant: there may be a thousand."""
+    if rows is None:
+        return column[:, places]
+    if isinstance(places, slice):
+        return column[rows, places]
+    return column[rows[:, np.newaxis], places]
 
 
 def condensed(values: Values, many: int) -> Values:
