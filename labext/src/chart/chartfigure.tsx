@@ -98,9 +98,10 @@ export function ChartFigure(props: IChartFigureProps): React.ReactElement {
             </span>
           ))}
           {lines.length > IN_LEGEND && (
-            <span className="gw-chart-at">{trans.__('and %1 more', lines.length - IN_LEGEND)}</span>
+            <span className="gw-chart-more">
+              {trans.__('and %1 more', lines.length - IN_LEGEND)}
+            </span>
           )}
-          {reading.at !== null && <span className="gw-chart-at">{props.place(reading.at)}</span>}
         </span>
       </figcaption>
       <div
@@ -119,6 +120,7 @@ export function ChartFigure(props: IChartFigureProps): React.ReactElement {
         onBlur={left}
         onMouseMove={() => leaveCursor(group)}
       >
+        {reading.at !== null && <span className="gw-chart-at">{props.place(reading.at)}</span>}
         {!reading.known && <span className="gw-chart-nothing">{props.nothing}</span>}
       </div>
     </figure>

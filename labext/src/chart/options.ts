@@ -52,7 +52,8 @@ export function lineOptions(
   return {
     width: host.clientWidth || 300,
     height: props.height,
-    padding: [8, 10, 0, 0],
+    // Where nothing is known there is no axis below, and the last label would be cut.
+    padding: [8, 10, chart => (chart.scales['x']?.min == null ? 8 : 0), 0],
     legend: { show: false },
     cursor: {
       y: false,

@@ -126,7 +126,7 @@ class JobRunner:
             job.started_at or self._clock.now(),
             self._warm_start,
         )
-        message = f"starting {len(slices)} ranks on {lease.profile}"
+        message = f"starting {len(slices)} ranks"
         self._records.move(job, "starting", message=message, has_lease=True, slices=slices)
         job = self._records.newest(job)
         environment = self._environment | {
