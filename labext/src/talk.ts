@@ -30,6 +30,21 @@ export function guarded(
   };
 }
 
+/** Whether somebody who is told what it means wants it all the same. */
+export async function agreed(
+  title: string,
+  body: string,
+  yes: string,
+  no: string
+): Promise<boolean> {
+  const answer = await showDialog({
+    title,
+    body,
+    buttons: [Dialog.cancelButton({ label: no }), Dialog.warnButton({ label: yes })]
+  });
+  return answer.button.accept;
+}
+
 /** Which of several that have a name a command is about; undefined where none was chosen. */
 export async function chosenOf<T extends { readonly id: string; readonly name: string }>(
   title: string,
@@ -57,15 +72,8 @@ export async function confirmRelease(
       job: trans.__('The job %1 runs on it and will be ended.', name),
       cell: trans.__('A cell of %1 runs on it and will be ended.', name)
     }[lease.holder.kind];
-    const answer = await showDialog({
-      title: trans.__('Release %1?', profileName(lease.profile)),
-      body: ends,
-      buttons: [
-        Dialog.cancelButton({ label: trans.__('Keep it') }),
-        Dialog.warnButton({ label: trans.__('Release') })
-      ]
-    });
-    if (!answer.button.accept) {
+    const title = trans.__('Release %1?', profileName(lease.profile));
+    if (!(await agreed(title, ends, trans.__('Release'), trans.__('Keep it')))) {
       return;
     }
   }

@@ -53,7 +53,7 @@ export function lineOptions(
     width: host.clientWidth || 300,
     height: props.height,
     // Where nothing is known there is no axis below, and the last label would be cut.
-    padding: [8, 10, chart => (chart.scales['x']?.min == null ? 8 : 0), 0],
+    padding: [8, 10, chart => (Number.isFinite(chart.scales['x']?.min) ? 0 : 8), 0],
     legend: { show: false },
     cursor: {
       y: false,

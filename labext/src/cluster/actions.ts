@@ -1,7 +1,7 @@
 /** What people can do with a cluster that needs JupyterLab: questions first, then the order. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { Clipboard, Dialog, InputDialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { Clipboard, InputDialog, Notification } from '@jupyterlab/apputils';
 
 import type { Cluster } from '../api/types';
 import { worksNow } from '../model/clusters';
@@ -9,6 +9,7 @@ import { profileName } from '../model/words';
 import type { Workbench } from '../model/workbench';
 import type { CurrentNotebook } from '../notebook/current';
 import { insertCode } from '../notebook/insert';
+import { agreed } from '../talk';
 import { clientCode } from './code';
 
 /** All reject with `ApiError`. */
@@ -39,11 +40,12 @@ export function questions(
     stop: async cluster => {
       const sure =
         !worksNow(cluster) ||
-        (await agreed(trans, {
-          title: trans.__('Stop %1?', cluster.name),
-          body: lossOf(cluster, trans) + ' ' + trans.__('Its slices are given back.'),
-          label: trans.__('Stop')
-        }));
+        (await agreed(
+          trans.__('Stop %1?', cluster.name),
+          `${lossOf(cluster, trans)} ${trans.__('Its slices are given back.')}`,
+          trans.__('Stop'),
+          trans.__('Keep it')
+        ));
       if (sure) {
         await workbench.stopCluster(cluster.id);
       }
@@ -74,11 +76,12 @@ export function questions(
     restart: async cluster => {
       const sure =
         !worksNow(cluster) ||
-        (await agreed(trans, {
-          title: trans.__('Restart the workers of %1?', cluster.name),
-          body: lossOf(cluster, trans) + ' ' + trans.__('It keeps its slices.'),
-          label: trans.__('Restart')
-        }));
+        (await agreed(
+          trans.__('Restart the workers of %1?', cluster.name),
+          `${lossOf(cluster, trans)} ${trans.__('It keeps its slices.')}`,
+          trans.__('Restart'),
+          trans.__('Keep it')
+        ));
       if (sure) {
         await workbench.restartCluster(cluster.id);
       }
@@ -100,21 +103,6 @@ export function questions(
       }
     }
   };
-}
-
-async function agreed(
-  trans: TranslationBundle,
-  about: { title: string; body: string; label: string }
-): Promise<boolean> {
-  const answer = await showDialog({
-    title: about.title,
-    body: about.body,
-    buttons: [
-      Dialog.cancelButton({ label: trans.__('Keep it') }),
-      Dialog.warnButton({ label: about.label })
-    ]
-  });
-  return answer.button.accept;
 }
 
 /** "3 tasks are not done and 12 results lie on its workers: they are lost." */

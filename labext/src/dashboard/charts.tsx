@@ -12,6 +12,7 @@ import type { MetricId } from '../model/metrics';
 import { nameOf, unitOf, written } from '../model/metrics';
 import { gigabytes, profileName } from '../model/words';
 import { useTold } from '../surface/follow';
+import { Heads } from '../surface/heads';
 import { useDashboard } from './context';
 import type { DashboardModel } from './model';
 import { figuresOf, known, pictureOf } from './picture';
@@ -223,15 +224,15 @@ function Figures(props: { subject: ISubject; metrics: readonly MetricId[] }): Re
         <caption className="gw-hidden">
           {trans.__('Figures of %1 in the chosen time', props.subject.name)}
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">{trans.__('Metric')}</th>
-            <th scope="col">{trans.__('Now')}</th>
-            <th scope="col">{trans.__('Least')}</th>
-            <th scope="col">{trans.__('Mean')}</th>
-            <th scope="col">{trans.__('Most')}</th>
-          </tr>
-        </thead>
+        <Heads
+          heads={[
+            trans.__('Metric'),
+            trans.__('Now'),
+            trans.__('Least'),
+            trans.__('Mean'),
+            trans.__('Most')
+          ]}
+        />
         <tbody>
           {props.metrics.map(metric => {
             const { now, min, mean, max } = figuresOf(model, props.subject.id, metric);

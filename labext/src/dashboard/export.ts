@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { ApiError } from '../api/errors';
 import { inkOf } from '../chart/colours';
+import { HEAT_METRICS } from '../model/heat';
 import { METRICS } from '../model/metrics';
 import { clockTime, profileName } from '../model/words';
 import { lookOf } from './feed';
@@ -47,16 +48,9 @@ export function pastRows(model: DashboardModel, subjects: readonly string[]): st
 /** A row per GPU with its newest figures. */
 export function fleetRows(model: DashboardModel): string[] {
   const look = lookOf(model.workbench.telemetry);
-  const metrics = [
-    'activity',
-    'sm_activity',
-    'memory_bytes',
-    'power_watts',
-    'temperature_c'
-  ] as const;
-  const rows = [`time,gpu,uuid,node,pool,${metrics.join(',')}`];
+  const rows = [`time,gpu,uuid,node,pool,${HEAT_METRICS.join(',')}`];
   for (const gpu of model.heat.gpus) {
-    const values = metrics.map(metric => look.value(gpu.uuid, metric));
+    const values = HEAT_METRICS.map(metric => look.value(gpu.uuid, metric));
     const about = [gpu.name, gpu.uuid, gpu.node, gpu.pool].map(cell);
     rows.push([look.time, ...about, ...values.map(v => (Number.isNaN(v) ? '' : v))].join(','));
   }

@@ -6,6 +6,7 @@ import { Mark } from '../model/heat';
 import { written } from '../model/metrics';
 import { memoryOf } from '../model/words';
 import { useTold } from '../surface/follow';
+import { Heads } from '../surface/heads';
 import { useDashboard } from './context';
 import { lookOf } from './feed';
 
@@ -50,19 +51,19 @@ export function FleetTable(): React.ReactElement {
         />
       </span>
       <table className="gw-table">
-        <thead>
-          <tr>
-            <th scope="col">{trans.__('GPU')}</th>
-            <th scope="col">{trans.__('Node')}</th>
-            <th scope="col">{trans.__('Model')}</th>
-            <th scope="col">{trans.__('State')}</th>
-            <th scope="col">{trans.__('Use')}</th>
-            <th scope="col">{trans.__('SM activity')}</th>
-            <th scope="col">{trans.__('Memory')}</th>
-            <th scope="col">{trans.__('Power')}</th>
-            <th scope="col">{trans.__('Temperature')}</th>
-          </tr>
-        </thead>
+        <Heads
+          heads={[
+            trans.__('GPU'),
+            trans.__('Node'),
+            trans.__('Model'),
+            trans.__('State'),
+            trans.__('Use'),
+            trans.__('SM activity'),
+            trans.__('Memory'),
+            trans.__('Power'),
+            trans.__('Temperature')
+          ]}
+        />
         <tbody>
           {found.slice(0, most).map(({ gpu, cell }) => {
             const memory = look.value(gpu.uuid, 'memory_bytes');

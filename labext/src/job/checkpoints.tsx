@@ -4,6 +4,7 @@ import React from 'react';
 
 import type { Checkpoint, Job } from '../api/types';
 import { clockTime } from '../model/words';
+import { Heads } from '../surface/heads';
 import { ActionButton, Failure, Skeleton, useAction } from '../surface/parts';
 import { useClock, useJob } from './context';
 
@@ -31,23 +32,17 @@ export function CheckpointsTab(props: { job: Job; over: boolean }): React.ReactE
       )}
       <div className="gw-tablebox" tabIndex={0} role="region" aria-label={trans.__('Checkpoints')}>
         <table className="gw-table">
-          <thead>
-            <tr>
-              {[
-                trans.__('Step'),
-                trans.__('State'),
-                trans.__('Kind'),
-                trans.__('Size'),
-                trans.__('Written'),
-                trans.__('Where'),
-                ''
-              ].map((head, i) => (
-                <th key={head || i} scope="col">
-                  {head || <span className="gw-hidden">{trans.__('Action')}</span>}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Heads
+            heads={[
+              trans.__('Step'),
+              trans.__('State'),
+              trans.__('Kind'),
+              trans.__('Size'),
+              trans.__('Written'),
+              trans.__('Where'),
+              ''
+            ]}
+          />
           <tbody>
             {found.map(one => (
               <Row key={one.path} job={job} one={one} over={over} />

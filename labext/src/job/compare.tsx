@@ -18,6 +18,7 @@ import { chiefMetric, elapsedWords, figure, sizeWords } from '../model/jobs';
 import { differences } from '../model/specs';
 import { Check, Choice } from '../surface/choices';
 import { useTold } from '../surface/follow';
+import { Heads } from '../surface/heads';
 import { IconButton } from '../surface/parts';
 import { StateTag } from '../surface/state';
 import type { ICompareContext } from './comparison';
@@ -114,24 +115,14 @@ function Outcomes(props: { context: ICompareContext }): React.ReactElement {
     trans.__('Took'),
     trans.__('Step'),
     trans.__('Result'),
-    trans.__('GPU-hours')
+    trans.__('GPU-hours'),
+    ''
   ];
   return (
     <>
       <div className="gw-tablebox" tabIndex={0} role="region" aria-label={trans.__('Outcomes')}>
         <table className="gw-table">
-          <thead>
-            <tr>
-              {heads.map(head => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
-              ))}
-              <th scope="col">
-                <span className="gw-hidden">{trans.__('Action')}</span>
-              </th>
-            </tr>
-          </thead>
+          <Heads heads={heads} />
           <tbody>
             {model.runs.map((run, i) => (
               <tr key={run.id} data-testid="gw-compare-job" data-job={run.id}>

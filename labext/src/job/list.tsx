@@ -3,6 +3,7 @@
  * a sweep are one row together.
  */
 
+import type { TranslationBundle } from '@jupyterlab/translation';
 import { listIcon, stopIcon } from '@jupyterlab/ui-components';
 import React, { useEffect, useRef, useState } from 'react';
 
@@ -12,12 +13,12 @@ import { chiefMetric, jobIsOver, progress, sizeWords, waitWords } from '../model
 import { usePanel } from '../panel/context';
 import { useFollowed } from '../surface/follow';
 import { Failure, IconButton, Section, useAction } from '../surface/parts';
+import type { ISquare } from '../surface/squares';
+import { Squares } from '../surface/squares';
 import { StateTag } from '../surface/state';
 import { SweepRow } from '../sweep/row';
 
 const FIRST = 5;
-/** Ranks drawn in a row; the page has all of them. */
-const IN_ROW = 16;
 
 export function JobSection(): React.ReactElement {
   const { workbench, actions, trans } = usePanel();
@@ -73,7 +74,6 @@ function JobRow(props: { job: Job }): React.ReactElement {
   const open = useAction(() => actions.openJob(job));
   const logs = useAction(() => actions.openJob(job, 'logs'));
   const over = jobIsOver(job);
-  const more = job.ranks.length - IN_ROW;
   return (
     <li
       className={`gw-item${over ? ' gw-mod-over' : ''}`}
@@ -107,13 +107,9 @@ function JobRow(props: { job: Job }): React.ReactElement {
           />
         )}
       </div>
-      <div className="gw-ranks">
-        {job.ranks.slice(0, IN_ROW).map(rank => (
-          <Rank key={rank.rank} rank={rank} />
-        ))}
-        {more > 0 && <span className="gw-item-what">+{more}</span>}
+      <Squares all={job.ranks.map(rank => squareOf(trans, rank))}>
         <span className="gw-item-what">{sizeWords(job)}</span>
-      </div>
+      </Squares>
       <div className="gw-ranks">
         <span className="gw-item-what" data-testid="gw-job-progress">
           {progress(job, trans.__('step'))}
@@ -176,23 +172,13 @@ function LossTrail(props: { job: Job }): React.ReactElement {
   );
 }
 
-function Rank(props: { rank: RankView }): React.ReactElement {
-  const { rank, state, exit_code, step } = props.rank;
-  const { trans } = usePanel();
-  const parts = [trans.__('rank %1: %2', rank, state)];
-  if (step !== null) {
-    parts.push(trans.__('step %1', step));
-  }
-  if (exit_code !== null) {
-    parts.push(trans.__('exit code %1', exit_code));
-  }
-  if (props.rank.stands) {
-    parts.push(props.rank.stands);
-  }
-  const title = parts.join(', ');
-  return (
-    <span className={`gw-rank gw-mod-${state}`} role="img" aria-label={title} title={title}>
-      {rank}
-    </span>
-  );
+function squareOf(trans: TranslationBundle, one: RankView): ISquare {
+  const { rank, state, exit_code, step, stands } = one;
+  const parts = [
+    trans.__('rank %1: %2', rank, state),
+    step === null ? '' : trans.__('step %1', step),
+    exit_code === null ? '' : trans.__('exit code %1', exit_code),
+    stands ?? ''
+  ];
+  return { number: rank, look: state, title: parts.filter(Boolean).join(', ') };
 }

@@ -8,7 +8,7 @@ import React from 'react';
 import type { Checkpoint, Job } from '../api/types';
 import { jobIsOver } from '../model/jobs';
 import type { Workbench } from '../model/workbench';
-import { chosenOf } from '../talk';
+import { agreed, chosenOf } from '../talk';
 
 /** Stop after a question: hours of training may hang on it. */
 export async function stopJob(
@@ -16,18 +16,12 @@ export async function stopJob(
   trans: TranslationBundle,
   job: Job
 ): Promise<void> {
-  const answer = await showDialog({
-    title: trans.__('Stop %1?', job.name),
-    body: trans.__(
-      'Its %1 ranks are ended and its slices given back. Logs stay.',
-      job.ranks.length
-    ),
-    buttons: [
-      Dialog.cancelButton({ label: trans.__('Let it run') }),
-      Dialog.warnButton({ label: trans.__('Stop') })
-    ]
-  });
-  if (answer.button.accept) {
+  const body = trans.__(
+    'Its %1 ranks are ended and its slices given back. Logs stay.',
+    job.ranks.length
+  );
+  const title = trans.__('Stop %1?', job.name);
+  if (await agreed(title, body, trans.__('Stop'), trans.__('Let it run'))) {
     await workbench.stopJob(job.id);
   }
 }

@@ -6,6 +6,7 @@ import type { Gpu, Job, RankView } from '../api/types';
 import { figure, jobIsOver } from '../model/jobs';
 import { percent, profileName } from '../model/words';
 import { useTold } from '../surface/follow';
+import { Heads } from '../surface/heads';
 import { useClock, useJob } from './context';
 
 const FIRST = 64;
@@ -46,15 +47,7 @@ export function RanksTab(props: { job: Job }): React.ReactElement {
     <>
       <div className="gw-tablebox" tabIndex={0} role="region" aria-label={trans.__('Ranks')}>
         <table className="gw-table gw-ranks-table" data-testid="gw-ranks-table">
-          <thead>
-            <tr>
-              {heads.map(head => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Heads heads={heads} />
           <tbody>
             {shown.map(rank => (
               <Row

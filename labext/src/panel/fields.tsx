@@ -11,6 +11,7 @@ import type { CardsModel } from '../model/cards';
 import type { FormModel, IFormState } from '../model/form';
 import { fittingCard, leastCount } from '../model/form';
 import { duration, shortExpected, units } from '../model/words';
+import { Choice } from '../surface/choices';
 import { useFollowed } from '../surface/follow';
 import { Skeleton, Trouble } from '../surface/parts';
 
@@ -155,20 +156,17 @@ export function DurationField(props: IFieldsProps & { fleet: Fleet | null }): Re
   const choices = [...new Set([...CHOICES.filter(one => one <= longest), state.seconds])];
   choices.sort((a, b) => a - b);
   return (
-    <label className="gw-field">
-      <span>{trans.__('for')}</span>
-      <select
-        className="gw-input"
-        value={state.seconds}
-        data-testid="gw-form-duration"
-        onChange={event => form.set({ seconds: Number(event.target.value) })}
-      >
-        {choices.map(seconds => (
-          <option key={seconds} value={seconds}>
-            {duration(trans, seconds)}
-          </option>
-        ))}
-      </select>
-    </label>
+    <Choice
+      label={trans.__('for')}
+      value={state.seconds}
+      testid="gw-form-duration"
+      choose={value => form.set({ seconds: Number(value) })}
+    >
+      {choices.map(seconds => (
+        <option key={seconds} value={seconds}>
+          {duration(trans, seconds)}
+        </option>
+      ))}
+    </Choice>
   );
 }

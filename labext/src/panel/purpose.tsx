@@ -6,6 +6,7 @@ import type { Target } from '../model/form';
 import { faultyField } from '../model/form';
 import { shortName } from '../model/paths';
 import { duration } from '../model/words';
+import { Choice } from '../surface/choices';
 import { useFollowed } from '../surface/follow';
 import { usePanel } from './context';
 
@@ -37,21 +38,13 @@ function NotebookFields(): React.ReactElement {
   };
   return (
     <div className="gw-row">
-      <label className="gw-field gw-mod-wide">
-        <span>{trans.__('opens')}</span>
-        <select
-          className="gw-input"
-          value={shown}
-          data-testid="gw-form-target"
-          onChange={event => choose(event.target.value)}
-        >
-          <option value="new">{trans.__('a new notebook')}</option>
-          {path && (
-            <option value="path">{trans.__('%1 (restarts its kernel)', shortName(path))}</option>
-          )}
-          <option value="later">{trans.__('nothing yet')}</option>
-        </select>
-      </label>
+      <Choice wide label={trans.__('opens')} value={shown} testid="gw-form-target" choose={choose}>
+        <option value="new">{trans.__('a new notebook')}</option>
+        {path && (
+          <option value="path">{trans.__('%1 (restarts its kernel)', shortName(path))}</option>
+        )}
+        <option value="later">{trans.__('nothing yet')}</option>
+      </Choice>
     </div>
   );
 }
@@ -66,26 +59,21 @@ function ClusterFields(): React.ReactElement {
         <TextField field="name" label={trans.__('name')} hint={trans.__('chosen for you')} />
       </div>
       <div className="gw-row">
-        <label className="gw-field gw-mod-wide">
-          <span>{trans.__('when idle')}</span>
-          <select
-            className="gw-input"
-            value={idle ?? ''}
-            data-testid="gw-form-idle"
-            onChange={event => {
-              const { value } = event.target;
-              form.set({ idleSeconds: value === '' ? null : Number(value) });
-            }}
-          >
-            <option value="">{trans.__('ends after the usual time')}</option>
-            {IDLE.map(seconds => (
-              <option key={seconds} value={seconds}>
-                {trans.__('ends after %1', duration(trans, seconds))}
-              </option>
-            ))}
-            <option value={0}>{trans.__('stays until its slices end')}</option>
-          </select>
-        </label>
+        <Choice
+          wide
+          label={trans.__('when idle')}
+          value={idle ?? ''}
+          testid="gw-form-idle"
+          choose={value => form.set({ idleSeconds: value === '' ? null : Number(value) })}
+        >
+          <option value="">{trans.__('ends after the usual time')}</option>
+          {IDLE.map(seconds => (
+            <option key={seconds} value={seconds}>
+              {trans.__('ends after %1', duration(trans, seconds))}
+            </option>
+          ))}
+          <option value={0}>{trans.__('stays until its slices end')}</option>
+        </Choice>
       </div>
     </>
   );

@@ -7,11 +7,13 @@ export function Choice(props: {
   label: string;
   value: string | number;
   testid: string;
+  /** Whether it takes all the room there is. */
+  wide?: boolean;
   choose: (value: string) => void;
   children: React.ReactNode;
 }): React.ReactElement {
   return (
-    <label className="gw-field">
+    <label className={props.wide ? 'gw-field gw-mod-wide' : 'gw-field'}>
       <span>{props.label}</span>
       <select
         className="gw-input"

@@ -3,7 +3,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ILayoutRestorer } from '@jupyterlab/application';
 import type { MainAreaWidget } from '@jupyterlab/apputils';
-import { Dialog, ICommandPalette, showDialog, WidgetTracker } from '@jupyterlab/apputils';
+import { ICommandPalette, WidgetTracker } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
@@ -11,7 +11,7 @@ import type { Sweep } from '../api/types';
 import { NEW_SWEEP, sweepIsOver } from '../model/sweeps';
 import type { Workbench } from '../model/workbench';
 import { openTab } from '../surface/tab';
-import { chosenOf, guarded } from '../talk';
+import { agreed, chosenOf, guarded } from '../talk';
 import { CommandIDs, IGpuWorkbench } from '../tokens';
 import type { SweepWidget } from './widget';
 
@@ -98,15 +98,11 @@ export async function stopSweep(
   trans: TranslationBundle,
   sweep: Sweep
 ): Promise<void> {
-  const answer = await showDialog({
-    title: trans.__('Stop the sweep %1?', sweep.name),
-    body: trans.__('Its jobs that run or wait are stopped, and no other is started. Logs stay.'),
-    buttons: [
-      Dialog.cancelButton({ label: trans.__('Let it run') }),
-      Dialog.warnButton({ label: trans.__('Stop') })
-    ]
-  });
-  if (answer.button.accept) {
+  const body = trans.__(
+    'Its jobs that run or wait are stopped, and no other is started. Logs stay.'
+  );
+  const title = trans.__('Stop the sweep %1?', sweep.name);
+  if (await agreed(title, body, trans.__('Stop'), trans.__('Let it run'))) {
     await workbench.stopSweep(sweep.id);
   }
 }

@@ -12,10 +12,8 @@ import { pointWords } from '../model/grid';
 import { bestWords, countWords, sweepIsOver } from '../model/sweeps';
 import { usePanel } from '../panel/context';
 import { Failure, IconButton, useAction } from '../surface/parts';
+import { Squares } from '../surface/squares';
 import { StateTag } from '../surface/state';
-
-/** Runs drawn in a row; the page has all of them. */
-const IN_ROW = 16;
 
 /** Runs as the squares of ranks are drawn. */
 const LOOKS: Partial<Record<SweepRun['state'], string>> = {
@@ -34,7 +32,6 @@ export function SweepRow(props: { sweep: Sweep }): React.ReactElement {
   const open = useAction(() => actions.openSweep(sweep));
   const over = sweepIsOver(sweep);
   const best = bestWords(sweep);
-  const more = sweep.runs.length - IN_ROW;
   return (
     <li
       className={`gw-item${over ? ' gw-mod-over' : ''}`}
@@ -57,23 +54,13 @@ export function SweepRow(props: { sweep: Sweep }): React.ReactElement {
           />
         )}
       </div>
-      <div className="gw-ranks">
-        {sweep.runs.slice(0, IN_ROW).map(run => {
-          const title = `${pointWords(run.params)}: ${run.state}`;
-          return (
-            <span
-              key={run.number}
-              className={`gw-rank gw-mod-${LOOKS[run.state] ?? run.state}`}
-              role="img"
-              aria-label={title}
-              title={title}
-            >
-              {run.number + 1}
-            </span>
-          );
-        })}
-        {more > 0 && <span className="gw-item-what">+{more}</span>}
-      </div>
+      <Squares
+        all={sweep.runs.map(({ number, params, state }) => ({
+          number: number + 1,
+          look: LOOKS[state] ?? state,
+          title: `${pointWords(params)}: ${state}`
+        }))}
+      />
       <p className="gw-item-what">{countWords(trans, sweep)}</p>
       {best && <p className="gw-item-what">{trans.__('best %1', best)}</p>}
       <Failure of={stop} />
