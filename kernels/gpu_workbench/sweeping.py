@@ -8,7 +8,6 @@ Optuna's, whose storage and samplers do the rest.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, Literal
@@ -17,15 +16,12 @@ from msgspec.structs import replace
 
 from . import protocol as wire
 from . import sweep_display
-from .client import Client, get_client
-from .display import Live, Rich
-from .errors import GpuWorkbenchError
+from .client import get_client
+from .handles import Handle
 from .job_metrics import Rows
 from .ordering import What, job_spec
 from .sweep_display import said
 from .training import JobHandle, job
-
-_WATCH_SECONDS = 1.0
 
 Grid = Mapping[str, Iterable[Any]] | Iterable[Mapping[str, Any]]
 
@@ -140,23 +136,10 @@ def _trial(study: Any, objective: What, ranks: int) -> Callable[[], float]:
     return trial
 
 
-class SweepHandle(Rich):
+class SweepHandle(Handle[wire.Sweep]):
     """A sweep by its id. Throw it away and it goes on; `gw.sweeps()` finds it again."""
 
-    def __init__(self, sweep: wire.Sweep, client: Client) -> None:
-        self._last = sweep
-        self._client = client
-
-    @property
-    def id(self) -> str:
-        return self._last.id
-
-    @property
-    def status(self) -> wire.Sweep:
-        """How it is now."""
-        if self._last.ended_at is None:
-            self._last = self._client.call("GET", f"sweeps/{self.id}", returns=wire.Sweep)
-        return self._last
+    _KIND = "sweeps"
 
     @property
     def jobs(self) -> list[JobHandle]:
@@ -184,42 +167,11 @@ class SweepHandle(Rich):
             for run in self.status.runs
         )
 
-    def watch(self) -> SweepHandle:
-        """Show all runs until they are over. Interrupting leaves them running."""
-        live = Live()
-        try:
-            while True:
-                now = self.status
-                live.show(sweep_display.text(now), sweep_display.html(now))
-                if now.ended_at is not None:
-                    return self
-                time.sleep(_WATCH_SECONDS)
-        except KeyboardInterrupt:
-            print(f"{self.id} goes on; .watch() shows it again, .stop() ends it.")
-            return self
-
-    def wait(self, timeout: float | None = None) -> wire.Sweep:
-        """Until all runs are over; raises `TimeoutError` after `timeout` seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while (now := self.status).ended_at is None:
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"{self.id} is not over after {timeout:g} s")
-            time.sleep(_WATCH_SECONDS / 2)
-        return now
-
-    def stop(self) -> SweepHandle:
-        """Order no more runs and stop those that go on; returns at once."""
-        self._last = self._client.call("POST", f"sweeps/{self.id}/stop", returns=wire.Sweep)
-        return self
+    def _live(self, now: wire.Sweep) -> tuple[str, str]:
+        return sweep_display.text(now), sweep_display.html(now)
 
     def _text(self) -> str:
         return sweep_display.text(self._fresh())
 
     def _html(self) -> str:
         return sweep_display.html(self._fresh())
-
-    def _fresh(self) -> wire.Sweep:
-        try:
-            return self.status
-        except GpuWorkbenchError:
-            return self._last

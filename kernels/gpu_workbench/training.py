@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import os
 import pickle
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, SupportsFloat
@@ -19,16 +18,13 @@ from msgspec.structs import replace
 from . import ansi, job_display, job_logs, job_metrics
 from . import protocol as wire
 from .client import Client, get_client
-from .display import Live, Rich
 from .errors import GpuWorkbenchError
+from .handles import Handle
 from .holders import metrics
-from .job_display import OVER
 from .job_logs import Stream, Text
 from .job_metrics import Comparison, Link, Rows
 from .ordering import What, job_spec
 
-_POLL_SECONDS = 0.5
-_WATCH_SECONDS = 1.0
 _SAID_LINES, _SAID_CHARACTERS, _TRACE_LINES = 6, 4000, 14
 
 
@@ -145,47 +141,22 @@ def log(step: int, **values: SupportsFloat) -> None:
     run.log(int(step), metrics.numbers(values))
 
 
-class JobHandle(Rich):
+class JobHandle(Handle[wire.Job]):
     """A job by its id. Throw it away and the job goes on; `gw.job(id)` is the same again."""
 
-    def __init__(self, job: wire.Job, client: Client) -> None:
-        self._last = job
-        self._client = client
+    _KIND = "jobs"
+
+    def __init__(self, last: wire.Job, client: Client) -> None:
+        super().__init__(last, client)
         self._points: list[wire.MetricPoint] = []
         self._points_offset = 0
         self._said = ""
         self._said_offset = 0
 
     @property
-    def id(self) -> str:
-        return self._last.id
-
-    @property
-    def status(self) -> wire.Job:
-        """How it is now."""
-        if self._last.state not in OVER:
-            self._last = self._client.call("GET", f"jobs/{self.id}", returns=wire.Job)
-        return self._last
-
-    @property
     def state(self) -> wire.JobState:
         """`waiting`, `starting`, `running`, `stopping`, then how it ended."""
         return self.status.state
-
-    def watch(self) -> JobHandle:
-        """Show state, curves and ranks until it is over. Interrupting leaves the job running."""
-        live = Live()
-        try:
-            while True:
-                now = self.status
-                said = self._last_lines(now)
-                live.show(job_display.text(now), self._block(now, said))
-                if now.state in OVER:
-                    return self
-                time.sleep(_WATCH_SECONDS)
-        except KeyboardInterrupt:
-            print(f"{self.id} goes on; .watch() shows it again, .stop() ends it.")
-            return self
 
     def metrics(self) -> Rows:
         """All points so far, of all ranks, as rows for a data frame: `pandas.DataFrame(…)`."""
@@ -248,11 +219,6 @@ class JobHandle(Rich):
         self._said_offset = chunk.next_offset
         return ansi.lines(self._said.rstrip("\n"))[-_SAID_LINES:]
 
-    def stop(self) -> JobHandle:
-        """Ask its ranks to end; returns at once."""
-        self._last = self._client.call("POST", f"jobs/{self.id}/stop", returns=wire.Job)
-        return self
-
     @property
     def spec(self) -> wire.JobSpec:
         """What was ordered, all of it."""
@@ -286,15 +252,6 @@ class JobHandle(Rich):
         made = self._client.call("POST", f"jobs/{self.id}/resume", body, returns=wire.Job)
         return JobHandle(made, self._client)
 
-    def wait(self, timeout: float | None = None) -> wire.Job:
-        """Until it is over, however it ends; raises `TimeoutError` after `timeout` seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while (now := self.status).state not in OVER:
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"{self.id} is {now.state} after {timeout:g} s: {now.message}")
-            time.sleep(_POLL_SECONDS)
-        return now
-
     def result(self, timeout: float | None = None) -> Any:
         """What the function returned on rank 0 (None for a script); waits for it.
 
@@ -310,6 +267,9 @@ class JobHandle(Rich):
             )
         return None if told.value_b64 is None else pickle.loads(base64.b64decode(told.value_b64))
 
+    def _live(self, now: wire.Job) -> tuple[str, str]:
+        return job_display.text(now), self._block(now, self._last_lines(now))
+
     def _text(self) -> str:
         return job_display.text(self._fresh())
 
@@ -324,10 +284,3 @@ class JobHandle(Rich):
         points = self._all_points()
         used = job_metrics.gpu_line(points, job_metrics.gpu_use(self._client, now))
         return job_display.html(now, points, said, used)
-
-    def _fresh(self) -> wire.Job:
-        """Now, or as it was last where the server can't be asked: showing a job never raises."""
-        try:
-            return self.status
-        except GpuWorkbenchError:
-            return self._last
