@@ -78,24 +78,26 @@ def test_its_pages_are_there_for_who_may_see_the_job_and_for_nobody_else(
     with pytest.raises(urllib.error.HTTPError, match="404"):
         asked(here, link.url.replace(job.id, "job-none"), **token)
 
-    (process,) = boards()
+    (process,) = boards(here)
     assert not [one for one in process.net_connections() if one.status == psutil.CONN_LISTEN]
     heard = {one.laddr for one in process.net_connections("unix")}
     (path,) = (one for one in heard if one.endswith("board.sock"))
     assert stat.S_IMODE(Path(path).stat().st_mode) & 0o077 == 0
     process.terminate()
-    wait_for(lambda: not boards(), 10, "it is over")
+    wait_for(lambda: not boards(here), 10, "it is over")
     with pytest.raises(urllib.error.HTTPError, match="503"):
         asked(here, link.url, **token)
     assert job.tensorboard().url == link.url, "it starts again"
-    for one in boards():
+    for one in boards(here):
         one.terminate()
 
 
-def boards() -> list[psutil.Process]:
+def boards(server: LabServer) -> list[psutil.Process]:
+    """Those of this server's jobs."""
     found = []
     for one in psutil.process_iter(["cmdline"]):
-        if "gpu_workbench.holders.board" in (one.info["cmdline"] or []):
+        words = one.info["cmdline"] or []
+        if "gpu_workbench.holders.board" in words and words[-1].startswith(str(server.root)):
             found.append(one)
     return found
 
