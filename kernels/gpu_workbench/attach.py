@@ -11,13 +11,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
 
 from . import protocol as wire
+from .importing import after_import
 
 # Share of the GPU's memory, set only where the slice is a fraction of a real GPU: there, and only
 # there, a framework would otherwise take what belongs to the neighbour.
@@ -120,12 +117,7 @@ def apply_memory_caps() -> None:
     """
     if SHARE_ENV not in os.environ:
         return
-    for name, cap in _CAPS.items():
-        module = sys.modules.get(name)
-        if module is not None:
-            cap(module)
-    if not any(isinstance(finder, _AfterImport) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _AfterImport())
+    after_import(_CAPS)
 
 
 def _cap_torch(torch: ModuleType) -> None:
@@ -142,46 +134,11 @@ def _cap_torch(torch: ModuleType) -> None:
 
 
 def _cap_rmm(rmm: ModuleType) -> None:
+    if SHARE_ENV not in os.environ:  # given back since
+        return
     limit = int(os.environ[wire.MEMORY_ENV])
     upstream = rmm.mr.CudaMemoryResource()
     rmm.mr.set_current_device_resource(rmm.mr.LimitingResourceAdaptor(upstream, limit))
 
 
 _CAPS: dict[str, Callable[[ModuleType], None]] = {"torch": _cap_torch, "rmm": _cap_rmm}
-
-
-class _AfterImport(MetaPathFinder):
-    """Calls a framework's cap right after the framework was imported, once each."""
-
-    def __init__(self) -> None:
-        self._busy: set[str] = set()
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name not in _CAPS or name in self._busy:
-            return None
-        self._busy.add(name)
-        try:
-            spec = find_spec(name)
-        finally:
-            self._busy.discard(name)
-        if spec is None or spec.loader is None:
-            return None
-        spec.loader = _CappingLoader(spec.loader, _CAPS[name])
-        return spec
-
-
-class _CappingLoader(Loader):
-    def __init__(self, loader: Loader, cap: Callable[[ModuleType], None]) -> None:
-        self._loader = loader
-        self._cap = cap
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        if SHARE_ENV in os.environ:
-            self._cap(module)

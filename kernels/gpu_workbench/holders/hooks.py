@@ -22,13 +22,11 @@ import socket
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..importing import after_import
 from ..protocol import RUN_ENV
 from .metrics import RunLog, current
 from .pinning import BACKEND_ENV
@@ -48,15 +46,14 @@ def install(directory: Path, log: RunLog) -> None:
             lambda optimizer, args, kwargs: log.stepped(optimizer)
         )
 
-    after_import(
-        {
-            "torch.optim.optimizer": beat,
-            "torch.autograd": lambda autograd: tell_backward(autograd, log),
-            "torch.distributed.rendezvous": listen_on_loopback,
-            "torch.distributed.distributed_c10d": mend_groups,
-            "transformers.trainer": lambda trainer: log_what_the_trainer_logs(trainer, log),
-        }
-    )
+    calls: dict[str, Callable[[ModuleType], None]] = {
+        "torch.optim.optimizer": beat,
+        "torch.autograd": lambda autograd: tell_backward(autograd, log),
+        "torch.distributed.rendezvous": listen_on_loopback,
+        "torch.distributed.distributed_c10d": mend_groups,
+        "transformers.trainer": lambda trainer: log_what_the_trainer_logs(trainer, log),
+    }
+    after_import({name: _harmless(call) for name, call in calls.items()})
     note_metric_files(directory / METRIC_FILES)
 
 
@@ -183,56 +180,19 @@ def note_metric_files(note: Path) -> None:
     sys.addaudithook(hook)
 
 
+def _harmless(call: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
+    """What we add must never cost a run: another torch may have other names."""
+
+    def attempt(module: ModuleType) -> None:
+        with contextlib.suppress(AttributeError, TypeError, ImportError):
+            call(module)
+
+    return attempt
+
+
 def noted_files(run: Path) -> list[Path]:
     """The loggers' files that a rank opened."""
     try:
         return [Path(line) for line in (run / METRIC_FILES).read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError):
         return []
-
-
-# --- after an import --------------------------------------------------------------------------
-
-
-def after_import(calls: dict[str, Callable[[ModuleType], None]]) -> None:
-    """Call `calls[name](module)` right after each named module is imported, or now if it is."""
-    for name in [name for name in calls if name in sys.modules]:
-        calls[name](sys.modules[name])
-    sys.meta_path.insert(0, _AfterImport(calls))
-
-
-class _AfterImport(MetaPathFinder):
-    def __init__(self, calls: dict[str, Callable[[ModuleType], None]]) -> None:
-        self._calls = calls
-        self._busy: set[str] = set()
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name not in self._calls or name in self._busy:
-            return None
-        self._busy.add(name)  # the others find it; this finder must not find itself
-        try:
-            spec = find_spec(name)
-        finally:
-            self._busy.discard(name)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._calls[name])
-        return spec
-
-
-class _Loader(Loader):
-    def __init__(self, loader: Any, call: Callable[[ModuleType], None]) -> None:
-        self._loader = loader
-        self._call = call
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        found: ModuleType | None = self._loader.create_module(spec)
-        return found
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        # Our additions must never cost a run: another torch may have other names.
-        with contextlib.suppress(AttributeError, TypeError, ImportError):
-            self._call(module)
