@@ -4,9 +4,10 @@
 
 Connects all, sends MESSAGE on each, prints "ready N" and obeys the lines of its standard input:
 `count SECONDS` prints JSON of what came (messages, bytes, and ages in ms of those that carry a
-time), `send MESSAGE` sends that on each and prints to how many. Reads frames by hand: a library
-would need more CPU than the server. Pings are answered, or the server would hang up after a while.
-`stalled`: reads nothing, for as long as it lives.
+time), `send MESSAGE` sends that on each and prints to how many. After `rest` what comes waits in
+the system until `read`: as if they were on other machines, whose CPU this is not. Reads frames by
+hand: a library would need more CPU than the server. Pings are answered, or the server would hang
+up after a while. `stalled`: reads nothing, for as long as it lives.
 """
 
 from __future__ import annotations
@@ -85,6 +86,12 @@ class Client(asyncio.Protocol):
                 return
         self._frames()
 
+    def rest(self, resting: bool) -> None:
+        if resting and self._transport.is_reading():
+            self._transport.pause_reading()
+        elif not resting and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def say(self, message: str) -> bool:
         """False where the server has hung up."""
         if self._transport.is_closing():
@@ -147,6 +154,10 @@ async def main(url: str, token: str, count: int, message: str, stalled: bool) ->
         verb, _, rest = line.strip().partition(" ")
         if verb == "send":
             print(sum(client.say(rest) for client in clients), flush=True)
+        elif verb in ("rest", "read"):
+            for client in clients:
+                client.rest(verb == "rest")
+            print(verb, flush=True)
         elif verb == "count":
             print(json.dumps(await figures(counted, float(rest))), flush=True)
 

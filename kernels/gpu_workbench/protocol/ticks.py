@@ -15,6 +15,7 @@ import sys
 from array import array
 from collections.abc import Mapping, Sequence
 from itertools import count
+from operator import attrgetter
 from typing import Any, NamedTuple, get_args
 
 from .live import Column, ColumnType, Layout
@@ -134,23 +135,27 @@ def decode(frame: bytes, layouts: Mapping[int, Layout]) -> Tick | None:
 
 
 def _columns(columns: Sequence[Column], rows: Sequence[Any]) -> bytes:
-    return b"".join(
-        _packed(column, [getattr(row, column.name) for row in rows]) for column in columns
-    )
+    if not rows:
+        return b""
+    values = zip(*map(attrgetter(*(column.name for column in columns)), rows), strict=True)
+    return b"".join(map(_packed, columns, values))
 
 
-def _packed(column: Column, values: list[Any]) -> bytes:
+def _packed(column: Column, values: Sequence[Any]) -> bytes:
     unknown = _UNKNOWN.get(column.type)
     if unknown is None:
-        found = array(_CODES[column.type], [math.nan if v is None else v for v in values])
+        raw: list[float] = [math.nan if v is None else v for v in values]
     else:
         if column.labels is not None:
             values = [_labelled(column, value) for value in values]
         top, times = unknown - 1, 1 / column.scale
-        found = array(
-            _CODES[column.type],
-            [unknown if v is None else min(top, max(0, int(v * times + 0.5))) for v in values],
-        )
+        raw = [-1 if v is None else int(v * times + 0.5) for v in values]
+        if min(raw) < 0 or max(raw) > top:
+            raw = [
+                unknown if v is None else min(top, max(0, n))
+                for v, n in zip(values, raw, strict=True)
+            ]
+    found = array(_CODES[column.type], raw)
     if sys.byteorder == "big":
         found.byteswap()
     return found.tobytes()

@@ -84,9 +84,9 @@ class NvmlBackend:
     def read(self, held: Sequence[Held]) -> Reading:
         with self._lock:
             self._devices_now()
-            listed = {one.gpu.uuid: self._slow.processes(one.gpu.uuid) for one in self._devices}
+            told = self._slow.told()
             # Looking for them costs more than all the rest: only where something runs.
-            some = any(one is not None and one.processes for one in listed.values())
+            some = any(one.processes for one in told.listed.values())
             owners = self._table.owners(held) if some else {}
             gpus: list[GpuReading] = []
             slices: list[SliceReading] = []
@@ -95,12 +95,12 @@ class NvmlBackend:
                 for device in self._devices:
                     here = _slices_on(device, held)
                     try:
-                        gpu = read_gpu(device, self._slow)
-                        told = listed[device.gpu.uuid]
-                        found = None if told is None else self._named(device, told, here, owners)
-                        parts = [read_slice(device, gpu, one, found, self._slow) for _, one in here]
+                        gpu = read_gpu(device, told)
+                        ran = told.listed.get(device.gpu.uuid)
+                        found = None if ran is None else self._named(device, ran, here, owners)
+                        parts = [read_slice(device, gpu, one, found, told) for _, one in here]
                     except GpuLost:
-                        gpus.append(lost_gpu(device, self._slow))
+                        gpus.append(lost_gpu(device, told))
                         slices += [SliceReading(one.id) for _, one in here]
                         continue
                     gpus.append(gpu)

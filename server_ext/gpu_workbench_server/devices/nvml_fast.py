@@ -7,49 +7,44 @@ nothing, holds no lock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-
-import pynvml
 
 from ..domain.leases import Slice
 from ..domain.readings import DeviceProcess, GpuReading, SliceReading
 from ..domain.units import PARTS
 from .nvml_inventory import Device
 from .nvml_library import GpuLost, Handle
-from .nvml_slow import SlowLane
+from .nvml_queries import MEMORY, MEMORY_1, POWER, RATES, TEMPERATURE
+from .nvml_slow import NO_XID, PROFILED, Round
 
-_PROFILED = ("sm_activity", "sm_occupancy", "tensor_activity", "dram_activity")
 
-
-def read_gpu(device: Device, slow: SlowLane) -> GpuReading:
+def read_gpu(device: Device, told: Round) -> GpuReading:
     """One look at a GPU; raises `GpuLost` where it is gone."""
     gpu, handle = device.gpu, device.handle
     if gpu.health == "lost":
         raise GpuLost(gpu.uuid)
     handle.failed = ""
-    xid = slow.xid(gpu.uuid)
-    profile = slow.profile(gpu.uuid)
-    rates = handle.ask(pynvml.nvmlDeviceGetUtilizationRates)
-    power = handle.ask(pynvml.nvmlDeviceGetPowerUsage)
-    celsius = handle.ask(pynvml.nvmlDeviceGetTemperature, pynvml.NVML_TEMPERATURE_GPU)
+    rates = handle.read(RATES)
+    power = handle.read(POWER)
+    celsius = handle.read(TEMPERATURE)
     memory = used_bytes(handle)
-    silent = (rates, power, celsius, memory) == (None,) * 4 and handle.failed
-    return replace(
-        slow.of(gpu.uuid),
-        activity=profile.activity if rates is None else rates.gpu / 100,
+    xid = told.xids.get(gpu.uuid, NO_XID)
+    one = told.of(gpu.uuid)._replace(
+        activity=told.profile(gpu.uuid).activity if rates is None else rates[0] / 100,
         memory_bytes=memory,
-        power_watts=None if power is None else power / 1000,
-        temperature_c=None if celsius is None else float(celsius),
+        power_watts=None if power is None else power.value / 1000,
+        temperature_c=None if celsius is None else float(celsius.value),
         xid=xid.code,
         xid_at=xid.at,
-        **{name: getattr(profile, name) for name in _PROFILED},
-        state="unknown" if silent else "ok",
-        trouble=f"The driver answers with an error: {handle.failed}." if silent else "",
     )
+    silent = memory is None and rates is None and power is None and celsius is None
+    if silent and handle.failed:
+        trouble = f"The driver answers with an error: {handle.failed}."
+        return one._replace(state="unknown", trouble=trouble)
+    return one
 
 
-def lost_gpu(device: Device, slow: SlowLane) -> GpuReading:
-    xid = slow.xid(device.gpu.uuid)
+def lost_gpu(device: Device, told: Round) -> GpuReading:
+    xid = told.xids.get(device.gpu.uuid, NO_XID)
     return GpuReading(
         uuid=device.gpu.uuid,
         xid=xid.code,
@@ -64,19 +59,19 @@ def read_slice(
     gpu: GpuReading,
     one: Slice,
     processes: Sequence[DeviceProcess] | None,
-    slow: SlowLane,
+    told: Round,
 ) -> SliceReading:
     """One look at a leased slice, given what was read of its GPU and is known to run there."""
     if one.kind == "whole":
-        told = {name: getattr(gpu, name) for name in _PROFILED}
-        return SliceReading(one.id, gpu.activity, gpu.memory_bytes, **told)
+        shares = {name: getattr(gpu, name) for name in PROFILED}
+        return SliceReading(one.id, gpu.activity, gpu.memory_bytes, **shares)
     if one.kind == "mig":
         for gi, (instance, handle) in device.instances.items():
             if instance.uuid == one.instance:
-                profile = slow.profile(instance.uuid)
-                told = {name: getattr(profile, name) for name in _PROFILED}
+                profile = told.profile(instance.uuid)
+                shares = {name: getattr(profile, name) for name in PROFILED}
                 used = used_bytes(handle)
-                return SliceReading(one.id, profile.activity, used, **told, gpu_instance=gi)
+                return SliceReading(one.id, profile.activity, used, **shares, gpu_instance=gi)
         return SliceReading(one.id)
     if processes is None:
         return SliceReading(one.id)
@@ -94,7 +89,5 @@ def read_slice(
 
 def used_bytes(handle: Handle) -> int | None:
     """What is in use, without what the driver reserves where it tells the two apart."""
-    memory = handle.ask(pynvml.nvmlDeviceGetMemoryInfo, pynvml.nvmlMemory_v2)
-    if memory is None:
-        memory = handle.ask(pynvml.nvmlDeviceGetMemoryInfo)
+    memory = handle.read(MEMORY) or handle.read(MEMORY_1)
     return None if memory is None else int(memory.used)

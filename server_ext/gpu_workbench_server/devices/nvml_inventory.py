@@ -17,6 +17,7 @@ from ..domain.mig import Geometry, MigInstance, first_layout, geometry_for
 from ..domain.units import GIB
 from .nvml_library import GpuLost, Handle, ask
 from .nvml_mig import PROFILE, read_geometry
+from .nvml_queries import MIG_MODE
 
 _LABEL = re.compile(r"(\d+)\s?GB")
 _SIZES = (8, 10, 11, 12, 16, 20, 24, 32, 40, 48, 64, 80, 94, 96, 128, 141, 144, 180, 192, 288)
@@ -65,7 +66,7 @@ def _remembering(now: Device, last: Device | None) -> Device:
 
 def mig_layout(handle: Handle) -> tuple[int, ...]:
     """What changes when MIG is switched or cut anew: the mode and the instances' handles."""
-    mode = handle.ask(pynvml.nvmlDeviceGetMigMode)
+    mode = handle.read(MIG_MODE)
     if mode is None or mode[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
         return (0,)
     found = [1]

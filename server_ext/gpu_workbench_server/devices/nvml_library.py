@@ -14,6 +14,7 @@ from typing import Any
 import pynvml
 
 from ..errors import NoDevices
+from .nvml_queries import Buffer, Query
 
 _REINSTALL = "Install it, or take simulated GPUs (`--GpuWorkbenchApp.devices=simulated`)."
 _TROUBLE = {
@@ -146,7 +147,8 @@ class Handle:
     def __init__(self, raw: Any) -> None:
         self.raw = raw
         self.failed = ""
-        self._never: set[tuple[object, ...]] = set()
+        self._never: set[object] = set()
+        self._buffers: dict[Query, Buffer] = {}
 
     def forget(self) -> None:
         """Another driver may tell more."""
@@ -160,10 +162,23 @@ class Handle:
         try:
             return function(self.raw, *arguments)
         except pynvml.NVMLError as error:
-            if code_of(error) in NEVER_CODES:
-                self._never.add(key)
-            else:
-                self.failed = str(error)
+            self._refuse(key, error)
+            return None
+
+    def read(self, query: Query) -> Any:
+        """As `ask`; the answer is as it is until the same is read again."""
+        if query in self._never:
+            return None
+        buffer = self._buffers.get(query)
+        if buffer is None:
+            buffer = self._buffers[query] = query.buffer()
+        try:
+            code = pynvml._nvmlGetFunctionPointer(query.name)(self.raw, *buffer.arguments)
+            if code == pynvml.NVML_SUCCESS:
+                return buffer.answer
+            raise pynvml.NVMLError(code)
+        except pynvml.NVMLError as error:
+            self._refuse(query, error)
             return None
 
     def ask_list(self, function: Callable[..., Any], *arguments: Any) -> list[Any] | None:
@@ -181,6 +196,12 @@ class Handle:
             if code in NEVER_CODES:
                 self._never.add(key)
             return None
+
+    def _refuse(self, key: object, error: pynvml.NVMLError) -> None:
+        if code_of(error) in NEVER_CODES:
+            self._never.add(key)
+        else:
+            self.failed = str(error)
 
 
 def _no_devices(error: Exception) -> NoDevices:

@@ -7,7 +7,7 @@ told, which is replaced as a whole. Knows no lease.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pynvml
@@ -19,6 +19,16 @@ from .nvml_events import Xid, XidEvents
 from .nvml_inventory import Device, mig_layout
 from .nvml_library import GpuLost, Handle
 from .nvml_processes import Listed, listed_on
+from .nvml_queries import (
+    CLOCK_REASONS,
+    CLOCK_REASONS_1,
+    DECODER,
+    ENCODER,
+    MEMORY_CLOCK,
+    SM_CLOCK,
+    FieldQuery,
+    told_fields,
+)
 
 STALE_SECONDS = 15.0
 """Figures that are older are told no more: the slow lane hangs in a call."""
@@ -51,25 +61,35 @@ _REMAPPED_CORRECTED, _REMAPPED_UNCORRECTED, _REMAP_PENDING, _REMAP_FAILED = _REM
     pynvml.NVML_FI_DEV_REMAPPED_PENDING,
     pynvml.NVML_FI_DEV_REMAPPED_FAILURE,
 )
-_FIELDS = [
+_FIELDS = FieldQuery(
     *(_ECC_CORRECTED, _ECC_UNCORRECTED, _ENERGY),
     *_REMAPS,
     *_PCIE.values(),
     *((one, _ALL_LINKS) for one in _NVLINK.values()),
-]
-_LONGS = (pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG, pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG)
+)
+PROFILED = ("sm_activity", "sm_occupancy", "tensor_activity", "dram_activity")
+NO_XID = Xid()
+_NO_PROFILE = Profile()
 
 
-class _Round(NamedTuple):
+class Round(NamedTuple):
     """What one round told, by UUID of a GPU; profiles also by those of MIG instances."""
 
-    figures: dict[str, GpuReading]
-    profiles: dict[str, Profile]
-    listed: dict[str, Listed]
-    at: float
+    figures: Mapping[str, GpuReading] = {}
+    profiles: Mapping[str, Profile] = {}
+    listed: Mapping[str, Listed] = {}
+    """What ran on a GPU; not there where that is not known."""
+    xids: Mapping[str, Xid] = {}
+    """A GPU's last critical error."""
+    at: float = float("-inf")
 
+    def of(self, uuid: str) -> GpuReading:
+        """A reading with a GPU's figures, and none that the fast lane takes."""
+        return self.figures.get(uuid) or GpuReading(uuid)
 
-_NONE_YET = _Round({}, {}, {}, float("-inf"))
+    def profile(self, uuid: str) -> Profile:
+        """What a GPU or MIG instance did."""
+        return self.profiles.get(uuid, _NO_PROFILE)
 
 
 class SlowLane:
@@ -83,25 +103,16 @@ class SlowLane:
         self._counts = ErrorCounts(self._errors.append)
         self._counters: dict[tuple[str, str], tuple[int, float]] = {}
         self._layouts: dict[str, tuple[int, ...]] = {}
-        self._last = _NONE_YET
+        self._last = Round()
         self.moved = False
         """MIG was switched or cut anew since the flag was taken down."""
 
-    def of(self, uuid: str) -> GpuReading:
-        """A reading with a GPU's figures of the last round, and none that the fast lane takes."""
-        return self._told().figures.get(uuid, GpuReading(uuid))
-
-    def profile(self, uuid: str) -> Profile:
-        """What a GPU or MIG instance did during the last round."""
-        return self._told().profiles.get(uuid, Profile())
-
-    def processes(self, uuid: str) -> Listed | None:
-        """What ran on a GPU at the last round; None where that is not known."""
-        return self._told().listed.get(uuid)
-
-    def xid(self, uuid: str) -> Xid:
-        """A GPU's last critical error."""
-        return self._events.last.get(uuid, Xid())
+    def told(self) -> Round:
+        """The last round; where it is too long ago, only the errors that are known."""
+        last = self._last
+        if self._monotonic() - last.at < STALE_SECONDS:
+            return last
+        return Round(xids=self._events.last)
 
     def look(self, devices: Sequence[Device]) -> None:
         """One round; a lost GPU is left out. May block for as long as the driver does."""
@@ -122,7 +133,7 @@ class SlowLane:
             except GpuLost:
                 continue
         self._gpm.keep(profiles)
-        self._last = _Round(figures, profiles, listed, self._monotonic())
+        self._last = Round(figures, profiles, listed, self._events.last, self._monotonic())
 
     def take_errors(self) -> list[HardwareError]:
         """What went wrong since the last call."""
@@ -136,11 +147,7 @@ class SlowLane:
         self._events.close()
         self._counters.clear()
         self._layouts.clear()
-        self._last = _NONE_YET
-
-    def _told(self) -> _Round:
-        """The last round; none where it is too long ago."""
-        return self._last if self._monotonic() - self._last.at < STALE_SECONDS else _NONE_YET
+        self._last = Round()
 
     def _check_layout(self, device: Device) -> None:
         layout = mig_layout(device.handle)
@@ -163,11 +170,7 @@ class SlowLane:
 
     def _look_at(self, device: Device, profile: Profile) -> GpuReading:
         handle, uuid = device.handle, device.gpu.uuid
-        told = {
-            int(one.fieldId): _value(one)
-            for one in handle.ask(pynvml.nvmlDeviceGetFieldValues, _FIELDS) or ()
-            if one.nvmlReturn == pynvml.NVML_SUCCESS
-        }
+        told = _fields(handle)
         asked_at = self._monotonic()
         energy = told.get(_ENERGY)
 
@@ -189,15 +192,15 @@ class SlowLane:
 
         return GpuReading(
             uuid,
-            sm_clock_mhz=handle.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_SM),
-            memory_clock_mhz=handle.ask(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_MEM),
+            sm_clock_mhz=_number(handle.read(SM_CLOCK)),
+            memory_clock_mhz=_number(handle.read(MEMORY_CLOCK)),
             throttle=_throttle(handle),
             pcie_tx_bytes_s=pcie("tx", profile.pcie_tx_bytes_s),
             pcie_rx_bytes_s=pcie("rx", profile.pcie_rx_bytes_s),
             nvlink_tx_bytes_s=nvlink("tx", profile.nvlink_tx_bytes_s),
             nvlink_rx_bytes_s=nvlink("rx", profile.nvlink_rx_bytes_s),
-            encoder=_share(handle, pynvml.nvmlDeviceGetEncoderUtilization),
-            decoder=_share(handle, pynvml.nvmlDeviceGetDecoderUtilization),
+            encoder=_share(handle.read(ENCODER)),
+            decoder=_share(handle.read(DECODER)),
             ecc_corrected=told.get(_ECC_CORRECTED),
             ecc_uncorrected=told.get(_ECC_UNCORRECTED),
             remapped_corrected=told.get(_REMAPPED_CORRECTED),
@@ -205,6 +208,10 @@ class SlowLane:
             remap_pending=_flag(told.get(_REMAP_PENDING)),
             remap_failed=_flag(told.get(_REMAP_FAILED)),
             energy_joules=None if energy is None else energy / 1000,
+            sm_activity=profile.sm_activity,
+            sm_occupancy=profile.sm_occupancy,
+            tensor_activity=profile.tensor_activity,
+            dram_activity=profile.dram_activity,
         )
 
     def _rate(self, uuid: str, name: str, value: int, now: float) -> float | None:
@@ -216,33 +223,33 @@ class SlowLane:
         return round((value - before[0]) / (now - before[1]), 3)
 
 
-def _value(field: Any) -> int | None:
+def _fields(handle: Handle) -> dict[int, int]:
     """A 32-bit byte counter wraps several times a second on today's links: it tells nothing."""
-    kind = field.valueType
-    if kind in _LONGS:
-        return int(field.value.ullVal)
-    if kind == pynvml.NVML_VALUE_TYPE_UNSIGNED_INT and field.fieldId not in _PCIE.values():
-        return int(field.value.uiVal)
-    return None
+    answer = handle.read(_FIELDS)
+    if answer is None:
+        return {}
+    counters = _PCIE.values()
+    return {
+        field: value for field, value, long in told_fields(answer) if long or field not in counters
+    }
+
+
+def _number(answer: Any) -> int | None:
+    return None if answer is None else int(answer.value)
 
 
 def _flag(told: int | None) -> bool | None:
     return None if told is None else told != 0
 
 
-def _share(handle: Handle, function: Callable[..., Any]) -> float | None:
-    told = handle.ask(function)
-    return None if told is None else min(100, int(told[0])) / 100
+def _share(answer: Any) -> float | None:
+    return None if answer is None else min(100, int(answer[0])) / 100
 
 
 def _throttle(handle: Handle) -> tuple[Throttle, ...] | None:
-    mask = handle.ask(pynvml.nvmlDeviceGetCurrentClocksEventReasons)
-    if mask is None:  # a driver from before the reasons were called events
-        mask = handle.ask(_old_throttle_reasons)
+    mask = _number(handle.read(CLOCK_REASONS))
+    if mask is None:
+        mask = _number(handle.read(CLOCK_REASONS_1))
     if mask is None:
         return None
     return tuple(dict.fromkeys(code for bit, code in _THROTTLES.items() if mask & bit))
-
-
-def _old_throttle_reasons(raw: Any) -> int:
-    return int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(raw))

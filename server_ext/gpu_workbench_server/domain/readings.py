@@ -9,7 +9,7 @@ and *profiling* ones from the last round of the slow lane, a second or a few ago
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Throttle = Literal[
     "power_cap", "thermal", "hw_slowdown", "power_brake", "sync_boost", "app_clocks", "display"
@@ -34,9 +34,8 @@ ProcessKind = Literal["compute", "graphics", "mps"]
 """`graphics` only draws; `mps` is a client or the server of MPS."""
 
 
-@dataclass(frozen=True, slots=True)
-class GpuReading:
-    """One sample of a GPU."""
+class GpuReading(NamedTuple):
+    """One sample of a GPU. A tuple, as are slices': many are made each second."""
 
     uuid: str
     # fast
@@ -88,8 +87,7 @@ class GpuReading:
     """A sentence for people where the state is not `ok`."""
 
 
-@dataclass(frozen=True, slots=True)
-class SliceReading:
+class SliceReading(NamedTuple):
     """One sample of a leased slice; profiling figures where it is a MIG instance or a whole GPU."""
 
     slice_id: str

@@ -228,18 +228,13 @@ def _sample(now: float, simulated: bool, reading: Reading, held: Sequence[Held])
     return wire.Sample(
         time=now,
         simulated=simulated,
-        gpus=[wire.GpuSample(**_figures(one)) for one in reading.gpus],
+        gpus=[wire.GpuSample(**one._asdict()) for one in reading.gpus],
         slices=[
-            wire.SliceSample(lease_id=lease_id, gpu=gpu, **_figures(one))
+            wire.SliceSample(lease_id=lease_id, gpu=gpu, **one._asdict())
             for one in reading.slices
             for lease_id, gpu in lease_of.get(one.slice_id, ())
         ],
     )
-
-
-def _figures(one: GpuReading | SliceReading) -> dict[str, Any]:
-    """A reading's fields: they are called the same on the wire."""
-    return {name: getattr(one, name) for name in one.__slots__}
 
 
 def _unknown(last: wire.Sample, held: Sequence[Held], error: Exception) -> Reading:
