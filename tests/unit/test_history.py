@@ -237,7 +237,7 @@ def test_a_ring_holds_its_length_and_no_more_whatever_comes() -> None:
             sizes.add(ring.nbytes)
     assert sizes == {100 * 2}
     assert ring.oldest == ring.newest - 99
-    assert np.count_nonzero(~np.isnan(ring.read("activity", 0, 2000))) == 100 // 7 + 1
+    assert np.count_nonzero(~np.isnan(ring.read(["activity"], 0, 2000))) == 100 // 7 + 1
 
 
 def test_a_gpu_costs_what_the_documentation_says() -> None:

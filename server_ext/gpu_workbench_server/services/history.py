@@ -11,6 +11,7 @@ import logging
 import math
 import threading
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from gpu_workbench import protocol as wire
 from ..domain.readings import DeviceProcess
 from .history_file import Journal, Minute, Part
 from .history_processes import ProcessPasts
-from .history_rings import DECIMALS, SIZES, STEPS, UNITS, Block, Rows, Values, condensed
+from .history_rings import DECIMALS, SIZES, STEPS, UNITS, Block, Ring, Rows, Values, condensed
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ LEASE = "lease:"
 ENDED_SECONDS = 24 * 3600.0
 ENDED_LEASES = 100
 """How long, and how many, leases are remembered after their end."""
+TOGETHER = 10
+"""Looks that are put into the rings at once: one by itself, in a process that slept, costs as much
+as several."""
 MOST_POINTS = 200_000
 """Of one answer, over all subjects: more subjects get fewer points."""
 
@@ -47,6 +51,10 @@ class Histories:
         self._alive: set[str] = set()
         self._processes = ProcessPasts()
         self._journal = None if directory is None else Journal(directory)
+        self._waiting: list[tuple[wire.Sample, Sequence[DeviceProcess]]] = []
+        """Looks that are not in the rings yet: whoever reads takes them up first."""
+        self._closed: dict[str, int] = {}
+        """Minutes that are to be written, by key."""
         self._second = 0
         self._complained = False
 
@@ -71,28 +79,42 @@ class Histories:
         if second < self._second - STEPS[-1]:
             # The clock was wrong: what it dated into the future would hide the now.
             with self._lock:
+                self._waiting.clear()
+                self._closed.clear()
                 self._blocks.clear()
                 self._processes = ProcessPasts()
         elif second <= self._second:
             return
+        minute_is_over = second // 60 != self._second // 60
         self._second = second
-        groups: dict[str, list[Any]] = {GPUS: list(sample.gpus)}
-        for one in sample.slices:
-            groups.setdefault(str(one.lease_id), []).append(one)
-        closed: dict[str, int] = {}
         with self._lock:
+            self._waiting.append((sample, processes))
+            if minute_is_over or len(self._waiting) >= TOGETHER:
+                self._take_up()
+        if self._closed:
+            self._write()
+
+    def _take_up(self) -> None:
+        """Into the rings with what waits; with the lock."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        for sample, processes in waiting:
+            groups: dict[str, list[Any]] = {GPUS: list(sample.gpus)}
+            for one in sample.slices:
+                groups.setdefault(str(one.lease_id), []).append(one)
             for key, rows in groups.items():
                 minute = self._block(key, _subjects(rows)).put(sample.time, _values(rows))
                 if minute is not None:
-                    closed[key] = minute
+                    self._closed[key] = minute
             self._alive = groups.keys() - {GPUS}
             self._processes.put(sample.time, processes)
-            if closed:
-                self._forget(sample.time)
-        if closed:
-            self._write(closed)
+        if self._closed:
+            self._forget(self._second)
 
     def close(self) -> None:
+        with self._lock:
+            self._take_up()
         if self._journal is not None:
             self._journal.close()
 
@@ -116,20 +138,18 @@ class Histories:
             if place < surplus or newest < now - ENDED_SECONDS:
                 del self._blocks[key]
 
-    def _write(self, closed: dict[str, int]) -> None:
+    def _write(self) -> None:
+        """To the journal with the minute that is over."""
+        with self._lock:
+            closed, self._closed = self._closed, {}
+            number = max(closed.values())
+            parts = [
+                Part(key, list(block.subjects), _bytes(block.rings[-1], number))
+                for key, minute in closed.items()
+                if minute == number and (block := self._blocks.get(key)) is not None
+            ]
         if self._journal is None:
             return
-        number = max(closed.values())
-        parts = []
-        for key, minute in closed.items():
-            block = self._blocks.get(key)
-            if minute == number and block is not None:
-                ring = block.rings[-1]
-                last = {
-                    metric: ring.read(metric, number, number + 1).astype(np.float16).tobytes()
-                    for metric in ring.columns
-                }
-                parts.append(Part(key, list(block.subjects), last))
         try:
             self._journal.append(Minute(number, parts))
             self._complained = False
@@ -165,6 +185,7 @@ class Histories:
         """See docs/developer/telemetry.md. Subjects that nobody knows have no series."""
         start = max(start, end - STEPS[-1] * SIZES[-1])
         with self._lock:
+            self._take_up()
             found = list(self._found(subjects))
             many = max(1, sum(len(names) for _, names in found))
             points = max(1, min(points, MOST_POINTS // many))
@@ -195,17 +216,20 @@ class Histories:
     def nbytes(self) -> int:
         """What all rings hold."""
         with self._lock:
+            self._take_up()
             blocks = [*self._blocks.values(), self._processes.block]
             return sum(block.nbytes for block in blocks if block is not None)
 
     def subject_of(self, process: DeviceProcess) -> str | None:
         """What the past of a process that runs is asked for by; None where it has none."""
         with self._lock:
+            self._take_up()
             return self._processes.subject_of(process)
 
     def lease_of(self, subject: str) -> int | None:
         """The lease of a remembered process; None where there is none."""
         with self._lock:
+            self._take_up()
             return self._processes.lease_of(subject)
 
     def _found(self, subjects: Iterable[str]) -> Iterable[tuple[Block, list[str]]]:
@@ -229,7 +253,7 @@ class Histories:
         block: Block, rows: Rows, level: int, step: int, metric: str, first: int, last: int
     ) -> Values:
         many = step // STEPS[level]
-        values = block.read(level, metric, first * many, last * many, rows)
+        values = block.read(level, (metric,), first * many, last * many, rows)[0]
         return condensed(values, many) if many > 1 else values
 
 
@@ -259,20 +283,27 @@ def _subjects(rows: Sequence[Any]) -> tuple[str, ...]:
 
 def _values(rows: Sequence[Any]) -> dict[str, npt.NDArray[np.float64]]:
     """Metric -> a value per row in the unit of the rings; what no row knows is left out."""
-    found: dict[str, npt.NDArray[np.float64]] = {}
-    for metric, unit in UNITS.items():
-        told = [_figure(row, metric) for row in rows]
-        if any(one is not None for one in told):
-            found[metric] = np.array(told, dtype=np.float64) / unit
+    if not rows:
+        return {}
+    fields = rows[0].__struct_fields__
+    metrics = [metric for metric in UNITS if metric in fields]
+    told = np.array(list(map(attrgetter(*metrics), rows)), np.float64)  # None becomes NaN
+    told /= [UNITS[metric] for metric in metrics]
+    found = {
+        metric: column
+        for metric, column in zip(metrics, told.T, strict=True)
+        if not np.isnan(column).all()
+    }
+    if "throttle" in fields and any(row.throttle is not None for row in rows):
+        reasons = [None if row.throttle is None else bool(row.throttle) for row in rows]
+        found["throttled"] = np.array(reasons, np.float64)
     return found
 
 
-def _figure(row: Any, metric: str) -> float | None:
-    if metric == "throttled":
-        reasons = getattr(row, "throttle", None)
-        return None if reasons is None else float(bool(reasons))
-    value: float | None = getattr(row, metric, None)
-    return value
+def _bytes(ring: Ring, bucket: int) -> dict[str, bytes]:
+    metrics = tuple(ring.columns)
+    values = ring.read(metrics, bucket, bucket + 1).astype(np.float16)
+    return {metric: value.tobytes() for metric, value in zip(metrics, values, strict=True)}
 
 
 def _series(

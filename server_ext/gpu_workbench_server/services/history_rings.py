@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 Half = npt.NDArray[np.float16]
 Values = npt.NDArray[np.float32]
-"""(subjects, buckets, statistics); the statistics are mean, min, max."""
+"""(metrics, subjects, buckets, statistics); the statistics are mean, min, max. Of one metric the
+first axis is left out."""
 Rows = npt.NDArray[np.intp] | None
 """Which subjects are meant; None means all of them."""
 
@@ -90,16 +91,20 @@ class Ring:
         for metric, value in values.items():
             self._column(metric)[:, places] = value[:, np.newaxis]
 
-    def read(self, metric: str, start: int, stop: int, rows: Rows = None) -> Values:
+    def read(self, metrics: Sequence[str], start: int, stop: int, rows: Rows = None) -> Values:
         """The buckets from `start` up to `stop`, NaN where nothing is held."""
-        many = self._subjects if rows is None else len(rows)
-        found = np.full((many, stop - start, self._statistics), np.nan, np.float32)
-        column, oldest = self.columns.get(metric), self.oldest
-        if column is not None and oldest is not None and self.newest is not None:
-            low, high = max(start, oldest), min(stop, self.newest + 1)
-            if low < high:
-                places = self._places(low, high)
-                found[:, low - start : high - start] = _picked(column, rows, places)
+        many, oldest = self._subjects if rows is None else len(rows), self.oldest
+        shape = (len(metrics), many, stop - start, self._statistics)
+        found = np.full(shape, np.nan, np.float32)
+        if oldest is None or self.newest is None:
+            return found
+        low, high = max(start, oldest), min(stop, self.newest + 1)
+        if low < high:
+            places = self._places(low, high)
+            for at, metric in enumerate(metrics):
+                column = self.columns.get(metric)
+                if column is not None:
+                    found[at, :, low - start : high - start] = _picked(column, rows, places)
         return found
 
     def blank(self, row: int) -> None:
@@ -166,8 +171,10 @@ class Block:
             closed = self._close(level, before, second)
         return closed
 
-    def read(self, level: int, metric: str, start: int, stop: int, rows: Rows = None) -> Values:
-        """(subjects, stop - start, 3) of one ring's buckets.
+    def read(
+        self, level: int, metrics: Sequence[str], start: int, stop: int, rows: Rows = None
+    ) -> Values:
+        """The buckets from `start` up to `stop` of one ring.
 
         What the ring does not hold comes from the others: the bucket that is still open from the
         finer one, what is too long ago, or was before a restart, from the coarser one.
@@ -175,9 +182,9 @@ class Block:
         oldest = self.rings[level].oldest
         split = stop if oldest is None else min(stop, max(start, oldest))
         if level + 1 == len(STEPS) or split == start:
-            return self._held(level, metric, start, stop, rows)
-        older = self._from_coarser(level, metric, start, split, rows)
-        return np.concatenate((older, self._held(level, metric, split, stop, rows)), axis=1)
+            return self._held(level, metrics, start, stop, rows)
+        older = self._from_coarser(level, metrics, start, split, rows)
+        return np.concatenate((older, self._held(level, metrics, split, stop, rows)), axis=2)
 
     def continued(self, subjects: Sequence[str]) -> Block:
         """The same past for other subjects: those in both go on, new ones have none."""
@@ -221,34 +228,38 @@ class Block:
             return None
         for bucket in sorted({before // step, now - 1}):
             if ring.newest is None or bucket > ring.newest:
-                metrics = self.rings[level - 1].columns
-                values = {name: self._from_finer(level, name, bucket) for name in metrics}
-                ring.put(bucket, bucket, values)
+                metrics = tuple(self.rings[level - 1].columns)
+                values = self._from_finer(level, metrics, bucket)
+                ring.put(bucket, bucket, dict(zip(metrics, values, strict=True)))
         return now - 1
 
-    def _held(self, level: int, metric: str, start: int, stop: int, rows: Rows = None) -> Values:
+    def _held(
+        self, level: int, metrics: Sequence[str], start: int, stop: int, rows: Rows = None
+    ) -> Values:
         """What the ring holds, and the bucket after its newest as far as finer rings know it."""
         ring = self.rings[level]
-        found = ring.read(metric, start, stop, rows)
-        if found.shape[2] == 1:
-            return np.repeat(found, 3, axis=2)
+        found = ring.read(metrics, start, stop, rows)
+        if found.shape[3] == 1:
+            return np.repeat(found, 3, axis=3)
         if ring.newest is not None and start <= ring.newest + 1 < stop:
-            newest = self._from_finer(level, metric, ring.newest + 1, rows)
-            found[:, ring.newest + 1 - start] = newest
+            newest = self._from_finer(level, metrics, ring.newest + 1, rows)
+            found[:, :, ring.newest + 1 - start] = newest
         return found
 
     def _from_finer(
-        self, level: int, metric: str, bucket: int, rows: Rows = None
+        self, level: int, metrics: Sequence[str], bucket: int, rows: Rows = None
     ) -> npt.NDArray[np.float32]:
         many = STEPS[level] // STEPS[level - 1]
-        finer = self._held(level - 1, metric, bucket * many, (bucket + 1) * many, rows)
-        return condensed(finer, many)[:, 0]
+        finer = self._held(level - 1, metrics, bucket * many, (bucket + 1) * many, rows)
+        return condensed(finer, many)[:, :, 0]
 
-    def _from_coarser(self, level: int, metric: str, start: int, stop: int, rows: Rows) -> Values:
+    def _from_coarser(
+        self, level: int, metrics: Sequence[str], start: int, stop: int, rows: Rows
+    ) -> Values:
         many = STEPS[level + 1] // STEPS[level]
         low, high = start // many, -(-stop // many)
-        found = np.repeat(self.read(level + 1, metric, low, high, rows), many, axis=1)
-        return found[:, start - low * many : stop - low * many]
+        found = np.repeat(self.read(level + 1, metrics, low, high, rows), many, axis=2)
+        return found[:, :, start - low * many : stop - low * many]
 
 
 def _picked(column: Half, rows: Rows, places: slice | npt.NDArray[np.int64]) -> Half:
@@ -262,9 +273,11 @@ def _picked(column: Half, rows: Rows, places: slice | npt.NDArray[np.int64]) -> 
 
 def condensed(values: Values, many: int) -> Values:
     """Each `many` buckets as one: the mean of the known means, the least and the greatest."""
-    parts = values.reshape(values.shape[0], values.shape[1] // many, many, 3)
-    known = np.count_nonzero(~np.isnan(parts[..., 0]), axis=2)
-    total = np.nansum(parts[..., 0], axis=2)
+    *ahead, buckets, statistics = values.shape
+    parts = values.reshape(*ahead, buckets // many, many, statistics)
+    means = parts[..., 0]
+    known = np.count_nonzero(~np.isnan(means), axis=-1)
+    total = np.nansum(means, axis=-1)
     mean = np.divide(total, known, out=np.full(total.shape, np.nan, np.float32), where=known > 0)
-    low, high = np.fmin.reduce(parts[..., 1], axis=2), np.fmax.reduce(parts[..., 2], axis=2)
+    low, high = np.fmin.reduce(parts[..., 1], axis=-1), np.fmax.reduce(parts[..., 2], axis=-1)
     return np.stack((mean, low, high), axis=-1)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from gpu_workbench import protocol as wire
 
@@ -27,8 +26,9 @@ from .meter import Meter
 log = logging.getLogger(__name__)
 
 WATCHED_SECONDS = 0.5
-SLOW_WATCHED_SECONDS = 1.0
-"""What a MIG instance does is told by the slow lane only: it must not be too slow."""
+SLOW_WATCHED_SECONDS = 2.0
+SLOW_MIG_SECONDS = 1.0
+"""What a MIG instance does is told by the slow lane only."""
 SLOW_FIRST_SECONDS = 0.2
 UNWATCHED_SECONDS = 5.0
 LONGEST_GAP = 2 * UNWATCHED_SECONDS
@@ -194,7 +194,10 @@ class Telemetry:
         """The first two rounds follow each other: a rate takes two looks."""
         if self._slow_rounds < 2:
             return SLOW_FIRST_SECONDS
-        return SLOW_WATCHED_SECONDS if self.period == WATCHED_SECONDS else UNWATCHED_SECONDS
+        if self.period == UNWATCHED_SECONDS:
+            return UNWATCHED_SECONDS
+        mig = any(one.gpu_instance is not None for one in self._reading.slices)
+        return SLOW_MIG_SECONDS if mig else SLOW_WATCHED_SECONDS
 
     def _hand_on(self, take: Callable[..., object], *what: object) -> None:
         try:
