@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gpu_workbench import protocol as wire
-from gpu_workbench.protocol.ticks import Encoder
+from gpu_workbench.protocol.ticks import Encoded, Encoder
 
 from .views import Message, event
 
@@ -30,25 +30,30 @@ class Ticks:
         self.views: frozenset[View] = frozenset()
         """What somebody looks at."""
         self._encoder = Encoder()
-        self._told: dict[int, Message] = {}
-        """Layouts by their id."""
-        self._encoded: frozenset[View] = frozenset()
+        self._told: dict[View, tuple[list[int], tuple[Message, ...]]] = {}
+        """The layouts of each view that was encoded: their ids, and how they are told."""
 
     def encode(self, sample: wire.Sample) -> list[Ready]:
         """The sample for every view that is looked at."""
         views = self.views
-        for gone in self._encoded - views:
+        for gone in self._told.keys() - views:
             self._encoder.forget(gone)
-        self._encoded = views
-        found, told = [], {}
+            del self._told[gone]
+        found = []
         for view in views:
             encoded = self._encoder.encode(sample, view)
-            for layout in encoded.layouts:
-                told[layout.id] = self._told.get(layout.id) or _message(layout)
-            layouts = tuple(told[layout.id] for layout in encoded.layouts)
-            found.append(Ready(view, layouts, framed(encoded.frame)))
-        self._told = told
+            found.append(Ready(view, self._layouts(view, encoded), framed(encoded.frame)))
         return found
+
+    def _layouts(self, view: View, encoded: Encoded) -> tuple[Message, ...]:
+        """The same objects for as long as a layout stays: by that a watcher knows what it has."""
+        ids = [layout.id for layout in encoded.layouts]
+        before, messages = self._told.get(view, ([], ()))
+        if ids != before:
+            had = dict(zip(before, messages, strict=True))
+            messages = tuple(had.get(one.id) or _message(one) for one in encoded.layouts)
+            self._told[view] = ids, messages
+        return messages
 
 
 def _message(layout: wire.Layout) -> Message:

@@ -37,6 +37,8 @@ class Watcher:
     def __init__(self, who: Principal, outlet: Outlet) -> None:
         self.who = who
         self.looking = wire.Looking()
+        self.shown: tuple[View, ...] = (None,)
+        """The views that it is to get ticks of."""
         self.dropped = 0
         """Ticks that were never sent because a newer one came first."""
         self._outlet = outlet
@@ -52,17 +54,11 @@ class Watcher:
     def hidden(self) -> bool:
         return self.looking.hidden
 
-    @property
-    def shown(self) -> tuple[View, ...]:
-        """The views that it is to get ticks of."""
-        if self.looking.hidden:
-            return ()
-        return (None,) if self.looking.gpu is None else (None, self.looking.gpu)
-
     def show(self, looking: wire.Looking) -> None:
         """The window shows something else now."""
         self.looking = looking
-        shown = self.shown
+        one = () if looking.gpu is None else (looking.gpu,)
+        self.shown = shown = () if looking.hidden else (None, *one)
         self._ticks = {view: frame for view, frame in self._ticks.items() if view in shown}
         self._told = {view: told for view, told in self._told.items() if view in shown}
 
@@ -80,11 +76,13 @@ class Watcher:
         if self._ended or ready.view not in self.shown:
             return
         told = self._told.get(ready.view, ())
-        for layout in ready.layouts:
-            if not any(layout is one for one in told):
-                self.event(layout)
-        self._told[ready.view] = ready.layouts
-        if not self.waiting and not self._busy and self._outlet.offer(ready.frame):
+        if told is not ready.layouts:
+            for layout in ready.layouts:
+                if not any(layout is one for one in told):
+                    self.event(layout)
+            self._told[ready.view] = ready.layouts
+        waits = self._busy or self._events or self._ticks
+        if not waits and self._outlet.offer(ready.frame):
             return
         if ready.view in self._ticks:
             self.dropped += 1
