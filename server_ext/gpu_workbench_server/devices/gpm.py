@@ -7,11 +7,13 @@ look at anything gives None. Knows no lease.
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import Any, NamedTuple
 
 import pynvml
 
@@ -52,6 +54,8 @@ _RATES = {
 }
 _OF_GPU = {**_SHARES, **_RATES}
 _UNKNOWN = Profile()
+_METRIC = Struct("@IId24x")
+"""nvmlGpmMetric_t: metric, return code, value, and its names."""
 
 
 @dataclass(slots=True)
@@ -63,13 +67,21 @@ class _Last:
     profile: Profile = _UNKNOWN
 
 
+class _Request(NamedTuple):
+    """What NVML is asked with, and where it answers."""
+
+    request: Any
+    answers: Any
+
+
 @dataclass(slots=True)
 class Gpm:
     """Remembers the last sample of each subject. Used by one thread at a time."""
 
     monotonic: Callable[[], float] = time.monotonic
     _last: dict[str, _Last] = field(default_factory=dict)
-    _request: Any = None
+    _requests: dict[int, _Request] = field(default_factory=dict)
+    """By how many metrics are wanted."""
 
     def look(self, subject: str, handle: Handle, gi: int | None = None) -> Profile:
         """Since the last look at `subject`: a GPU's UUID, or with `gi` one of its instances'."""
@@ -116,22 +128,31 @@ class Gpm:
         return handle.ask(pynvml.nvmlGpmMigSampleGet, gi, sample) is not None
 
     def _between(self, first: Any, second: Any, wanted: dict[str, int]) -> Profile:
-        if self._request is None:  # 16 kB: made once
-            self._request = pynvml.c_nvmlGpmMetricsGet_t()
-        request = self._request
+        asked = self._requests.get(len(wanted)) or self._ask_for(wanted)
+        asked.request.sample1, asked.request.sample2 = first, second
+        if ask(pynvml.nvmlGpmMetricsGet, asked.request) is None:
+            return _UNKNOWN
+        answers = zip(wanted, _METRIC.iter_unpack(asked.answers), strict=True)
+        return Profile(
+            **{
+                name: _in_units(name, value)
+                for name, (_, code, value) in answers
+                if code == pynvml.NVML_SUCCESS
+            }
+        )
+
+    def _ask_for(self, wanted: dict[str, int]) -> _Request:
+        """16 kB: made once for GPUs, and once for MIG instances."""
+        request = pynvml.c_nvmlGpmMetricsGet_t()
         request.version = pynvml.NVML_GPM_METRICS_GET_VERSION
         request.numMetrics = len(wanted)
-        request.sample1, request.sample2 = first, second
         for at, metric in enumerate(wanted.values()):
             request.metrics[at].metricId = metric
-        if ask(pynvml.nvmlGpmMetricsGet, request) is None:
-            return _UNKNOWN
-        told = {
-            name: _in_units(name, request.metrics[at].value)
-            for at, name in enumerate(wanted)
-            if request.metrics[at].nvmlReturn == pynvml.NVML_SUCCESS
-        }
-        return replace(_UNKNOWN, **told)
+        answers = (ctypes.c_char * (len(wanted) * _METRIC.size)).from_buffer(
+            request, pynvml.c_nvmlGpmMetricsGet_t.metrics.offset
+        )
+        made = self._requests[len(wanted)] = _Request(request, answers)
+        return made
 
 
 def together(parts: Sequence[tuple[Profile, float, float]]) -> Profile:

@@ -98,6 +98,8 @@ class Strangers:
 
     def look(self, now: float, reading: Reading, held: Sequence[Held]) -> list[DeviceProcess]:
         """Those that are to be reported now."""
+        if not held and not self.count:
+            return []
         leased = {part.gpu for one in held for part in one.slices}
         strange = {
             (one.gpu, one.pid): one

@@ -306,8 +306,9 @@ class Broker:
 
     def meter(self, used: Mapping[int, float]) -> None:
         """GPU-seconds used so far, per lease."""
-        with self._lock:
-            self.keeper.run(Metered(used))
+        if used:
+            with self._lock:
+                self.keeper.run(Metered(used))
 
     # --- inside -------------------------------------------------------------------------------
 

@@ -160,8 +160,10 @@ class Keeper:
 
     def tick(self) -> None:
         """Time passes: ends, lapsed heartbeats, unclaimed leases; and the queue is served."""
-        with self.lock:
-            self.run(Ticked(dict(self._beats)))
+        with self.current():
+            state = self.state
+            if state.leases or state.queue or state.reservations:
+                self.run(Ticked(dict(self._beats)))
 
     def beat(self, lease_id: int) -> None:
         """Its holder was heard of: good for one time-to-live."""

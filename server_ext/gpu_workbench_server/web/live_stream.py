@@ -31,6 +31,7 @@ class LiveStream:
         """The end of a frame that the system did not take."""
         self.from_anywhere = type(stream) is IOStream
         self._write_to_fd, self._close_fd = stream.write_to_fd, stream.close_fd
+        self._send = stream.socket.send if self.from_anywhere else self._encrypt
         stream.write_to_fd = self._write  # type: ignore[method-assign]
         stream.close_fd = self._close  # type: ignore[method-assign]
         with contextlib.suppress(OSError):
@@ -51,7 +52,7 @@ class LiveStream:
             if stream.closed() or stream.writing() or self._rest:
                 return False
             try:
-                sent = self._write_to_fd(memoryview(frame))
+                sent = self._send(frame)
             except OSError:  # full, or broken: the stream finds out
                 return False
             if sent < len(frame):
@@ -60,6 +61,9 @@ class LiveStream:
             return True
         finally:
             self._lock.release()
+
+    def _encrypt(self, frame: bytes) -> int:
+        return self._write_to_fd(memoryview(frame))
 
     def _finish(self) -> None:
         with self._lock:
