@@ -200,7 +200,7 @@ async def test_a_reader_that_stops_reading_gets_the_newest_tick_later(workbench:
     """Its socket is full: ticks are dropped, memory stays bounded, the other reader goes on."""
     stuck, good = await workbench.live(), await workbench.live()
     await workbench.ticks(stuck)
-    hub = workbench.app._hub
+    hub = await only_ours(workbench)
     gpus = [a_gpu(f"GPU-{number:036}") for number in range(20_000)]
     sent, watcher = 0, next(iter(hub._watchers))
     while watcher.dropped < 3:
@@ -215,10 +215,10 @@ async def test_a_reader_that_stops_reading_gets_the_newest_tick_later(workbench:
         watcher = max(hub._watchers, key=lambda one: one.dropped)
     assert watcher.waiting <= 3
     newest = 0.0
-    while newest < sent:
+    while newest != sent:
         told = await asyncio.wait_for(stuck.read_message(), 10)
         if isinstance(told, bytes):
-            newest = max(newest, HEADER.unpack_from(told)[-1] % 1e9)
+            newest = HEADER.unpack_from(told)[-1]
     stuck.protocol.stream.close()  # its machine is gone
 
     async def forgotten() -> bool:
@@ -230,9 +230,9 @@ async def test_a_reader_that_stops_reading_gets_the_newest_tick_later(workbench:
 
 async def test_four_readers_that_read_nothing_cost_less_than_five_megabytes(workbench: Any) -> None:
     sockets = [await workbench.live() for _ in range(4)]
-    hub = workbench.app._hub
     for socket in sockets:
         await workbench.ticks(socket)
+    hub = await only_ours(workbench)
     gpus = [a_gpu(f"GPU-{number:036}") for number in range(5_000)]
 
     async def push(count: int) -> None:
@@ -247,6 +247,12 @@ async def test_four_readers_that_read_nothing_cost_less_than_five_megabytes(work
     assert psutil.Process().memory_info().rss - before < 5_000_000
     for socket in sockets:
         socket.protocol.stream.close()
+
+
+async def only_ours(workbench: Any) -> Any:
+    """The hub with no samples but the test's: the sampler's own could take the place of one."""
+    (await workbench.app.workbench.services()).telemetry.stop()
+    return workbench.app._hub
 
 
 def a_gpu(uuid: str) -> wire.GpuSample:

@@ -40,18 +40,7 @@ ASKS = {
 """What and how many → parts, of which a GPU has `WHOLE`."""
 WHOLE = 42_000
 # The broker, its routes and its clock, without what Jupyter would start besides.
-LEAN = {
-    "ServerApp": {
-        "jpserver_extensions": {
-            "gpu_workbench_server": True,
-            "jupyter_server_terminals": False,
-            "jupyterlab": False,
-            "jupyter_lsp": False,
-            "notebook_shim": False,
-        },
-        "terminals_enabled": False,
-    }
-}
+LEAN = {"ServerApp": {"terminals_enabled": False}}
 
 
 @dataclass

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from gpu_workbench_server.services.clusters import Clusters
 from gpu_workbench_server.services.policy import Policy
 from gpu_workbench_server.services.size_hints import Past
 from gpu_workbench_server.store.memory import MemoryStore
+from tests.support.clock import AheadClock
 from tests.support.waiting import wait_for
 
 ADA = Principal("ada")
@@ -60,16 +60,6 @@ while mode == "stubborn" or not target().get("stop"):
     time.sleep(0.01)
 tell("ended", "stopped")
 """
-
-
-class AheadClock:
-    """The real time, and some more."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def now(self) -> float:
-        return time.time() + self.ahead
 
 
 class Ear:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -25,16 +24,12 @@ from gpu_workbench_server.services.jobs import Jobs
 from gpu_workbench_server.services.policy import Policy
 from gpu_workbench_server.store.memory import MemoryStore
 
+from .clock import AheadClock
 from .waiting import wait_for
 
 ANA, BEN, ADMIN = Principal("ana"), Principal("ben"), Principal("root", admin=True)
 NAME = f"jobs-under-test-{os.getpid()}"
 """Another run of the tests on this machine may have a lease of the same number."""
-
-
-class Clock:
-    def now(self) -> float:
-        return time.time()
 
 
 class Paper:
@@ -70,6 +65,7 @@ class World:
             file.write_text(fleet)
         self.root = root
         self._policy = policy or Policy()
+        self.clock = AheadClock()
         self.engine = LocalEngine(root / "engine", NAME)
         self.store = MemoryStore()
         self.paper = Paper()
@@ -78,7 +74,7 @@ class World:
         self.jobs = self.service(self.engine)
 
     def _broker(self) -> Broker:
-        broker = Broker(self.store, self.devices, Clock(), self.paper, self._policy)
+        broker = Broker(self.store, self.devices, self.clock, self.paper, self._policy)
         broker.start()
         return broker
 
@@ -93,13 +89,15 @@ class World:
             name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
         }
         inherited |= {wire.BROKER_ENV: NAME, "JUPYTERHUB_API_TOKEN": "secret"}
-        common = (self.broker, engine, self.store, self.paper, Clock())
+        common = (self.broker, engine, self.store, self.paper, self.clock)
         return Jobs(*common, self.root / "jobs", inherited, keep_seconds=seconds, keep_bytes=size)
 
     def restart(self) -> None:
         """A new server on the same directory."""
+        self.engine.close()
+        self.engine = LocalEngine(self.root / "engine", NAME)
         self.broker = self._broker()
-        self.jobs = self.service(LocalEngine(self.root / "engine", NAME))
+        self.jobs = self.service(self.engine)
 
     def step(self) -> None:
         """What a server does about once a second."""
@@ -121,6 +119,7 @@ class World:
         """Nothing that it started is left."""
         for lease in self.broker.alive():
             self.engine.kill_lease(lease.id)
+        self.engine.close()
 
     def directory(self, job_id: str) -> Path:
         return self.root / "jobs" / job_id

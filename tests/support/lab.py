@@ -30,6 +30,9 @@ API = "gpu-workbench/api/v1"
 # Tests don't want to wait, nor to use the machine's real GPUs.
 # The grace is longer than Jupyter's restarter takes to notice a dead kernel (3 s).
 _QUICK = {"devices": "simulated", "lease_ttl": 15, "grace_seconds": 5.0, "tick_seconds": 0.3}
+# What each app leaves out. An API needs none of JupyterLab's parts, and they take a second to load.
+_OTHERS = ("dask_labextension", "jupyter_server_proxy")
+_LAB = ("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim")
 _FOREIGN = ("JUPYTER", "JPY_", "GPU_WORKBENCH", "IPYTHON", "CUDA_", "PYTEST")
 
 
@@ -233,7 +236,8 @@ class LabServer:
 
     def _environment(self) -> dict[str, str]:
         env = {name: v for name, v in os.environ.items() if not name.startswith(_FOREIGN)}
-        paths = [str(REPOSITORY / "server_ext"), str(REPOSITORY / "kernels")]
+        parts = ("server_ext", "kernels", "tests/support/absent")
+        paths = [str(REPOSITORY / part) for part in parts]
         return env | {
             "HOME": str(self.root / "home"),
             "JUPYTER_CONFIG_DIR": str(self.root / "config"),
@@ -248,7 +252,8 @@ class LabServer:
         }
 
     def _write_config(self) -> None:
-        others = dict.fromkeys(("dask_labextension", "jupyter_server_proxy"), self.beside_dask)
+        others = dict.fromkeys(_OTHERS, self.beside_dask)
+        others |= dict.fromkeys(_LAB, self.app == "lab")
         settings: dict[str, dict[str, Any]] = {
             "ServerApp": {
                 "ip": "127.0.0.1",
