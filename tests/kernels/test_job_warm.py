@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,27 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
     """One that has torch loaded for the next job."""
     root = tmp_path_factory.mktemp("engine")
     engine = LocalEngine(root / "engine")
-    names = iter(range(100))
-
-    def is_warm() -> bool:
-        place = root / str(next(names))
-        place.mkdir()
-        run = Run(place / "job", engine).start(1, script=QUICK)
-        forked = run.is_forked
-        run.ended()
-        return forked
-
-    wait_for(is_warm, 200, "a job is forked")
+    assert not quick(engine, root / "first"), "nothing is warm for the first"
+    wait_warm(engine, root)
     yield engine
     engine.close()
+
+
+def quick(engine: LocalEngine, place: Path) -> bool:
+    """Run a job that is over at once; was it forked?"""
+    place.mkdir()
+    run = Run(place / "job", engine).start(1, script=QUICK)
+    forked = run.is_forked
+    assert run.ended(80)["state"] == "succeeded"
+    return forked
+
+
+def wait_warm(engine: LocalEngine, root: Path) -> None:
+    """Until the next job is forked. No job runs meanwhile: it would keep busy the CPU whose being
+    idle is waited for before torch is imported."""
+    made = engine._nurseries._alive.values()
+    wait_for(lambda: made and all(one.ready(0) for one in made), 120, "torch is imported")
+    assert quick(engine, root / "forked"), "a job is forked"
 
 
 @pytest.fixture
@@ -268,10 +276,7 @@ def test_jobs_outlive_what_they_were_forked_from(
         run.process.terminate()
         assert run.ended()["state"] == "stopped"
         # The next one is started, and warms one for those after it.
-        (tmp_path / "next").mkdir()
-        after = Run(tmp_path / "next" / "job", engine).start(1, script=QUICK)
-        assert not after.is_forked
-        assert after.ended(80)["state"] == "succeeded"
+        assert not quick(engine, tmp_path / "next")
         wait_warm(engine, tmp_path)
     finally:
         run.close()
@@ -279,17 +284,3 @@ def test_jobs_outlive_what_they_were_forked_from(
 
 def is_zombie(process: psutil.Process) -> bool:
     return bool(process.status() == psutil.STATUS_ZOMBIE)
-
-
-def wait_warm(engine: LocalEngine, root: Path) -> None:
-    names: Callable[[], int] = iter(range(100)).__next__
-
-    def is_warm() -> bool:
-        place = root / f"again-{names()}"
-        place.mkdir()
-        run = Run(place / "job", engine).start(1, script=QUICK)
-        forked = run.is_forked
-        run.ended(80)
-        return forked
-
-    wait_for(is_warm, 200, "a job is forked")

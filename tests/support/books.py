@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gpu_workbench_server.domain.fleet import Gpu, Limits
 from gpu_workbench_server.domain.leases import Lease
 from gpu_workbench_server.domain.reservations import Reservation
-from gpu_workbench_server.ports import News, Store
+from gpu_workbench_server.ports import News, Snapshot, Store
 
 from .storerooms import StoreRoom
 
@@ -109,9 +109,17 @@ class Books:
     # --- faults -------------------------------------------------------------------------------
 
     def faults(
-        self, room: StoreRoom, store: Store, fleet: Iterable[Gpu], limits: Limits
+        self,
+        room: StoreRoom,
+        store: Store,
+        snapshot: Snapshot,
+        fleet: Iterable[Gpu],
+        limits: Limits,
     ) -> list[str]:
-        """Everything that is wrong now; empty is good. To be asked after each step."""
+        """Everything that is wrong now; empty is good. To be asked after each step.
+
+        `snapshot` is what the store has now: reading it is most of the work.
+        """
         by_sql = room.rows(_ALL)
         found = [sentence.format(what) for sentence, what in by_sql or ()]
         total = room.rows(_SUM)
@@ -125,9 +133,9 @@ class Books:
                 f"the ledger has {held:.3f} GPU-seconds, {self.gpu_seconds():.3f} were held"
             )
         found += self._history(store) if by_sql is None else []
-        found += self._devices(store, {gpu.uuid: gpu for gpu in fleet})
+        found += self._devices(snapshot, {gpu.uuid: gpu for gpu in fleet})
         found += self._quotas(limits)
-        found += self._reserved(store, {gpu.uuid: gpu for gpu in fleet if gpu.health == "ok"})
+        found += self._reserved(snapshot, {gpu.uuid: gpu for gpu in fleet if gpu.health == "ok"})
         return found
 
     def _history(self, store: Store) -> list[str]:
@@ -142,11 +150,11 @@ class Books:
                 found.append(f"lease {lease.id} is over and not in the ledger, or the reverse")
         return found
 
-    def _devices(self, store: Store, fleet: Mapping[str, Gpu]) -> list[str]:
+    def _devices(self, snapshot: Snapshot, fleet: Mapping[str, Gpu]) -> list[str]:
         taken: Counter[str] = Counter()
         memory: dict[str, set[int]] = defaultdict(set)
         found: list[str] = []
-        leases = store.load().leases
+        leases = snapshot.leases
         there = {lease.id for lease in leases}
         early = self.granted.keys() - there - self.cleared
         found += [f"lease {one} is free before its slices were seen empty" for one in early]
@@ -189,13 +197,13 @@ class Books:
         self.held = held
         return over
 
-    def _reserved(self, store: Store, fleet: Mapping[str, Gpu]) -> list[str]:
+    def _reserved(self, snapshot: Snapshot, fleet: Mapping[str, Gpu]) -> list[str]:
         """Nobody else may be given what a reservation could have had a moment ago.
 
         Looks at each reservation alone: what others have reserved may take more from it.
         """
         found: list[str] = []
-        snapshot, before, self.room = store.load(), self.room, {}
+        before, self.room = self.room, {}
         for one in snapshot.reservations:
             inside = 0
             for lease in snapshot.leases:

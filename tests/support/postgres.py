@@ -19,10 +19,14 @@ from pathlib import Path
 
 from gpu_workbench_server.store.sql import SqlStore
 
+from .scratch import scratch
+
 SERVER_USER = "postgres"
 OWNER = "broker"
 """The role that owns the databases; it needs no password, any other one does."""
 _MIGRATED = "migrated"
+ROOM = 2 << 30
+"""Bytes. A database is 370 files of 11 MB: on a disk, making one takes ten times as long."""
 
 
 def programs() -> Path | None:
@@ -48,7 +52,7 @@ class Postgres:
         assert folder is not None, "PostgreSQL is not installed: apt install postgresql"
         self._programs = folder
         # Not pytest's tmp_path: the server's user may not enter that, and a socket's path is short.
-        self.root = Path(tempfile.mkdtemp(prefix="pg-"))
+        self.root = Path(tempfile.mkdtemp(prefix="pg-")) if durable else scratch("pg-", ROOM)
         self.data = self.root / "data"
         self.durable = durable
         self._numbers = count(1)
@@ -64,7 +68,7 @@ class Postgres:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.stop(crash=True)  # nobody needs what it would write down first
         shutil.rmtree(self.root, ignore_errors=True)
 
     # --- life ---------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from gpu_workbench_server.store.memory import MemoryStore
 from gpu_workbench_server.store.sql import SqlStore
 
 from .postgres import Postgres
+from .scratch import scratch
 
 
 class StoreRoom(Protocol):
@@ -94,7 +95,7 @@ def _migrated() -> bytes:
 
 @contextmanager
 def sqlite_room(*, trusting: bool = False) -> Iterator[SqlRoom]:
-    folder = Path(tempfile.mkdtemp())
+    folder = scratch("room-", 100 << 20)
     try:
         (folder / FILE_NAME).write_bytes(_migrated())
         room = SqlRoom(f"sqlite:///{folder / FILE_NAME}", trusting=trusting)

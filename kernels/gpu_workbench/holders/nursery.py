@@ -28,7 +28,7 @@ from .worker_specs import PROCESS
 _QUIET_SECONDS = 10.0
 """Without an order before it imports more: what has just been forked has the CPUs first."""
 _UNUSED_SECONDS = 900.0
-_FIRST_SECONDS, _BUSY_SECONDS = 5.0, 30.0
+_FIRST_SECONDS, _BUSY_SECONDS = 5.0, 10.0
 _IDLE = 0.7
 """Of one CPU."""
 
