@@ -316,12 +316,15 @@ class GpuWorkbenchApp(ExtensionApp):
         self.workbench.up(self._running.services)
         self.log.info("GPU Workbench: %s", self._running.summary)
         if settings.rapids_environment is not None:
-            await loop.run_in_executor(None, self._offer_rapids, settings)
+            manager = cast(Any, self.serverapp).kernel_spec_manager
+            # Their default is made at the first look. Two threads at once would each make one, and
+            # what is added to the one be lost.
+            assert manager.kernel_dirs is not None
+            await loop.run_in_executor(None, self._offer_rapids, settings, manager)
 
-    def _offer_rapids(self, settings: Settings) -> None:
+    def _offer_rapids(self, settings: Settings, manager: Any) -> None:
         """It is an extra: without it all else works."""
         assert settings.rapids_environment is not None
-        manager = cast(Any, self.serverapp).kernel_spec_manager
         try:
             offer(manager, settings.rapids_environment, settings.data_dir / "kernels")
         except (NotOffered, NoSuchKernel, OSError) as error:
