@@ -20,6 +20,8 @@ _RULE = "var(--jp-border-color2,#d0d4d8)"
 _ROW = "display:flex;flex-wrap:wrap;gap:4px 20px;margin-left:13px"
 _MOST_POINTS = 150
 _WIDTH, _HEIGHT = 300, 90
+_LABEL = 0.2
+"""Share of the width that a label takes."""
 _DASHES = ("", "6 3", "2 2")
 """Lines of one drawing differ in more than colour."""
 
@@ -54,6 +56,11 @@ def drawing(title: str, lines: Sequence[Line], wide: int = _WIDTH, tall: int = _
             for line in lines
         )
     small = f'font-size="10" style="fill:{_GREY}"'
+    # The largest value stands in the upper corner that the lines leave free.
+    every = [point for line in thin for point in line.points]
+    left = max(y for x, y in every if x <= first + _LABEL * width)
+    right = max(y for x, y in every if x >= last - _LABEL * width)
+    corner = 'x="0"' if right > left else f'x="{wide}" text-anchor="end"'
     drawn = []
     for number, line in enumerate(thin):
         path = " ".join(
@@ -71,7 +78,7 @@ def drawing(title: str, lines: Sequence[Line], wide: int = _WIDTH, tall: int = _
         f'height="{tall + 16}" viewBox="0 -2 {wide} {tall + 16}">'
         f'<path d="M0 0H{wide}M0 {tall}H{wide}" style="stroke:{_RULE}"/>'
         f"{''.join(drawn)}"
-        f'<text x="{wide}" y="10" text-anchor="end" {small}>{high:.4g}</text>'
+        f'<text {corner} y="10" {small}>{high:.4g}</text>'
         f'<text x="0" y="{tall + 12}" {small}>{low:.4g} · step {first:.0f}</text>'
         f'<text x="{wide}" y="{tall + 12}" text-anchor="end" {small}>{last:.0f}</text>'
         "</svg></div>"

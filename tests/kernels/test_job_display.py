@@ -50,6 +50,13 @@ def test_a_block_draws_rank_0s_curves_and_tells_them_to_those_who_do_not_see_the
     assert "<svg" not in job_display.html(a_job(), points(1.0)), "one point is no curve"
 
 
+def test_the_largest_value_stands_where_the_line_is_low() -> None:
+    falls = job_display.html(a_job(), points(3.0, 2.0, 1.0))
+    assert '<text x="300" text-anchor="end" y="10"' in falls
+    rises = job_display.html(a_job(), points(1.0, 2.0, 3.0))
+    assert '<text x="0" y="10"' in rises
+
+
 def test_a_long_run_draws_a_few_hundred_points_and_its_newest() -> None:
     html = job_display.html(a_job(), points(*[1.0 / (n + 1) for n in range(50_000)]))
     assert len(html) < 10_000

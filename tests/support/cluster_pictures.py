@@ -102,7 +102,7 @@ def at_work(browser: Browser, lab: LabServer, into: Path) -> None:
         page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
         panel_at(page, "gw-mine")
         use = page.get_by_test_id("gw-cluster-use").locator("[role=meter]")
-        wait_for(lambda use=use: int(use.get_attribute("aria-valuenow") or 0) > 15, 60, "it works")
+        wait_for(lambda use=use: int(use.get_attribute("aria-valuenow") or 0) > 15, 150, "it works")
         page.wait_for_timeout(5000)
         picture(page, "clusters-dark" if dark else "clusters-light", into)
         page.evaluate("() => { window.jupyterapp.commands.execute('kernelmenu:shutdown'); }")
