@@ -157,7 +157,7 @@ def test_before_its_lease_ends_it_is_told_and_at_the_end_it_may_leave(
 
     wait_for(told, 40, "the notice is passed on")
     world.broker.tick()  # nothing is over yet
-    assert world.jobs.get(ANA, job.id).state == "running"
+    world.until(job.id, "running")
     world.clock.ahead = 45
 
     def ended() -> wire.Job | None:
