@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from itertools import pairwise
 from typing import Any
 
@@ -47,8 +46,6 @@ class Objects:
 class Reader:
     """A watcher's other end. `gate` closed: it does not read, and one message fits in the pipe."""
 
-    from_anywhere = True
-
     def __init__(self, who: Principal) -> None:
         self.got: list[bytes] = []
         self.gate = asyncio.Event()
@@ -60,8 +57,6 @@ class Reader:
     async def send(self, data: bytes) -> None:
         await self.drain()
         self.got.append(data)
-
-    send_frame = send
 
     def offer(self, frame: bytes) -> bool:
         if self.pipe:
@@ -183,7 +178,6 @@ async def test_a_slow_reader_keeps_the_newest_of_each_and_the_others_get_all(
     for number in range(100):
         hub.sample(a_sample(number))
         await quick.has(2 + number + 1)  # two layouts come first
-        await asyncio.sleep(0)  # the event loop goes on, as it does between real ticks
     assert slow.watcher.dropped >= 97
     assert slow.watcher.waiting <= 3
     slow.gate.set()
@@ -197,7 +191,6 @@ async def test_many_watchers_are_served_a_few_at_a_time(jp_asyncio_loop: Any) ->
     hub = Hub(Objects().look, windows=100)
     readers = [Reader(ANA) for _ in range(40)]
     for reader in readers:
-        reader.from_anywhere = False  # as encrypted connections are
         await hub.join(reader.watcher)
     hub.sample(a_sample(1))
     for reader in readers:
@@ -209,29 +202,6 @@ async def test_many_watchers_are_served_a_few_at_a_time(jp_asyncio_loop: Any) ->
         await asyncio.sleep(0)  # what the event loop does meanwhile
     steps = [after - before for before, after in pairwise([*counts, served])]
     assert max(steps) <= 2 * AT_ONCE and len([step for step in steps if step]) >= 3
-    await hub.close()
-
-
-async def test_a_tick_needs_no_event_loop_once_a_window_has_its_layouts(
-    jp_asyncio_loop: Any,
-) -> None:
-    hub = Hub(Objects().look)
-    near, hidden, encrypted = Reader(ANA), Reader(ANA), Reader(BO)
-    encrypted.from_anywhere = False
-    for reader in (near, hidden, encrypted):
-        await hub.join(reader.watcher)
-    hub.look(hidden.watcher, wire.Looking(hidden=True))
-    hub.sample(a_sample(1))
-    await near.has(3)
-    await encrypted.has(3)
-    sampler = threading.Thread(target=hub.sample, args=(a_sample(2),))
-    sampler.start()
-    sampler.join()  # the event loop stands still meanwhile
-    assert times(near.got) == [1, 2]
-    assert times(encrypted.got) == [1], "this one is up to the event loop"
-    await encrypted.has(4)
-    assert times(encrypted.got) == [1, 2] and times(near.got) == [1, 2]
-    assert hidden.got == []
     await hub.close()
 
 

@@ -5,8 +5,7 @@ Rules:
 - a tick is one piece of bytes for all who look at the same;
 - each watcher keeps at most one unsent message per object and one tick per view, the newest: who
   reads slowly sees fewer steps, never slows the others, and costs bounded memory;
-- a tick leaves from the sampler's thread, so the event loop serves others meanwhile; what needs the
-  loop (a window that reads slowly, or lacks a layout) goes out to a few watchers at a time;
+- a tick goes out to one watcher after the other: in between the event loop serves others;
 - `tell` and `sample` may be called from any thread and never block.
 """
 
@@ -15,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -32,11 +30,9 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.05
 """News of one burst are looked at together."""
 
-AT_ONCE = 4
-"""Watchers that get a tick on the event loop before it does something else."""
-LONGEST_BURST = 0.1
-"""Seconds that the sampler spends on sending. Where the event loop is so busy that this takes
-longer, the rest is up to it."""
+AT_ONCE = 1
+"""Watchers that get a tick before the event loop does something else: some 13 µs. More at once cost
+others' requests more, and sending from the sampler's thread most (docs/developer/telemetry.md)."""
 
 Looker = Callable[[Principal, list[News] | None], Awaitable[list[Message]]]
 """How the objects are now, for that person: those of the news, or all of them for None."""
@@ -69,7 +65,7 @@ class Hub:
         self._sent: dict[Principal, dict[Key, bytes]] = {}
         self._lock = threading.Lock()  # guards the two below, which other threads write
         self._pending: dict[Key, News] = {}
-        self._left: list[tuple[Watcher, Ready]] | None = None
+        self._ready: list[Ready] | None = None
         self._ticks = Ticks()
         self._shown: Counter[View] = Counter()
         """How many windows show each view."""
@@ -91,19 +87,10 @@ class Hub:
             self._call(self._wake)
 
     def sample(self, sample: wire.Sample) -> None:
-        """A new sample: encode what is looked at and send it, here in the sampler's thread."""
+        """A new sample: encode what is looked at, here in the sampler's thread."""
         ready = self._ticks.encode(sample)
-        until = time.monotonic() + LONGEST_BURST
-        left = [
-            (watcher, one)
-            for watcher in list(self._watchers)
-            for one in ready
-            if time.monotonic() > until or not watcher.straight(one)
-        ]
-        if not left:
-            return
         with self._lock:
-            first, self._left = self._left is None, left
+            first, self._ready = self._ready is None, ready
         if first:
             self._call(self._spread)
 
@@ -201,15 +188,16 @@ class Hub:
 
     def _spread(self) -> None:
         with self._lock:
-            left, self._left = self._left, None
-        if left:
-            self._hand_out(left, 0)
+            ready, self._ready = self._ready, None
+        if ready:
+            self._hand_out(ready, list(self._watchers), 0)
 
-    def _hand_out(self, left: list[tuple[Watcher, Ready]], start: int) -> None:
-        for watcher, ready in left[start : start + AT_ONCE]:
-            watcher.tick(ready)
-        if start + AT_ONCE < len(left):
-            self._loop.call_soon(self._hand_out, left, start + AT_ONCE)
+    def _hand_out(self, ready: list[Ready], watchers: list[Watcher], start: int) -> None:
+        for watcher in watchers[start : start + AT_ONCE]:
+            for one in ready:
+                watcher.tick(one)
+        if start + AT_ONCE < len(watchers):
+            self._loop.call_soon(self._hand_out, ready, watchers, start + AT_ONCE)
 
     def _wake(self) -> None:
         if not self._closed and (self._flush is None or self._flush.done()):

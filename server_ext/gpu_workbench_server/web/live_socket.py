@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import time
 from typing import Any, cast
 
@@ -10,15 +12,14 @@ import msgspec
 from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web
-from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol13
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from gpu_workbench import protocol as wire
 
 from ..errors import WorkbenchError
 from .auth import AuthenticatedHandler, permitted
 from .live import Hub
-from .live_stream import LiveStream
 from .live_ticks import TEXT, header
 from .live_watcher import Watcher
 from .routes import LIVE_RESOURCE
@@ -30,6 +31,8 @@ GOING_AWAY, TOO_MUCH, TRY_AGAIN, TOO_MANY = 1001, 1008, 1013, 4029
 LONGEST_MESSAGE = 4096
 BURST, A_SECOND = 20, 5
 """Messages of a client that are taken at once, and in the long run."""
+SEND_BUFFER = 1 << 16
+"""Bytes that the system may hold for one reader: ticks that wait there are stale when they come."""
 
 
 class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
@@ -37,7 +40,6 @@ class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
 
     watcher: Watcher | None = None
     _pump: asyncio.Task[None] | None = None
-    _way: LiveStream | None = None
     _allowed, _heard = float(BURST), 0.0
 
     ping_interval = 20.0
@@ -71,8 +73,7 @@ class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
         if self.hub.full(self.who):
             self.close(TOO_MANY, "Too many windows of GPU Workbench are open: close some.")
             return
-        if self.ws_connection is not None:
-            self._way = LiveStream(cast(WebSocketProtocol13, self.ws_connection).stream)
+        self._narrow()
         watcher = self.watcher = Watcher(self.who, self)
         try:
             await self.hub.join(watcher)
@@ -86,31 +87,44 @@ class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
 
     # --- as `live_watcher.Outlet` -----------------------------------------------------------------
 
-    @property
-    def from_anywhere(self) -> bool:
-        return self._way is not None and self._way.from_anywhere
+    async def send(self, data: bytes) -> None:
+        stream = self._stream()
+        if stream is None:
+            raise WebSocketClosedError
+        # Apart, so that the windows of a person share the bytes, however slowly they read.
+        stream.write(header(TEXT, len(data)))
+        await stream.write(data)
 
     def offer(self, frame: bytes) -> bool:
-        # Past tornado's own framing, which is the same for every connection and so done once, and
-        # past its queue: a fifth of the cost of a tick.
-        return self._way is not None and self._way.offer(frame)
-
-    async def send(self, data: bytes) -> None:
-        # Apart, so that the windows of a person share the bytes, however slowly they read.
-        await self._send(header(TEXT, len(data)), data)
-
-    async def send_frame(self, frame: bytes) -> None:
-        await self._send(frame)
+        # Past tornado's own framing, which is the same for every connection and so done once.
+        stream = self._stream()
+        if stream is None or stream.writing():
+            return False
+        try:  # past its queue, too, which is empty: a fifth of the cost of a tick
+            sent = stream.write_to_fd(memoryview(frame))
+        except OSError:  # full, or broken: the stream finds out
+            sent = 0
+        if sent < len(frame):
+            stream.write(frame[sent:])
+        return True
 
     async def drain(self) -> None:
-        await self._send()
-
-    async def _send(self, *pieces: bytes) -> None:
-        if self._way is None:
+        stream = self._stream()
+        if stream is None:
             raise WebSocketClosedError
-        with self._way.whole() as stream:
-            sent = [stream.write(piece) for piece in pieces or (b"",)]
-        await sent[-1]
+        if stream.writing():
+            await stream.write(b"")
+
+    def _stream(self) -> IOStream | None:
+        """The connection's, while it is open."""
+        stream = cast(IOStream | None, self.ws_connection and self.ws_connection.stream)
+        return None if stream is None or stream.closed() else stream
+
+    def _narrow(self) -> None:
+        stream = self._stream()
+        if stream is not None and stream.socket is not None:
+            with contextlib.suppress(OSError):
+                stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     async def _run(self, watcher: Watcher) -> None:
         try:

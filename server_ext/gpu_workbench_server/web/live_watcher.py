@@ -1,8 +1,7 @@
 """One open window: what it looks at, and what was not sent to it yet. Lives on the event loop.
 
-A tick goes straight out where nothing is in its way, from the sampler's thread; otherwise it waits,
-and a newer one takes its place. So what a window costs is bounded by what it looks at, however
-slowly it reads.
+A tick goes straight out where nothing is in its way; otherwise it waits, and a newer one takes its
+place. So what a window costs is bounded by what it looks at, however slowly it reads.
 """
 
 from __future__ import annotations
@@ -20,20 +19,13 @@ MAX_NOTICES = 100
 
 
 class Outlet(Protocol):
-    """The way to the client. Only `offer` may be called from another thread, and that only where
-    `from_anywhere` says so."""
-
-    @property
-    def from_anywhere(self) -> bool: ...
-
-    def offer(self, frame: bytes) -> bool:
-        """Send a whole frame if it need not wait for an earlier one; False where it would."""
+    """The way to the client."""
 
     async def send(self, data: bytes) -> None:
         """Send a text message, and wait until it has gone out: here a slow reader waits."""
 
-    async def send_frame(self, frame: bytes) -> None:
-        """The same of a whole frame."""
+    def offer(self, frame: bytes) -> bool:
+        """Send a whole frame if it need not wait for an earlier one; False where it would."""
 
     async def drain(self) -> None:
         """Wait until everything has gone out."""
@@ -79,21 +71,6 @@ class Watcher:
                 del self._events[key]
         self._wake.set()
 
-    def straight(self, ready: Ready) -> bool:
-        """From any thread: False where `tick` has to see to it, on the event loop.
-
-        What is read here changes on the event loop meanwhile. `_busy` is read last: it is set
-        before the last event is taken, so whoever sees neither finds that event sent, or begun,
-        which the outlet sees.
-        """
-        if ready.view not in self.shown:
-            return True
-        if not self._outlet.from_anywhere or self._told.get(ready.view) is not ready.layouts:
-            return False
-        if self._events or self._ticks or self._busy or self._ended:
-            return False
-        return self._outlet.offer(ready.frame)
-
     def tick(self, ready: Ready) -> None:
         """Send it or queue it, in place of an unsent one; nothing that the window does not show."""
         if self._ended or ready.view not in self.shown:
@@ -129,7 +106,7 @@ class Watcher:
                     continue
                 await self._outlet.drain()
                 if not self._events and self._ticks:
-                    await self._outlet.send_frame(self._ticks.pop(next(iter(self._ticks))))
+                    self._outlet.offer(self._ticks.pop(next(iter(self._ticks))))
             self._busy = False
 
     def end(self) -> None:
