@@ -43,9 +43,11 @@ class Lane:
 
     def _run(self, first: Callable[[], object]) -> None:
         first()
-        while not self._stopping:
-            began = time.monotonic()
+        while True:
             self._wake.clear()
+            if self._stopping:  # asked after that: who stops says so first, then wakes
+                return
+            began = time.monotonic()
             self._step()
             period = self._period()
             self._wake.wait(max(LEAST_REST * period, period - (time.monotonic() - began)))
