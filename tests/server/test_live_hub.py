@@ -13,7 +13,7 @@ from gpu_workbench import protocol as wire
 from gpu_workbench.protocol.ticks import HEADER
 from gpu_workbench_server.errors import Unavailable
 from gpu_workbench_server.ports import News, Principal
-from gpu_workbench_server.web.live import AT_ONCE, Hub
+from gpu_workbench_server.web.live import Hub
 from gpu_workbench_server.web.live_ticks import Ready
 from gpu_workbench_server.web.live_watcher import Watcher
 from gpu_workbench_server.web.views import Message, event
@@ -187,7 +187,7 @@ async def test_a_slow_reader_keeps_the_newest_of_each_and_the_others_get_all(
     await hub.close()
 
 
-async def test_many_watchers_are_served_a_few_at_a_time(jp_asyncio_loop: Any) -> None:
+async def test_many_watchers_are_served_one_after_the_other(jp_asyncio_loop: Any) -> None:
     hub = Hub(Objects().look, windows=100)
     readers = [Reader(ANA) for _ in range(40)]
     for reader in readers:
@@ -201,7 +201,7 @@ async def test_many_watchers_are_served_a_few_at_a_time(jp_asyncio_loop: Any) ->
         counts.append(served)
         await asyncio.sleep(0)  # what the event loop does meanwhile
     steps = [after - before for before, after in pairwise([*counts, served])]
-    assert max(steps) <= 2 * AT_ONCE and len([step for step in steps if step]) >= 3
+    assert max(steps) <= 2 and len([step for step in steps if step]) >= len(readers) / 2
     await hub.close()
 
 

@@ -15,7 +15,7 @@ import asyncio
 import logging
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from gpu_workbench import protocol as wire
@@ -29,10 +29,6 @@ log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.05
 """News of one burst are looked at together."""
-
-AT_ONCE = 1
-"""Watchers that get a tick before the event loop does something else: some 13 µs. More at once cost
-others' requests more, and sending from the sampler's thread most (docs/developer/telemetry.md)."""
 
 Looker = Callable[[Principal, list[News] | None], Awaitable[list[Message]]]
 """How the objects are now, for that person: those of the news, or all of them for None."""
@@ -190,14 +186,17 @@ class Hub:
         with self._lock:
             ready, self._ready = self._ready, None
         if ready:
-            self._hand_out(ready, list(self._watchers), 0)
+            self._hand_out(ready, iter(list(self._watchers)))
 
-    def _hand_out(self, ready: list[Ready], watchers: list[Watcher], start: int) -> None:
-        for watcher in watchers[start : start + AT_ONCE]:
+    def _hand_out(self, ready: list[Ready], watchers: Iterator[Watcher]) -> None:
+        """One watcher's ticks, some 13 µs, then the event loop does something else. Several at once
+        cost others' requests more, sending from the sampler's thread most, and pauses twice the
+        CPU (docs/developer/telemetry.md)."""
+        for watcher in watchers:
             for one in ready:
                 watcher.tick(one)
-        if start + AT_ONCE < len(watchers):
-            self._loop.call_soon(self._hand_out, ready, watchers, start + AT_ONCE)
+            self._loop.call_soon(self._hand_out, ready, watchers)
+            return
 
     def _wake(self) -> None:
         if not self._closed and (self._flush is None or self._flush.done()):

@@ -81,8 +81,7 @@ class Watcher:
                 if not any(layout is one for one in told):
                     self.event(layout)
             self._told[ready.view] = ready.layouts
-        waits = self._busy or self._events or self._ticks
-        if not waits and self._outlet.offer(ready.frame):
+        if not self.waiting and not self._busy and self._outlet.offer(ready.frame):
             return
         if ready.view in self._ticks:
             self.dropped += 1
