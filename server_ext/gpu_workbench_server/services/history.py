@@ -51,7 +51,7 @@ class Histories:
         self._alive: set[str] = set()
         self._processes = ProcessPasts()
         self._journal = None if directory is None else Journal(directory)
-        self._waiting: list[tuple[wire.Sample, Sequence[DeviceProcess]]] = []
+        self._waiting: list[wire.Sample] = []
         """Looks that are not in the rings yet: whoever reads takes them up first."""
         self._closed: dict[str, int] = {}
         """Minutes that are to be written, by key."""
@@ -88,7 +88,8 @@ class Histories:
         minute_is_over = second // 60 != self._second // 60
         self._second = second
         with self._lock:
-            self._waiting.append((sample, processes))
+            self._waiting.append(sample)
+            self._processes.put(sample.time, processes)
             if minute_is_over or len(self._waiting) >= TOGETHER:
                 self._take_up()
         if self._closed:
@@ -99,7 +100,7 @@ class Histories:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        for sample, processes in waiting:
+        for sample in waiting:
             groups: dict[str, list[Any]] = {GPUS: list(sample.gpus)}
             for one in sample.slices:
                 groups.setdefault(str(one.lease_id), []).append(one)
@@ -108,7 +109,6 @@ class Histories:
                 if minute is not None:
                     self._closed[key] = minute
             self._alive = groups.keys() - {GPUS}
-            self._processes.put(sample.time, processes)
         if self._closed:
             self._forget(self._second)
 
@@ -223,13 +223,11 @@ class Histories:
     def subject_of(self, process: DeviceProcess) -> str | None:
         """What the past of a process that runs is asked for by; None where it has none."""
         with self._lock:
-            self._take_up()
             return self._processes.subject_of(process)
 
     def lease_of(self, subject: str) -> int | None:
         """The lease of a remembered process; None where there is none."""
         with self._lock:
-            self._take_up()
             return self._processes.lease_of(subject)
 
     def _found(self, subjects: Iterable[str]) -> Iterable[tuple[Block, list[str]]]:

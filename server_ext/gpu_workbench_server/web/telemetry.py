@@ -52,7 +52,9 @@ async def history(call: Call[None, HistoryQuery]) -> wire.History:
     subjects = _listed(asked.subject)
     if any(one.startswith(wire.PROCESS) for one in subjects):
         leases = await call.workbench.on_broker(call.services.broker.leases, call.who, True)
-        subjects = telemetry.permitted(subjects, leases, call.who.admin)
+        subjects = await call.workbench.on_holders(
+            telemetry.permitted, subjects, leases, call.who.admin
+        )
     return await call.workbench.on_holders(
         telemetry.history,
         subjects,
