@@ -274,6 +274,25 @@ def test_a_laptop_that_slept_has_not_computed() -> None:
 # --- two lanes ----------------------------------------------------------------------------------
 
 
+def test_the_slow_lane_looks_more_often_while_somebody_holds_a_mig_instance() -> None:
+    """What an instance does is told by nothing else."""
+
+    class Cut(Devices):
+        def read(self, held: Sequence[Held]) -> Reading:
+            told = super().read(held)
+            return Reading(told.gpus, tuple(one._replace(gpu_instance=3) for one in told.slices))
+
+    for devices, seconds in ((Devices(), 2.0), (Cut(), 1.0)):
+        bench = Bench(devices=devices, held=[held(7, "7.0")])
+        bench.telemetry.watch()
+        bench.telemetry.tick_slow()
+        bench.telemetry.tick_slow()
+        bench.step()
+        assert bench.telemetry.slow_period == seconds
+        bench.telemetry.unwatch()
+        assert bench.telemetry.slow_period == 5.0
+
+
 def test_a_driver_that_takes_its_time_in_the_slow_lane_delays_no_sample() -> None:
     """The PCIe window, or a call that hangs: `read_slow` blocks here until the test lets it go."""
     release = threading.Event()

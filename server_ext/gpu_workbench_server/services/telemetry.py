@@ -60,7 +60,7 @@ class Telemetry:
         self._sink = sink
         self._lock = threading.Lock()
         self._fast = Lane("telemetry", self.tick, lambda: self.period)
-        self._slow = Lane("telemetry-slow", self.tick_slow, self._slow_period)
+        self._slow = Lane("telemetry-slow", self.tick_slow, lambda: self.slow_period)
         self._slow_rounds = 0
         self._watchers = 0
         self._glanced = float("-inf")
@@ -100,6 +100,17 @@ class Telemetry:
         """Seconds between two samples as things are."""
         watched = self._watchers or self._clock.now() < self._glanced + UNWATCHED_SECONDS
         return WATCHED_SECONDS if watched else UNWATCHED_SECONDS
+
+    @property
+    def slow_period(self) -> float:
+        """Seconds between two rounds of the slow lane; the first two follow each other, as a rate
+        takes two looks."""
+        if self._slow_rounds < 2:
+            return SLOW_FIRST_SECONDS
+        if self.period == UNWATCHED_SECONDS:
+            return UNWATCHED_SECONDS
+        mig = any(one.gpu_instance is not None for one in self._reading.slices)
+        return SLOW_MIG_SECONDS if mig else SLOW_WATCHED_SECONDS
 
     # --- what is known --------------------------------------------------------------------------
 
@@ -189,15 +200,6 @@ class Telemetry:
         except Exception as error:
             self._complain("the devices can't be read in the slow lane", error)
         self._slow_rounds += 1
-
-    def _slow_period(self) -> float:
-        """The first two rounds follow each other: a rate takes two looks."""
-        if self._slow_rounds < 2:
-            return SLOW_FIRST_SECONDS
-        if self.period == UNWATCHED_SECONDS:
-            return UNWATCHED_SECONDS
-        mig = any(one.gpu_instance is not None for one in self._reading.slices)
-        return SLOW_MIG_SECONDS if mig else SLOW_WATCHED_SECONDS
 
     def _hand_on(self, take: Callable[..., object], *what: object) -> None:
         try:
