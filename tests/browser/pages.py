@@ -32,6 +32,14 @@ def command(page: Page, name: str, **args: object) -> None:
     )
 
 
+# The status bar may still tell of the notebook that was in front before.
+_IN_FRONT_WITH_KERNEL_IDLE = """path => {
+  const front = window.jupyterapp.shell.currentWidget;
+  return front?.context?.path === path
+    && front.sessionContext.session?.kernel?.status === "idle";
+}"""
+
+
 def notebook(
     page: Page, lab: LabServer, *cells: str, kernel: str = "python3", name: str = "look.ipynb"
 ) -> Locator:
@@ -54,13 +62,15 @@ def notebook(
     }
     (lab.notebooks / name).write_text(json.dumps(content))
     command(page, "docmanager:open", path=name)
-    expect(page.locator(".jp-Notebook:visible")).to_be_visible()
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=40_000)
+    page.wait_for_function(_IN_FRONT_WITH_KERNEL_IDLE, arg=name, timeout=40_000)
     return page.locator(".jp-Notebook:visible .jp-OutputArea")
 
 
 def run_all(page: Page) -> None:
+    """Run the notebook in front; its first cell has begun when this returns."""
     command(page, "notebook:run-all-cells")
+    prompt = page.locator(".jp-Notebook:visible .jp-CodeCell .jp-InputArea-prompt").first
+    expect(prompt).to_have_text(re.compile(r"\[(\*|\d+)\]"))
 
 
 def run_cell(page: Page, code: str) -> None:

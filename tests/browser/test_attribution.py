@@ -174,7 +174,9 @@ def until_seen(shown: dict[str, Shown], trees: dict[str, Tree]) -> dict[str, flo
     waits: dict[str, float] = {}
     deadline = time.monotonic() + 150
     while len(waits) < len(shown):
-        assert time.monotonic() < deadline, f"seen by psutil: {there}, shown: {waits}"
+        if time.monotonic() > deadline:
+            now = {name: (t.memory_bytes >> 20, t.cores_lately(1.0)) for name, t in trees.items()}
+            pytest.fail(f"seen by psutil: {there}, shown: {waits}; MB and cores now: {now}")
         for what, read in shown.items():
             name = what.partition(" ")[2]
             tree, now = trees[name], time.time()
