@@ -51,9 +51,15 @@ def describe_rank(steps: int) -> dict[str, Any]:
     return found | {"sum": float(total), "in_proc": shown == [f"{names[1]}={found[names[1]]}"]}
 
 
-def test_a_function_runs_on_every_rank_each_on_its_slice(run: Run) -> None:
+def test_a_function_runs_on_every_rank_each_on_its_slice(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     status = run.start(function=(describe_rank, (10,), {})).ended()
     assert status["state"] == "succeeded", status
+    assert not list(temporary.glob("torchelastic*")), "what it leaves is in its own directory"
     assert status["has_result"]
     for number in (0, 1):
         found = pickle.loads((run.rank(number) / "result.pkl").read_bytes())

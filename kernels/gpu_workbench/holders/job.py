@@ -70,6 +70,8 @@ def agent_environment(directory: Path, spec: dict[str, Any]) -> dict[str, str]:
         "PET_RDZV_ID": secrets.token_hex(8),
         "PET_LOCAL_ADDR": "127.0.0.1",
         "PET_MONITOR_INTERVAL": "0.1",
+        # Where nobody says it makes a directory in /tmp for each run, and never removes it.
+        "PET_LOG_DIR": str(directory / "torchelastic"),
         # Without it a restart after a killed rank hangs or fails in 7 of 10 (pytorch#135712).
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
     }
