@@ -103,15 +103,16 @@ def boards(server: LabServer) -> list[psutil.Process]:
 
 
 def test_it_ends_when_nobody_asks(tmp_path: Path) -> None:
-    run = tmp_path / "attempt-0" / "rank-0"
+    job = tmp_path / ("a-name-too-long-for-the-path-of-a-socket-" * 3)
+    run = job / "attempt-0" / "rank-0"
     run.mkdir(parents=True)
     (run / "metrics.jsonl").write_text(json.dumps(point(1, 1.0, {"loss": 0.5})) + "\n")
     code = (
         "import sys, pathlib\nfrom gpu_workbench.holders import board\n"
         "board.IDLE_SECONDS = 4.0\nboard.main(pathlib.Path(sys.argv[1]))"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
-    status = tmp_path / "board" / "status.json"
+    process = subprocess.Popen([sys.executable, "-c", code, str(job)])
+    status = job / "board" / "status.json"
     wait_for(status.exists, 60, "it is up")
     path = json.loads(status.read_text())["socket"]
     with socket.socket(socket.AF_UNIX) as client:
@@ -119,4 +120,4 @@ def test_it_ends_when_nobody_asks(tmp_path: Path) -> None:
         client.sendall(b"GET /data/runs HTTP/1.0\r\n\r\n")
         assert b"200 OK" in client.recv(1000)
     assert process.wait(30) == 0
-    assert not status.exists() and not Path(path).exists()
+    assert not status.exists() and not Path(path).parent.exists(), "nor what was made for it"

@@ -12,7 +12,6 @@ import contextlib
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,13 +21,13 @@ from .files import write_json
 from .followers import Follower, Lines, follower, without_tensorflow
 from .hooks import noted_files
 from .metrics import METRICS
+from .sockets import remove_socket, socket_path
 
 BOARD = "board"
 """Ours, in the job's directory. Its `status.json` says `{"socket": path}` or `{"error": text}`."""
 
 IDLE_SECONDS = 900.0
 _LOOK_SECONDS = 2.0
-_LONGEST_SOCKET = 100
 
 
 class Runs:
@@ -93,7 +92,7 @@ def serve(job: Path) -> None:
     runs.mkdir(parents=True)
     look = Runs(job, runs).look
     look()
-    path = _socket_path(place)
+    path = socket_path(place, "board.sock")
     asked = time.monotonic()
 
     def noting(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
@@ -126,18 +125,9 @@ def serve(job: Path) -> None:
             time.sleep(_LOOK_SECONDS)
             look()
     finally:
+        remove_socket(path, place)
         with contextlib.suppress(OSError):
-            path.unlink()
             (place / "status.json").unlink()
-
-
-def _socket_path(directory: Path) -> Path:
-    """In our directory; where its path is too long for a socket, in one of its own."""
-    path = directory / "board.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
-        path.unlink(missing_ok=True)
-        return path
-    return Path(tempfile.mkdtemp(prefix="gpu-workbench-")) / "board.sock"
 
 
 def main(job: Path) -> int:

@@ -14,7 +14,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -27,6 +26,7 @@ from .. import protocol as wire
 from . import credentials, files, tags, transport
 from .dask_workers import has_dask_cuda
 from .slice_cluster import SliceCluster
+from .sockets import remove_socket, socket_path
 from .worker_specs import PROCESS
 
 _TICK = 0.2
@@ -39,7 +39,6 @@ _BEFORE_END = 10.0
 _ENDS_AT_SLACK = 30.0
 """Seconds after the last lease's end in which the server may stop us, or extend a lease."""
 _TRIES = 3
-_LONGEST_SOCKET_PATH = 100
 
 _SETTINGS = {
     # Spawning a worker costs 0.5 CPU seconds each, forking it from a warm server 0.1.
@@ -65,7 +64,7 @@ class ClusterHolder:
         tls = self._transport.protocol == "tls"
         security = credentials.make() if tls else None
         self._key_files = credentials.write(security, directory) if tls else {}
-        self._pages = _socket_path(directory)
+        self._pages = socket_path(directory, "dashboard.sock")
         self._cluster = SliceCluster(
             self._spec, directory, security, self._pages, self._transport.protocol
         )
@@ -117,10 +116,7 @@ class ClusterHolder:
             await asyncio.wait_for(self._cluster.stop(), _CLOSE_SECONDS)
         except Exception as error:  # whatever stays, the lease's end takes along
             print(f"closing: {error!r}", file=sys.stderr, flush=True)
-        with contextlib.suppress(OSError):
-            self._pages.unlink()
-            if self._pages.parent != self._directory:
-                self._pages.parent.rmdir()
+        remove_socket(self._pages, self._directory)
         self._state = "failed" if failed else "ended"
         self._tell()
 
@@ -227,14 +223,6 @@ class ClusterHolder:
         if any(one.tier != "simulated" for one in slices) and not has_dask_cuda():
             return "without dask-cuda: no spilling, no memory pool"
         return self._transport.remark
-
-
-def _socket_path(directory: Path) -> Path:
-    """In the cluster's directory; where its path is too long for a socket, in one of its own."""
-    path = directory / "dashboard.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
-        return path
-    return Path(tempfile.mkdtemp(prefix="gpu-workbench-")) / "dashboard.sock"
 
 
 def _minutes(seconds: int) -> str:

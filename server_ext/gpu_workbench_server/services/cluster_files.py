@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,6 +65,18 @@ class ClusterFiles:
         for name in ("tls-key.pem", "tls-cert.pem", "tls-ca.pem"):
             with contextlib.suppress(OSError):
                 (self.path / name).unlink()
+        self._remove_socket()
+
+    def _remove_socket(self) -> None:
+        """That of a holder that was killed, where it had to lie elsewhere. What its user wrote into
+        `status.json` chooses nothing else that we remove."""
+        status = self.status()
+        path = Path((status and status.dashboard_socket) or "")
+        if path.name == "dashboard.sock" and path.parent.name.startswith("gpu-workbench-"):
+            with contextlib.suppress(OSError):
+                if stat.S_ISSOCK(path.lstat().st_mode):
+                    path.unlink()
+                path.parent.rmdir()
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         try:
