@@ -79,7 +79,11 @@ class Reaper:
 
     def held(self) -> list[Held]:
         """What the devices are to attribute: each lease with the processes known to be its own."""
-        return [self._as_held(lease) for lease in self._broker.alive()]
+        leases = self._broker.alive()
+        if not leases:
+            return []
+        attributed = self._attributed()
+        return [self._as_held(lease, attributed) for lease in leases]
 
     # --- the living -----------------------------------------------------------------------------
 
@@ -126,7 +130,7 @@ class Reaper:
         A kernel that attached itself (holder `cell`) gives its slice back and lives on: it counts
         only where the device itself still shows it.
         """
-        held = self._as_held(lease)
+        held = self._as_held(lease, self._attributed())
         if lease.holder and lease.holder.kind == "cell":
             held = Held(lease.id, lease.slices, {})
         left = set(self._devices.processes_of(held))
@@ -140,12 +144,19 @@ class Reaper:
                 log.info("lease %d has ended: stopping kernel %s", lease.id, kernel.id)
                 self._kernels.stop(kernel.id)
 
-    def _as_held(self, lease: Lease) -> Held:
+    def _attributed(self) -> dict[int, dict[int, str | None]]:
+        """What all sources tell; it takes files to be read, one of each cluster and job."""
+        found: dict[int, dict[int, str | None]] = {}
+        for source in self._attributions:
+            for lease_id, pids in source().items():
+                found.setdefault(lease_id, {}).update(pids)
+        return found
+
+    def _as_held(self, lease: Lease, attributed: Mapping[int, Mapping[int, str | None]]) -> Held:
         pids: dict[int, str | None] = {}
         # A cluster's own process is on no slice; its workers are, and are known by its status.
         on_it = lease.holder is not None and lease.holder.kind != "cluster"
         if on_it and lease.holder and lease.holder.pid and self._lives(lease):
             pids[lease.holder.pid] = None
-        for source in self._attributions:
-            pids.update(source().get(lease.id, {}))
+        pids.update(attributed.get(lease.id, {}))
         return Held(lease.id, lease.slices, pids)
