@@ -6,6 +6,7 @@ without its dependencies, which are ours too.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -88,7 +89,7 @@ def serving(
     command = [
         *(sys.executable, "-m", module, "--no-browser", "--ServerApp.ip=127.0.0.1"),
         *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--allow-root"),
-        f"--ServerApp.jpserver_extensions={{'{extension}': True}}",
+        f"--ServerApp.jpserver_extensions={_alone(extension)}",
         *("--ServerApp.log_level=WARN", f"--ServerApp.root_dir={place}", *options),
     ]
     with (place / "log").open("w") as log:
@@ -104,6 +105,14 @@ def serving(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _alone(extension: str) -> dict[str, bool]:
+    """It, and none of those that the environment has switched on: the other side, above all."""
+    folder = Path(sys.prefix, "etc/jupyter/jupyter_server_config.d")
+    found = [json.loads(one.read_text()) for one in folder.glob("*.json")]
+    others = [name for one in found for name in one["ServerApp"].get("jpserver_extensions", {})]
+    return {**dict.fromkeys(others, False), extension: True}
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

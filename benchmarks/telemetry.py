@@ -12,7 +12,7 @@ so that whatever else the machine does meets both alike. "Watched" is once with 
 what comes at once, on the CPUs that the server has, and once ("far") with such as leave it in the
 system's buffers until the phase is over, which is nearer to windows on machines of their own. CPU
 is the server process's, all threads, sampling included; "added" is without what it needs with
-nobody watching.
+nobody watching. The server of one side carries no other extension.
 """
 
 from __future__ import annotations
@@ -232,10 +232,13 @@ def verdict(rows: list[Row]) -> list[str]:
                 f"unrelated p99 with {most.watchers} {near:+.0%}, far {far:+.0%} (goal: 10 %)"
             )
         for row in here:
-            costs = [one.cpu_ms_message for one in theirs if one.watchers == row.watchers]
-            if costs:
-                share = row.cpu_ms_message / min(costs)
-                told.append(f"{name}, {row.watchers}: CPU a message {share:.2f} of theirs (≤ 0.25)")
+            shares = [
+                f"{row.cpu_ms_message / one.cpu_ms_message:.2f} of {one.who}"
+                for one in theirs
+                if one.watchers == row.watchers
+            ]
+            if shares:
+                told.append(f"{name}, {row.watchers}: CPU a message {', '.join(shares)} (≤ 0.25)")
     return told
 
 
