@@ -134,8 +134,7 @@ class HardwareError:
     """Errors, or rows that were remapped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one look at all devices showed."""
 
     gpus: tuple[GpuReading, ...] = ()

@@ -34,9 +34,9 @@ LEASE = "lease:"
 ENDED_SECONDS = 24 * 3600.0
 ENDED_LEASES = 100
 """How long, and how many, leases are remembered after their end."""
-TOGETHER = 10
-"""Looks that are put into the rings at once: one by itself, in a process that slept, costs as much
-as several."""
+TOGETHER = 500
+"""Rows (a GPU or slice of a look) that are put into the rings at once: a look by itself, in a
+process that slept, costs as much as several. They are some 300 kB."""
 MOST_POINTS = 200_000
 """Of one answer, over all subjects: more subjects get fewer points."""
 
@@ -52,7 +52,7 @@ class Histories:
         self._processes = ProcessPasts()
         self._journal = None if directory is None else Journal(directory)
         self._waiting: list[wire.Sample] = []
-        """Looks that are not in the rings yet: whoever reads takes them up first."""
+        """Looks of this minute that are not in the rings yet: a reader takes them up first."""
         self._closed: dict[str, int] = {}
         """Minutes that are to be written, by key."""
         self._second = 0
@@ -90,7 +90,8 @@ class Histories:
         with self._lock:
             self._waiting.append(sample)
             self._processes.put(sample.time, processes)
-            if minute_is_over or len(self._waiting) >= TOGETHER:
+            rows = len(self._waiting) * (len(sample.gpus) + len(sample.slices))
+            if minute_is_over or rows >= TOGETHER:
                 self._take_up()
         if self._closed:
             self._write()
