@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 from pathlib import Path
 
+import psutil
+
+from gpu_workbench import protocol as wire
 from gpu_workbench_server.engines.local import LocalEngine
 from gpu_workbench_server.ports import Principal
 from gpu_workbench_server.services.reaper import Attribution, KernelFacts, Reaper
@@ -56,3 +60,27 @@ def test_a_source_is_asked_once_however_many_leases_there_are(tmp_path: Path) ->
         desk.ask(ANA, "0.25")
     assert len(one.held()) == 4
     assert asked == {"clusters": 1, "jobs": 1}
+
+
+def test_a_holder_counts_until_the_step_after_its_end(tmp_path: Path) -> None:
+    desk = Desk()
+    lease = desk.ask(ANA, "0.25").id
+    one = reaper(desk, tmp_path)
+    with subprocess.Popen(["sleep", "60"]) as holder:
+        desk.broker.bind(ANA, lease, of_kernel(holder.pid))
+        assert pids(one) == {holder.pid: None}, "at once, before any step"
+        one.step()
+        assert pids(one) == {holder.pid: None}
+        holder.kill()
+    one.step()
+    assert pids(one) == {}
+
+
+def of_kernel(pid: int) -> wire.Holder:
+    started = psutil.Process(pid).create_time()
+    return wire.Holder(kind="kernel", id="k1", name="a.ipynb", pid=pid, started=started)
+
+
+def pids(one: Reaper) -> dict[int, str | None]:
+    (held,) = one.held()
+    return dict(held.pids)

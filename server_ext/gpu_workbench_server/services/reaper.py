@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..domain.leases import Lease
+from ..domain.leases import Holder, Lease
 from ..ports import Clock, DeviceBackend, Engine, Held, ProcessRef
 from .broker import SYSTEM, Broker
 from .policy import Policy
@@ -66,19 +66,28 @@ class Reaper:
         self._clock = clock
         self._policy = policy
         self._attributions = attributions
+        self._living: dict[int, Holder] = {}
+        """By lease: the holder that lived at the last step."""
         self._dead_since: dict[int, float] = {}
         self._stopped: set[int] = set()
 
     def step(self) -> None:
         """One look at everything; about once a second."""
         now = self._clock.now()
-        for lease in self._broker.alive():
+        leases = self._broker.alive()
+        self._living = {
+            one.id: one.holder for one in leases if one.holder is not None and self._lives(one)
+        }
+        for lease in leases:
             self._beat(lease, now)
         for lease in self._broker.uncleared():
             self._clear(lease, now)
 
     def held(self) -> list[Held]:
-        """What the devices are to attribute: each lease with the processes known to be its own."""
+        """What the devices are to attribute: each lease with the processes known to be its own.
+
+        Asked twice a second: of a holder that lived at the last step it is taken that it lives.
+        """
         leases = self._broker.alive()
         if not leases:
             return []
@@ -90,7 +99,7 @@ class Reaper:
     def _beat(self, lease: Lease, now: float) -> None:
         if lease.holder is None or lease.holder.pid is None:
             return  # not taken yet, or about to be: `claim_seconds` and the time-to-live judge
-        if self._lives(lease):
+        if lease.id in self._living:
             self._dead_since.pop(lease.id, None)
             self._broker.heartbeat(SYSTEM, [lease.id])
             return
@@ -156,7 +165,8 @@ class Reaper:
         pids: dict[int, str | None] = {}
         # A cluster's own process is on no slice; its workers are, and are known by its status.
         on_it = lease.holder is not None and lease.holder.kind != "cluster"
-        if on_it and lease.holder and lease.holder.pid and self._lives(lease):
+        known = lease.holder is not None and self._living.get(lease.id) == lease.holder
+        if on_it and lease.holder and lease.holder.pid and (known or self._lives(lease)):
             pids[lease.holder.pid] = None
         pids.update(attributed.get(lease.id, {}))
         return Held(lease.id, lease.slices, pids)
