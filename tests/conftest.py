@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
@@ -39,3 +41,10 @@ def postgres() -> Iterator[Postgres]:
     """A PostgreSQL of the test session's own; each test takes databases of its own from it."""
     with Postgres() as server:
         yield server
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory whose path leaves room for sockets', as that of `tmp_path` may not."""
+    with TemporaryDirectory() as made:
+        yield Path(made)

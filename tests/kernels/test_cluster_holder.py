@@ -370,13 +370,14 @@ def test_one_whose_spec_can_not_be_read_says_so(directory: Path, start: Start) -
 
 @pytest.mark.timeout(120)
 def test_one_that_is_forked_from_a_warm_parent_is_as_one_that_was_started(
-    directory: Path, tmp_path: Path
+    directory: Path, tmp_path: Path, short_path: Path
 ) -> None:
     files.write_json(directory / files.SPEC, msgspec.to_builtins(spec()))
     want(directory, leases=leases(1))
     broker = str(tmp_path)
     argv = (sys.executable, "-m", "gpu_workbench.holders.dask_cluster", str(directory))
     environment = os.environ | {wire.LEASE_ENV: "0", wire.BROKER_ENV: broker}
+    environment["TMPDIR"] = str(short_path)
     engine = LocalEngine(tmp_path / "engine", broker)
     asked = ProcessSpec("cluster-1", argv, environment, directory, tmp_path, warm="cluster")
     ref = engine.submit(asked)
@@ -395,3 +396,4 @@ def test_one_that_is_forked_from_a_warm_parent_is_as_one_that_was_started(
         engine.kill_key("cluster-1")
         engine.close()
     assert EnvironScanner(broker).scan() == []
+    assert not list(short_path.glob("pymp-*")), "killed, it leaves no sockets behind"

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
-import pytest
 
 from gpu_workbench import protocol as wire
 from gpu_workbench_server.services.cluster_files import ClusterFiles
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[Path]:
-    """Its path is short enough for a socket, as pytest's is not on every machine."""
-    with TemporaryDirectory() as made:
-        yield Path(made)
 
 
 def killed(directory: Path, pages: Path) -> ClusterFiles:
@@ -37,26 +27,24 @@ def killed(directory: Path, pages: Path) -> ClusterFiles:
     return ClusterFiles(directory)
 
 
-def test_the_socket_that_a_killed_holder_had_elsewhere_is_removed_with_its_directory(
-    tmp_path: Path, elsewhere: Path
+def test_the_sockets_that_a_killed_holder_had_elsewhere_are_removed_with_their_directory(
+    tmp_path: Path, short_path: Path
 ) -> None:
-    pages = elsewhere / "gpu-workbench-1a2b3c4d" / "dashboard.sock"
+    pages = short_path / "gpu-workbench-1a2b3c4d" / "dashboard.sock"
+    killed(tmp_path, pages.with_name("listener-1a2b3c4d"))
     killed(tmp_path, pages).tidy()
     assert not pages.parent.exists()
 
 
-@pytest.mark.parametrize("name", ["gpu-workbench-1a2b3c4d/agent.sock", "mine/dashboard.sock"])
-def test_a_status_can_not_name_anything_else_to_be_removed(
-    tmp_path: Path, elsewhere: Path, name: str
-) -> None:
-    killed(tmp_path, elsewhere / name).tidy()
-    assert (elsewhere / name).exists()
-
-
-def test_what_is_no_socket_stays(tmp_path: Path, elsewhere: Path) -> None:
-    pages = elsewhere / "gpu-workbench-1a2b3c4d" / "dashboard.sock"
-    files = killed(tmp_path, pages)
-    pages.unlink()
-    pages.write_text("a file of somebody's")
-    files.tidy()
+def test_a_status_can_not_name_another_directory(tmp_path: Path, short_path: Path) -> None:
+    pages = short_path / "mine" / "dashboard.sock"
+    killed(tmp_path, pages).tidy()
     assert pages.exists()
+
+
+def test_what_is_no_socket_stays(tmp_path: Path, short_path: Path) -> None:
+    other = short_path / "gpu-workbench-1a2b3c4d" / "notes.txt"
+    files = killed(tmp_path, other.with_name("dashboard.sock"))
+    other.write_text("somebody's")
+    files.tidy()
+    assert other.exists()

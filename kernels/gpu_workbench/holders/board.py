@@ -21,7 +21,7 @@ from .files import write_json
 from .followers import Follower, Lines, follower, without_tensorflow
 from .hooks import noted_files
 from .metrics import METRICS
-from .sockets import remove_socket, socket_path
+from .sockets import remove_sockets, socket_directory
 
 BOARD = "board"
 """Ours, in the job's directory. Its `status.json` says `{"socket": path}` or `{"error": text}`."""
@@ -92,7 +92,8 @@ def serve(job: Path) -> None:
     runs.mkdir(parents=True)
     look = Runs(job, runs).look
     look()
-    path = socket_path(place, "board.sock")
+    path = socket_directory(place) / "board.sock"
+    path.unlink(missing_ok=True)
     asked = time.monotonic()
 
     def noting(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
@@ -125,7 +126,7 @@ def serve(job: Path) -> None:
             time.sleep(_LOOK_SECONDS)
             look()
     finally:
-        remove_socket(path, place)
+        remove_sockets(path.parent, place)
         with contextlib.suppress(OSError):
             (place / "status.json").unlink()
 

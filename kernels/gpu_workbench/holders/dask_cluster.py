@@ -23,10 +23,9 @@ import dask
 import msgspec
 
 from .. import protocol as wire
-from . import credentials, files, tags, transport
+from . import credentials, files, forkserver, sockets, tags, transport
 from .dask_workers import has_dask_cuda
 from .slice_cluster import SliceCluster
-from .sockets import remove_socket, socket_path
 from .worker_specs import PROCESS
 
 _TICK = 0.2
@@ -52,7 +51,8 @@ State = Literal["starting", "running", "stopping", "ended", "failed"]
 class ClusterHolder:
     """The cluster of one directory, from its start to its end."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, place: Path) -> None:
+        """`place` is for its sockets."""
         self._directory = directory
         self._spec = msgspec.convert(files.read_json(directory / files.SPEC), wire.ClusterSpec)
         self._target = wire.ClusterTarget()
@@ -64,7 +64,7 @@ class ClusterHolder:
         tls = self._transport.protocol == "tls"
         security = credentials.make() if tls else None
         self._key_files = credentials.write(security, directory) if tls else {}
-        self._pages = socket_path(directory, "dashboard.sock")
+        self._pages = place / "dashboard.sock"
         self._cluster = SliceCluster(
             self._spec, directory, security, self._pages, self._transport.protocol
         )
@@ -116,7 +116,6 @@ class ClusterHolder:
             await asyncio.wait_for(self._cluster.stop(), _CLOSE_SECONDS)
         except Exception as error:  # whatever stays, the lease's end takes along
             print(f"closing: {error!r}", file=sys.stderr, flush=True)
-        remove_socket(self._pages, self._directory)
         self._state = "failed" if failed else "ended"
         self._tell()
 
@@ -229,11 +228,16 @@ def _minutes(seconds: int) -> str:
     return f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
 
 
-async def _run(directory: Path) -> int:
-    return await ClusterHolder(directory).run()
+async def _run(directory: Path, place: Path) -> int:
+    return await ClusterHolder(directory, place).run()
 
 
-def main(directory: Path) -> int:
+def main(directory: Path, warm: bool = False) -> int:
+    """`warm`: workers are forked from what this process has imported."""
+    place = sockets.socket_directory(directory)
+    sockets.use_for_multiprocessing(place)
+    if warm:
+        forkserver.start()
     dask.config.set(_SETTINGS)
     # The log is for what went wrong; the variables are for the workers and their server, which
     # mourns semaphores when we are killed.
@@ -248,7 +252,7 @@ def main(directory: Path) -> int:
     os.environ.update({name: tags.ROOM[name] for name in (wire.LEASE_ENV, wire.SLICES_ENV)})
     os.environ.update(PROCESS | os.environ)
     try:
-        return asyncio.run(_run(directory))
+        return asyncio.run(_run(directory, place))
     except Exception as error:
         sign = wire.ClusterStatus(
             state="failed", message=f"did not start: {error}", workers=[], updated_at=time.time()
@@ -256,6 +260,8 @@ def main(directory: Path) -> int:
         with contextlib.suppress(OSError):
             files.write_json(directory / files.STATUS, msgspec.to_builtins(sign))
         raise
+    finally:
+        sockets.remove_sockets(place, directory)
 
 
 if __name__ == "__main__":

@@ -109,10 +109,9 @@ def _preload_more_for_clusters() -> Iterator[None]:
 
 
 def _run_cluster(directory: Path) -> int:
-    from . import dask_cluster, forkserver
+    from . import dask_cluster
 
-    forkserver.start()
-    return dask_cluster.main(directory)
+    return dask_cluster.main(directory, warm=True)
 
 
 # --- jobs -------------------------------------------------------------------------------------

@@ -65,18 +65,19 @@ class ClusterFiles:
         for name in ("tls-key.pem", "tls-cert.pem", "tls-ca.pem"):
             with contextlib.suppress(OSError):
                 (self.path / name).unlink()
-        self._remove_socket()
+        self._remove_sockets()
 
-    def _remove_socket(self) -> None:
-        """That of a holder that was killed, where it had to lie elsewhere. What its user wrote into
+    def _remove_sockets(self) -> None:
+        """Those of a holder that was killed, where they lie elsewhere. What its user wrote into
         `status.json` chooses nothing else that we remove."""
         status = self.status()
-        path = Path((status and status.dashboard_socket) or "")
-        if path.name == "dashboard.sock" and path.parent.name.startswith("gpu-workbench-"):
+        place = Path((status and status.dashboard_socket) or "").parent
+        if place.name.startswith("gpu-workbench-"):
             with contextlib.suppress(OSError):
-                if stat.S_ISSOCK(path.lstat().st_mode):
-                    path.unlink()
-                path.parent.rmdir()
+                for one in place.iterdir():
+                    if stat.S_ISSOCK(one.lstat().st_mode):
+                        one.unlink()
+                place.rmdir()
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         try:
