@@ -25,14 +25,15 @@ def text(cluster: wire.Cluster) -> str:
     return "\n  ".join([line, *_said(cluster)])
 
 
-def html(cluster: wire.Cluster) -> str:
-    """Name, state, message, and a row for each worker."""
+def html(cluster: wire.Cluster, brief: bool = False) -> str:
+    """Name, state, message, and a row for each worker unless it is to be `brief`."""
     colour = f"var(--jp-{_COLOUR.get(cluster.state, 'ui-font')}-color1)"
     rows = "".join(
         f"<tr><td>{escape(one.slice_id)}</td><td>{one.state}</td></tr>"
         for one in cluster.workers[:16]
     )
-    table = f"<table><tr><th>slice</th><th>worker</th></tr>{rows}</table>" if rows else ""
+    head = "<tr><th>slice</th><th>worker</th></tr>"
+    table = f"<table>{head}{rows}</table>" if rows and not brief else ""
     return (
         '<div style="font-size:var(--jp-ui-font-size1,13px)">'
         f"<div><b>{escape(cluster.name)}</b> <code>{escape(cluster.id)}</code> "

@@ -145,11 +145,21 @@ class Rich:
 
 def in_notebook() -> bool:
     """Whether a front end shows what this process displays."""
+    return getattr(_shell(), "kernel", None) is not None
+
+
+def cell() -> int | None:
+    """The number of the cell that runs; None outside of notebooks."""
+    return getattr(_shell(), "execution_count", None) if in_notebook() else None
+
+
+def _shell() -> object:
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:
-        return False
-    return getattr(get_ipython(), "kernel", None) is not None  # type: ignore[no-untyped-call]
+        return None
+    shell: object = get_ipython()  # type: ignore[no-untyped-call]
+    return shell
 
 
 class Live:

@@ -184,14 +184,16 @@ class GpuCluster(_Cluster):  # type: ignore[misc]
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             now = self.info
-            if live is not None:
-                live.show(cluster_display.text(now), cluster_display.html(now))
-            if now.state in (*OVER, "stopping"):
-                raise self._not_running(now)
             ready = sum(one.state == "running" for one in now.workers)
             enough = now.workers_wanted if workers is None else workers
             leaving = workers is None and len(now.workers) > enough
-            if now.state == "running" and ready >= enough and not leaving:
+            there = now.state == "running" and ready >= enough and not leaving
+            if live is not None:
+                # One line is enough once it is there: who ends the cell with it sees all of it.
+                live.show(cluster_display.text(now), cluster_display.html(now, brief=there))
+            if now.state in (*OVER, "stopping"):
+                raise self._not_running(now)
+            if there:
                 self._connected()
                 return self
             if deadline is not None and time.monotonic() > deadline:

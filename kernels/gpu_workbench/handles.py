@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Generic, Self, TypeVar
 
 from . import protocol as wire
 from .client import Client
-from .display import Live, Rich
+from .display import Live, Rich, cell
 from .errors import GpuWorkbenchError
 
 _WATCH_SECONDS = 1.0
@@ -29,6 +30,8 @@ class Handle(Rich, Generic[T]):
     def __init__(self, last: T, client: Client) -> None:
         self._last: T = last
         self._client = client
+        self._watched_in: int | None = None
+        """The cell that shows it already."""
 
     @property
     def id(self) -> str:
@@ -45,6 +48,7 @@ class Handle(Rich, Generic[T]):
     def watch(self) -> Self:
         """Show it live until it is over. Interrupting leaves it running."""
         live = Live()
+        self._watched_in = cell()
         try:
             while True:
                 now = self.status
@@ -55,6 +59,12 @@ class Handle(Rich, Generic[T]):
         except KeyboardInterrupt:
             print(f"{self.id} goes on; .watch() shows it again, .stop() ends it.")
             return self
+
+    @property
+    def _ipython_display_(self) -> Callable[[], None] | None:
+        """None: it is shown as any value. Where the cell that ends with it has watched it, it
+        stands there already, and IPython calls this instead."""
+        return _nothing if self._watched_in is not None and self._watched_in == cell() else None
 
     def wait(self, timeout: float | None = None) -> T:
         """Until it is over, however it ends; raises `TimeoutError` after `timeout` seconds."""
@@ -81,3 +91,7 @@ class Handle(Rich, Generic[T]):
             return self.status
         except GpuWorkbenchError:
             return self._last
+
+
+def _nothing() -> None:
+    """All that is to be shown is shown."""

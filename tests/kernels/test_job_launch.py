@@ -299,3 +299,6 @@ float(total)
 print("value", told)
 """
     assert "value 6.0" in run_in_kernel(here, kernel, code, 120)
+    watched = run_in_kernel(here, kernel, "import gpu_workbench as gw\ngw.jobs()[0].watch()")
+    assert watched.count("succeeded") == 1, "what was watched is not shown again as a value"
+    assert run_in_kernel(here, kernel, "gw.jobs()[0]").count("succeeded") == 1
