@@ -41,6 +41,13 @@ def duration(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
+def gpu_time(seconds: float) -> str:
+    """`12 GPU-seconds`, `3.2 GPU-hours`."""
+    if seconds < 3600:
+        return f"{seconds:.0f} GPU-seconds"
+    return f"{seconds / 3600:.1f} GPU-hours"
+
+
 def left(until: float, now: float | None = None) -> str:
     """`1:42:10 left`, or `over`."""
     seconds = until - (time.time() if now is None else now)

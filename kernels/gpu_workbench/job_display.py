@@ -14,7 +14,7 @@ from . import ansi
 from . import protocol as wire
 from .curves import COLOURS, Line, Points, drawing
 from .curves import row as row_of
-from .display import Tone, block, duration, row
+from .display import Tone, block, duration, gpu_time, row
 
 OVER = ("succeeded", "failed", "stopped", "lost")
 
@@ -56,7 +56,7 @@ def _facts(job: wire.Job) -> list[str]:
     if job.hours_held is not None:
         used = job.hours_used
         share = f", used {used / job.hours_held:.0%} of it" if used and job.hours_held else ""
-        facts.append(f"held {job.hours_held:.3g} GPU-hours{share}")
+        facts.append(f"held {gpu_time(job.hours_held * 3600)}{share}")
     return facts
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import protocol as wire
 from .client import get_client
-from .display import Rich, at, block, duration, short
+from .display import Rich, at, block, duration, gpu_time, short
 
 _COLUMNS = ("lease", "for", "slice", "from", "held", "used", "end")
 
@@ -38,7 +38,7 @@ class UsageView(Rich):
 
     def _total(self) -> str:
         used = "" if self.used is None else f", used {self.used / max(self.held, 1e-9):.0%} of it"
-        return f"{len(self.usage.rows)} leases held {_gpu_time(self.held)}{used}"
+        return f"{len(self.usage.rows)} leases held {gpu_time(self.held)}{used}"
 
     def _text(self) -> str:
         lines = [_COLUMNS, *(_cells(row) for row in self._all())]
@@ -65,7 +65,7 @@ def usage(days: float = 7.0) -> UsageView:
 
 
 def _cells(row: wire.UsageRow) -> tuple[str, ...]:
-    used = "" if row.used_gpu_seconds is None else _gpu_time(row.used_gpu_seconds)
+    used = "" if row.used_gpu_seconds is None else gpu_time(row.used_gpu_seconds)
     what = f"{row.purpose} {row.name}".strip()
     end = row.end_reason or "still held"
     start = at(row.granted_at)
@@ -73,11 +73,4 @@ def _cells(row: wire.UsageRow) -> tuple[str, ...]:
 
 
 def _held(row: wire.UsageRow) -> str:
-    return f"{duration(row.until - row.granted_at)} = {_gpu_time(row.held_gpu_seconds)}"
-
-
-def _gpu_time(seconds: float) -> str:
-    """`12 GPU-seconds`, `3.2 GPU-hours`."""
-    if seconds < 3600:
-        return f"{seconds:.0f} GPU-seconds"
-    return f"{seconds / 3600:.1f} GPU-hours"
+    return f"{duration(row.until - row.granted_at)} = {gpu_time(row.held_gpu_seconds)}"

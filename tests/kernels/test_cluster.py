@@ -18,6 +18,7 @@ import pytest
 from distributed import Client
 
 import gpu_workbench as gw
+from gpu_workbench import cluster_display
 from gpu_workbench.errors import GpuWorkbenchError
 from gpu_workbench.gpu_cluster import GpuCluster
 from tests.kernels.conftest import give_everything_back
@@ -253,5 +254,8 @@ def test_it_looks_like_something_in_text_and_in_html(server: LabServer) -> None:
     cluster = gw.cluster(workers=1, per_worker="1g.10gb", name="<b>bold</b>", wait=False)
     assert "<b>bold</b>" in repr(cluster) and "1g.10gb" in repr(cluster)
     assert "&lt;b&gt;bold" in cluster._repr_html_() and "<b>bold" not in cluster._repr_html_()
+    cluster.wait()
+    whole, line = (cluster_display.html(cluster.info, brief=brief) for brief in (False, True))
+    assert "<table>" in whole and "<table>" not in line and "1 of 1 workers" in line
     cluster.close()
     assert "ended" in repr(cluster)

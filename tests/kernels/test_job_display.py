@@ -42,6 +42,11 @@ def test_a_line_says_what_it_is_and_how_far() -> None:
     assert second == "  running on 1 rank"
 
 
+def test_what_it_held_is_told_as_the_ledger_tells_it() -> None:
+    ended = a_job(state="succeeded", hours_held=32 / 3600, hours_used=8 / 3600)
+    assert "held 32 GPU-seconds, used 25% of it" in job_display.text(ended)
+
+
 def test_a_block_draws_rank_0s_curves_and_tells_them_to_those_who_do_not_see_them() -> None:
     html = job_display.html(a_job(), points(3.0, 2.0, 1.0))
     assert html.count("<svg") == 1
