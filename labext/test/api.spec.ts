@@ -108,16 +108,67 @@ describe('the live connection', () => {
     expect(server.sockets.length).toBe(attempts);
   });
 
-  it('tells the server when nobody can see the page, also after a reconnection', async () => {
+  it('says once that nobody can see the page, then nothing, and all of it when it is shown', async () => {
     const server = new FakeServer();
     const live = new LiveClient(server.settings(), () => 1);
     live.connect();
     await until('open', () => live.state === 'open');
     live.hide(true);
-    expect(server.sockets[0]?.sent).toEqual(['{"hidden":true,"gpu":null}']);
+    live.hide(true);
+    live.lookAt('GPU-7');
+    const said = ['{"hidden":true,"gpu":null,"awaits":[]}'];
+    expect(server.sockets[0]?.sent).toEqual(said);
+    live.hide(false);
+    said.push('{"hidden":false,"gpu":"GPU-7","awaits":[]}');
+    expect(server.sockets[0]?.sent).toEqual(said);
+    live.dispose();
+  });
+
+  it('does not come back after a cut while nobody can see the page, and at once when shown', async () => {
+    const server = new FakeServer();
+    const live = new LiveClient(server.settings(), () => 1);
+    live.hide(true);
+    live.connect(); // Opened behind another tab.
+    await new Promise(done => setTimeout(done, 20));
+    expect(server.sockets).toEqual([]);
+    live.hide(false);
+    await until('open', () => live.state === 'open');
+    live.hide(true);
+    server.down = true;
+    server.sockets[0]?.cut(1001);
+    await new Promise(done => setTimeout(done, 20));
+    expect(server.sockets.length).toBe(1);
+    live.hide(false);
+    await until('it is tried', () => server.sockets.length > 2);
+    live.hide(true);
+    const attempts = server.sockets.length;
+    await new Promise(done => setTimeout(done, 20));
+    expect(server.sockets.length).toBe(attempts);
+    server.down = false;
+    live.hide(false);
+    expect(server.sockets.length).toBe(attempts + 1);
+    await until('open again', () => live.state === 'open');
+    live.dispose();
+  });
+
+  it('comes back even where nobody can see the page while it awaits a lease', async () => {
+    const server = new FakeServer();
+    const live = new LiveClient(server.settings(), () => 1);
+    live.connect();
+    await until('open', () => live.state === 'open');
+    live.awaitLeases([7]);
+    live.hide(true);
     server.sockets[0]?.cut();
     await until('open again', () => live.state === 'open');
-    expect(server.sockets[1]?.sent).toEqual(['{"hidden":true,"gpu":null}']);
+    live.awaitLeases([]);
+    const hidden = '{"hidden":true,"gpu":null,"awaits":[7]}';
+    expect(server.sockets.map(socket => socket.sent)).toEqual([
+      [hidden],
+      [hidden, hidden.replace('7', '')]
+    ]);
+    server.sockets[1]?.cut();
+    await new Promise(done => setTimeout(done, 20));
+    expect(server.sockets.length).toBe(2);
     live.dispose();
   });
 
@@ -126,7 +177,7 @@ describe('the live connection', () => {
     const live = new LiveClient(server.settings(), () => 1, 40);
     live.connect();
     await until('open', () => live.state === 'open');
-    live.hide(true); // A hidden page gets no ticks.
+    live.hide(true); // A hidden page is told nothing.
     await new Promise(done => setTimeout(done, 100));
     expect(server.sockets.length).toBe(1);
     live.hide(false);
@@ -144,7 +195,7 @@ describe('the live connection', () => {
     live.lookAt('GPU-7');
     server.sockets[0]?.cut();
     await until('open again', () => live.state === 'open');
-    const said = ['{"hidden":false,"gpu":"GPU-7"}'];
+    const said = ['{"hidden":false,"gpu":"GPU-7","awaits":[]}'];
     expect(server.sockets.map(socket => socket.sent)).toEqual([said, said]);
     live.dispose();
   });

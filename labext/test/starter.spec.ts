@@ -4,6 +4,7 @@ import { CommandRegistry } from '@lumino/commands';
 
 import { LiveClient } from '../src/api/live';
 import { WorkbenchApi } from '../src/api/rest';
+import type { Looking } from '../src/api/types';
 import { FormModel } from '../src/model/form';
 import { Workbench } from '../src/model/workbench';
 import { NotebookStarter, SLICE_KERNEL } from '../src/notebook/starter';
@@ -42,6 +43,7 @@ interface IStage {
   server: FakeServer;
   files: Files;
   opened: unknown[];
+  live: LiveClient;
   starter: NotebookStarter;
   workbench: Workbench;
 }
@@ -53,10 +55,8 @@ async function stage(free: number): Promise<IStage> {
   const server = new FakeServer();
   server.free = free;
   const settings = server.settings();
-  const workbench = new Workbench({
-    api: new WorkbenchApi(settings),
-    live: new LiveClient(settings, () => 1)
-  });
+  const live = new LiveClient(settings, () => 1);
+  const workbench = new Workbench({ api: new WorkbenchApi(settings), live });
   open.push(workbench);
   await workbench.start();
   await until('live', () => workbench.link === 'open');
@@ -72,7 +72,7 @@ async function stage(free: number): Promise<IStage> {
     folder: () => 'work',
     failed: (path, reason) => opened.push({ path, reason })
   });
-  return { server, files, opened, starter, workbench };
+  return { server, files, opened, live, starter, workbench };
 }
 
 const onSlice = (path: string): unknown => ({
@@ -100,6 +100,16 @@ describe('a notebook on a slice', () => {
     server.tell({ type: 'lease', data: { ...granted, ends_at: 9000 } });
     await until('opened', () => opened.length > 0);
     expect(opened).toEqual([onSlice('work/Untitled.ipynb')]);
+  });
+
+  it('is told of its slice even while nobody looks, and of no other', async () => {
+    const { server, opened, live, starter } = await stage(0);
+    const request = await starter.ask(new FormModel().state);
+    live.hide(true);
+    server.tell({ type: 'lease', data: lease({ id: request.id, name: request.name }) });
+    await until('opened', () => opened.length > 0);
+    const awaited = server.sockets[0]?.sent.map(said => (JSON.parse(said) as Looking).awaits);
+    expect(awaited).toEqual([[request.id], []]);
   });
 
   it('leaves no empty file behind when the request is cancelled', async () => {

@@ -10,9 +10,10 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocket, expect
 
 from tests.support.lab import LabServer
 from tests.support.waiting import wait_for
@@ -146,12 +147,16 @@ def test_time_is_chosen_held_still_zoomed_and_saved(
 def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
     page = open_lab()
     said: list[dict[str, object]] = []
-    page.on(
-        "websocket",
-        lambda socket: socket.on(
-            "framesent", lambda data: said.append(json.loads(data)) if "hidden" in data else None
-        ),
-    )
+    got: list[str | bytes] = []
+
+    def follow(socket: WebSocket) -> None:
+        if urlsplit(socket.url).path.endswith("/live"):
+            socket.on("framesent", lambda data: said.append(json.loads(data)))
+            socket.on("framereceived", lambda data: got.append(data))
+
+    page.on("websocket", follow)
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "/gpu-workbench/" in one.url else None)
     page.reload()
     page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
     uuid = lab.api("GET", "fleet")["gpus"][0]["uuid"]
@@ -165,6 +170,60 @@ def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
         ".lm-TabBar-tabCloseIcon"
     ).click()
     wait_for(lambda: waited(page) and said[-1]["gpu"] is None, 10, "closed: no more")
+
+    panel, first = open_panel(page), lab.api("POST", "requests", {"what": "gpu"})["id"]
+    rows = at(panel, "gw-lease")
+    expect(rows).to_have_attribute("data-lease", str(first))
+    see(page, hidden=True)
+    wait_for(lambda: silent(page, got), 20, "nothing comes any more")
+    before = len(said), len(asked), len(got)
+    second = lab.api("POST", "requests", {"what": "10GB"})["id"]
+    lab.api("DELETE", f"leases/{first}")
+    wait_for(lambda: [one["id"] for one in lab.leases()] == [second], 20, "the first is over")
+    page.wait_for_timeout(1000)
+    assert (len(said), len(asked), len(got)) == before, "not a word, to or fro"
+    see(page, hidden=False)
+    expect(rows).to_have_attribute("data-lease", str(second), timeout=2_000)
+
+    third = lab.api("POST", "requests", {"what": "gpu"})["id"]
+    expect(rows).to_have_count(2)
+    at(panel, "gw-form-memory").fill("80 GB")
+    at(panel, "gw-form-submit").click()
+    expect(at(panel, "gw-waiting-request")).to_have_count(1)
+    see(page, hidden=True)
+    wait_for(lambda: silent(page, got), 20, "nothing comes any more")
+    frames = len(got)
+    lab.api("DELETE", f"leases/{third}")
+    wait_for(lambda: waited(page) and taken(lab, third + 1), 30, "its notebook has opened")
+    assert {json.loads(one)["data"]["id"] for one in got[frames:]} == {third + 1}
+    see(page, hidden=False)
+    expect(at(panel, "gw-waiting-request")).to_have_count(0, timeout=2_000)
+
+
+def see(page: Page, hidden: bool) -> None:
+    """As if the page went behind another tab of the browser, or came in front."""
+    page.evaluate(
+        """hidden => {
+            const is = (name, value) =>
+                Object.defineProperty(document, name, { configurable: true, value });
+            is("hidden", hidden);
+            is("visibilityState", hidden ? "hidden" : "visible");
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def silent(page: Page, got: list[str | bytes]) -> bool:
+    """Nothing has come for longer than ticks are apart."""
+    before = len(got)
+    page.wait_for_timeout(700)
+    return len(got) == before
+
+
+def taken(lab: LabServer, number: int) -> bool:
+    """A kernel has taken that lease."""
+    return any(one["id"] == number and one["holder"] for one in lab.leases())
 
 
 def waited(page: Page) -> bool:

@@ -131,29 +131,6 @@ async def test_the_sampler_is_fast_only_while_a_visible_window_watches(workbench
     await workbench.eventually(is_slow, "closed")
 
 
-async def test_a_hidden_window_gets_no_ticks_and_still_gets_news(workbench: Any) -> None:
-    socket = await workbench.live()
-    await workbench.ticks(socket)
-    await socket.write_message('{"hidden": true}')
-    (watcher,) = workbench.app._hub._watchers
-
-    async def is_hidden() -> bool:
-        return bool(watcher.hidden)
-
-    await workbench.eventually(is_hidden, "hidden")
-    tick = workbench.app._hub.sample
-    for second in range(5):
-        tick(wire.Sample(time=float(second), simulated=True, gpus=[], slices=[]))
-    await workbench.call("POST", "requests", {"what": "10GB"})
-    while True:
-        told = await asyncio.wait_for(socket.read_message(), 10)
-        # One that was on its way when the window was hidden may still come.
-        assert not isinstance(told, bytes) or HEADER.unpack_from(told)[-1] > 5
-        if isinstance(told, str) and json.loads(told)["type"] == "lease":
-            break
-    socket.close()
-
-
 @pytest.mark.parametrize("changed", [{"live_windows": 2}])
 async def test_a_person_may_have_only_so_many_windows_open(workbench: Any) -> None:
     first, second = await workbench.live(), await workbench.live()

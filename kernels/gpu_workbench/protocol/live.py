@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from msgspec import field
+
 from .base import Wire
 
 
@@ -27,9 +29,12 @@ class Looking(Wire, frozen=True, kw_only=True):
     """What a client of the WebSocket says: whether its window can be seen, and what it shows."""
 
     hidden: bool = False
-    """A hidden window gets events and no ticks."""
+    """A hidden window is sent nothing until it is shown again; then all that is new."""
     gpu: str | None = None
     """UUID of the one GPU of which every metric is wanted, beside the fleet's few."""
+    awaits: list[int] = field(default_factory=list)
+    """Numbers of leases of which even a hidden window is told: when one of them is granted it has
+    something to do, as to open the notebook that waits for it."""
 
 
 ColumnType = Literal["u8", "u16", "u32", "f32", "f64"]

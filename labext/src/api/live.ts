@@ -1,6 +1,7 @@
 /**
  * The WebSocket `live`: events in, connection state out. It reconnects by itself, waiting longer
- * after each failure; it does not know what the events mean.
+ * after each failure; it does not know what the events mean. While nobody can see the page it says
+ * nothing, is told nothing and does not reconnect, but where the page awaits a lease.
  */
 
 import { URLExt } from '@jupyterlab/coreutils';
@@ -57,13 +58,17 @@ export class LiveClient implements IDisposable {
     return this._disposed;
   }
 
-  /** Connect now, whatever the back-off says. */
+  /** Connect now, whatever the back-off says; where nobody can see the page, when it is shown. */
   connect(): void {
     if (this._disposed) {
       return;
     }
+    this._started = true;
     clearTimeout(this._timer);
     this.drop();
+    if (this.asleep) {
+      return;
+    }
     const socket = new this.settings.WebSocket(this.url());
     socket.binaryType = 'arraybuffer';
     this._socket = socket;
@@ -81,18 +86,31 @@ export class LiveClient implements IDisposable {
     socket.onerror = () => {};
   }
 
-  /** Tell the server whether anybody can see this page: a hidden one gets events and no ticks. */
+  /** Tell the server whether anybody can see this page: a hidden one gets what it missed when shown. */
   hide(hidden: boolean): void {
-    this._looking = { ...this._looking, hidden };
-    this.say();
-    this.listen();
+    if (hidden !== this._looking.hidden) {
+      this._looking = { ...this._looking, hidden };
+      this.say();
+      this.follow();
+    }
+  }
+
+  /** The leases, by number, of which the page is to be told even while nobody can see it. */
+  awaitLeases(leases: readonly number[]): void {
+    this._looking = { ...this._looking, awaits: [...leases] };
+    if (this._looking.hidden) {
+      this.say();
+      this.follow();
+    }
   }
 
   /** Ask for every metric of one GPU (by UUID) beside the fleet's few; `null`: no more. */
   lookAt(gpu: string | null): void {
     if (gpu !== this._looking.gpu) {
       this._looking = { ...this._looking, gpu };
-      this.say();
+      if (!this._looking.hidden) {
+        this.say();
+      }
     }
   }
 
@@ -105,6 +123,19 @@ export class LiveClient implements IDisposable {
     clearTimeout(this._listening);
     this.drop();
     Signal.clearData(this);
+  }
+
+  /** Nobody can see the page, and nothing in it waits for anything. */
+  private get asleep(): boolean {
+    return this._looking.hidden && this._looking.awaits.length === 0;
+  }
+
+  /** The page was hidden or shown: an attempt to connect is left or made. */
+  private follow(): void {
+    this.listen();
+    if (this._started && this._state !== 'open' && (this.asleep || !this._socket)) {
+      this.connect();
+    }
   }
 
   private url(): string {
@@ -150,7 +181,9 @@ export class LiveClient implements IDisposable {
     clearTimeout(this._listening);
     this.enter('lost');
     const attempt = code === TOO_MANY ? Infinity : this._attempt++;
-    this._timer = setTimeout(() => this.connect(), this.delay(attempt));
+    if (!this.asleep) {
+      this._timer = setTimeout(() => this.connect(), this.delay(attempt));
+    }
   }
 
   /** A connection may die without a word: a server that hangs, a network that changed. */
@@ -185,8 +218,9 @@ export class LiveClient implements IDisposable {
   private _attempt = 0;
   private _disposed = false;
   private _listening: ReturnType<typeof setTimeout> | undefined;
-  private _looking: Looking = { hidden: false, gpu: null };
+  private _looking: Looking = { hidden: false, gpu: null, awaits: [] };
   private _socket: WebSocket | null = null;
+  private _started = false;
   private _state: LinkState = 'connecting';
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _event = new Signal<this, LiveEvent>(this);

@@ -34,7 +34,9 @@ export const modelPlugin: JupyterFrontEndPlugin<IGpuWorkbench> = {
     const { serverSettings } = app.serviceManager;
     const live = new LiveClient(serverSettings);
     const workbench = new Workbench({ api: new WorkbenchApi(serverSettings), live });
-    document.addEventListener('visibilitychange', () => live.hide(document.hidden));
+    const look = (): void => live.hide(document.hidden);
+    document.addEventListener('visibilitychange', look);
+    look();
     const form = new FormModel();
     let preferences: IPreferences = DEFAULTS;
 

@@ -141,6 +141,11 @@ export class Workbench extends WorkbenchState implements IDisposable {
     this._live.lookAt(gpu);
   }
 
+  /** Be told of these leases even while nobody can see the page; of no others then. */
+  awaitLeases(leases: readonly number[]): void {
+    this._live.awaitLeases(leases);
+  }
+
   async cancel(id: number): Promise<void> {
     this.takeRequest(await this.api.cancel(id));
   }

@@ -70,6 +70,7 @@ export class NotebookStarter {
       await this.open(place.path);
     } else if (place) {
       this._pending.set(request.id, place);
+      this.tellAwaited();
       if (workbench.leases.get(request.id)) {
         await this.openPending(request.id); // Granted between the answer and here.
       }
@@ -156,7 +157,9 @@ export class NotebookStarter {
 
   private async openPending(id: number): Promise<void> {
     const place = this._pending.get(id);
-    this._pending.delete(id);
+    if (this._pending.delete(id)) {
+      this.tellAwaited();
+    }
     if (place) {
       await this.open(place.path).catch((reason: unknown) =>
         this.options.failed(place.path, reason)
@@ -180,10 +183,16 @@ export class NotebookStarter {
       () => 'queued' as const
     );
     if (['cancelled', 'denied', 'expired'].includes(state) && this._pending.delete(id)) {
+      this.tellAwaited();
       if (place.made) {
         await this.takeAway(place.path);
       }
     }
+  }
+
+  /** A slice that comes while nobody looks has its notebook opened: unclaimed it would be lost. */
+  private tellAwaited(): void {
+    this.options.workbench.awaitLeases([...this._pending.keys()]);
   }
 
   private readonly _pending = new Map<number, IPending>();

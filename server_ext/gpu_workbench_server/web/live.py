@@ -5,6 +5,7 @@ Rules:
 - a tick is one piece of bytes for all who look at the same;
 - each watcher keeps at most one unsent message per object and one tick per view, the newest: who
   reads slowly sees fewer steps, never slows the others, and costs bounded memory;
+- a hidden watcher is sent nothing, and what it missed when it is shown again;
 - a tick goes out to one watcher after the other: in between the event loop serves others;
 - `tell` and `sample` may be called from any thread and never block.
 """

@@ -132,7 +132,8 @@ class LiveSocket(WebSocketMixin, WebSocketHandler, AuthenticatedHandler):
         except (WebSocketClosedError, StreamClosedError):
             self.hub.leave(watcher)
         else:
-            self.close(GOING_AWAY, "The server is stopping.")
+            why = "Hidden for so long: begin anew." if watcher.behind else "The server is stopping."
+            self.close(GOING_AWAY, why)
 
     def on_message(self, message: str | bytes) -> None:
         now = time.monotonic()

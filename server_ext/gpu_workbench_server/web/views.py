@@ -110,7 +110,8 @@ def left(last: bytes, state: wire.RequestState) -> bytes:
 
 
 OVER = {
-    *("granted", "denied", "cancelled", "expired", "ended", "succeeded", "stopped", "lost", "done")
+    *("granted", "denied", "cancelled", "expired", "ended"),
+    *("succeeded", "failed", "stopped", "lost", "done"),
 }
 """States after which nothing, or one last thing, is told of a request, lease, cluster, job or
 sweep."""
