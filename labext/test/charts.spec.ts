@@ -2,6 +2,7 @@ import { valueRange, timeLabels } from '../src/chart/axes';
 import { columnsOf } from '../src/chart/columns';
 import { cellAt, gridOf, neighbour } from '../src/chart/grid';
 import { pointAfter } from '../src/chart/keys';
+import { lineOptions } from '../src/chart/options';
 import { ColourScale, luminance } from '../src/chart/scale';
 import { summaryOf, Timeline } from '../src/model/timeline';
 
@@ -25,6 +26,40 @@ describe("a chart's cursor", () => {
     expect(pointAfter('PageDown', 7, 5, 105)).toBe(5);
     expect(pointAfter('Escape', 7, 5, 105)).toBeNull();
     expect(pointAfter('Tab', 7, 5, 105)).toBeUndefined();
+  });
+});
+
+describe('a line', () => {
+  it('of one value is drawn as a point, and without points otherwise', () => {
+    const { series } = lineOptions(
+      document.body,
+      { lines: [{ name: 'use', dash: [] }], height: 100, group: 'g' },
+      { places: () => [], values: () => [] }
+    );
+    const show = series[1]?.points?.show as (chart: object, line: number) => boolean;
+    expect(
+      show(
+        {
+          data: [
+            [1, 2, 3],
+            [null, 0.5, null]
+          ]
+        },
+        1
+      )
+    ).toBe(true);
+    expect(
+      show(
+        {
+          data: [
+            [1, 2, 3],
+            [null, 0.5, 0.6]
+          ]
+        },
+        1
+      )
+    ).toBe(false);
+    expect(show({ data: [[], []] }, 1)).toBe(false);
   });
 });
 

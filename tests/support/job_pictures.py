@@ -177,7 +177,7 @@ def resumed(browser: Browser, root: Path, into: Path) -> None:
     with lab_with(root, SIXTEEN, lease_ttl=60) as server:
         (server.notebooks / "train.py").write_text(TRAIN)
         page = opened(browser, server)
-        arguments = ("--steps", "420", "--lr", "0.004", "--pause", "0.01")
+        arguments = ("--steps", "420", "--lr", "0.004", "--pause", "0.02")
         first = start(server, *arguments, name="train.py")
         wait_for(lambda: step_of(server, first) > 205, 120, "some steps")
         server.api("POST", f"jobs/{first}/stop")

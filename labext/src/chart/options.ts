@@ -68,9 +68,22 @@ export function lineOptions(
         stroke: strokeOf(one, i),
         width: 1.5,
         dash: [...one.dash],
-        points: { show: false },
+        points: {
+          show: (chart: uPlot, series: number) => isOne(chart.data[series] ?? []),
+          size: 5,
+          fill: strokeOf(one, i)
+        },
         ...(one.area ? { fill: faint(lineColour(i)) } : {})
       }))
     ]
   };
+}
+
+/** A single value is no line: it is drawn as a point. */
+function isOne(values: ArrayLike<number | null | undefined>): boolean {
+  let known = 0;
+  for (let i = 0; i < values.length && known < 2; i++) {
+    known += Number.isFinite(values[i]) ? 1 : 0;
+  }
+  return known === 1;
 }
