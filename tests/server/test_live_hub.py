@@ -214,6 +214,24 @@ async def test_a_window_that_stays_open_does_not_collect_what_is_over(jp_asyncio
     await hub.close()
 
 
+async def test_a_window_that_opens_does_not_have_the_others_told_again_what_is_over(
+    jp_asyncio_loop: Any,
+) -> None:
+    objects = Objects()
+    objects.of["ana"] = {"j1": {"state": "failed"}, "j2": {"state": "running"}}
+    hub = Hub(objects.look, settle=0.001)
+    first, second = Reader(ANA), Reader(ANA)
+    await hub.join(first.watcher)
+    await first.has(2)
+    objects.of["ana"]["j2"] = {"state": "stopped"}  # and nobody said so
+    await hub.join(second.watcher)
+    assert len(await second.has(2)) == 2
+    assert json.loads((await first.has(3))[2])["data"] == {"state": "stopped"}
+    await asyncio.sleep(0.02)
+    assert len(first.got) == 3 and hub._sent[ANA] == {}
+    await hub.close()
+
+
 async def test_a_failing_look_is_logged_and_the_next_news_come_through(
     jp_asyncio_loop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

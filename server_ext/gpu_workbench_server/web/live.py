@@ -235,7 +235,8 @@ class Hub:
             elif sent.get(key) == data:
                 continue
             elif over(key, data):  # there is no end of those, in a window that stays open
-                sent.pop(key, None)
+                if sent.pop(key, None) is None and not states:
+                    continue  # seen by one that joins; the others were told when it ended
             else:
                 sent[key] = data
             for watcher in self._watchers:
