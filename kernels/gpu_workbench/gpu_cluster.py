@@ -290,6 +290,10 @@ class GpuCluster(_Cluster):  # type: ignore[misc]
         while self._last.state not in OVER and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
             await asyncio.to_thread(lambda: self.info)
+        # distributed's widget looked for the last time before: it would say for ever that it runs.
+        widget = self.periodic_callbacks.get("cluster-repr")
+        if widget is not None:
+            widget.callback()
 
     def disconnect(self) -> Any:
         """Drop this connection; the cluster lives on."""

@@ -257,5 +257,8 @@ def test_it_looks_like_something_in_text_and_in_html(server: LabServer) -> None:
     cluster.wait()
     whole, line = (cluster_display.html(cluster.info, brief=brief) for brief in (False, True))
     assert "<table>" in whole and "<table>" not in line and "1 of 1 workers" in line
+    widget = cluster._widget()
+    wait_for(lambda: "cluster-repr" in cluster.periodic_callbacks, 10, "the widget looks")
     cluster.close()
     assert "ended" in repr(cluster)
+    assert "ended" in widget.children[0].value, "the widget that is still to be seen says so, too"
