@@ -175,7 +175,7 @@ def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
     rows = at(panel, "gw-lease")
     expect(rows).to_have_attribute("data-lease", str(first))
     see(page, hidden=True)
-    wait_for(lambda: silent(page, got), 20, "nothing comes any more")
+    wait_for(lambda: silent(page, lab, got), 20, "nothing comes any more")
     before = len(said), len(asked), len(got)
     second = lab.api("POST", "requests", {"what": "10GB"})["id"]
     lab.api("DELETE", f"leases/{first}")
@@ -183,6 +183,7 @@ def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
     page.wait_for_timeout(1000)
     assert (len(said), len(asked), len(got)) == before, "not a word, to or fro"
     see(page, hidden=False)
+    expect(rows.and_(page.locator(f"[data-lease='{first}']"))).to_have_count(0, timeout=2_000)
     expect(rows).to_have_attribute("data-lease", str(second), timeout=2_000)
 
     third = lab.api("POST", "requests", {"what": "gpu"})["id"]
@@ -191,7 +192,7 @@ def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
     at(panel, "gw-form-submit").click()
     expect(at(panel, "gw-waiting-request")).to_have_count(1)
     see(page, hidden=True)
-    wait_for(lambda: silent(page, got), 20, "nothing comes any more")
+    wait_for(lambda: silent(page, lab, got), 20, "nothing comes any more")
     frames = len(got)
     lab.api("DELETE", f"leases/{third}")
     wait_for(lambda: waited(page) and taken(lab, third + 1), 30, "its notebook has opened")
@@ -214,9 +215,10 @@ def see(page: Page, hidden: bool) -> None:
     )
 
 
-def silent(page: Page, got: list[str | bytes]) -> bool:
-    """Nothing has come for longer than ticks are apart."""
+def silent(page: Page, lab: LabServer, got: list[str | bytes]) -> bool:
+    """Nothing has come for longer than ticks are apart, from a server that answers."""
     before = len(got)
+    lab.api("GET", "status")
     page.wait_for_timeout(700)
     return len(got) == before
 
