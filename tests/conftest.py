@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
 
+from tests.support.lab import LabServer
 from tests.support.postgres import Postgres
 
 # A shell starts what it puts into the background with SIGINT ignored, which is inherited: the stop
@@ -21,6 +22,17 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # A busy CI machine is slow at random; a property is no less true for it.
 settings.register_profile("workbench", deadline=None)
 settings.load_profile("workbench")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure tells how the logs of the servers that run end: CI keeps nothing but its output."""
+    report = yield
+    if report.failed:
+        report.sections += [
+            (f"end of {server.log_file}", server.log_tail()) for server in LabServer.alive
+        ]
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from tests.support.lab import LabServer
-from tests.support.waiting import wait_for
 
 CHROMIUM_ARGS = [
     "--no-sandbox",  # it refuses to run as root without
@@ -24,7 +23,7 @@ CHROMIUM_ARGS = [
     "--force-color-profile=srgb",
     "--no-first-run",
 ]
-expect.set_options(timeout=20_000)  # kernels take seconds to start on a busy machine
+expect.set_options(timeout=60_000)  # kernels take many seconds to start on a busy machine
 
 SHOTS = os.environ.get("GPU_WORKBENCH_SHOTS")
 """A folder to keep screenshots in; none are taken without."""
@@ -34,6 +33,46 @@ def chromium_path() -> str | None:
     """Chromium of the system; None lets Playwright look for its own."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure tells what is in front in each window and what the browser complained about."""
+    report = yield
+    browser: Browser | None = getattr(item, "funcargs", {}).get("browser")
+    if report.failed and browser is not None:
+        for context in browser.contexts:
+            report.sections += [("a window", seen_in(page)) for page in context.pages]
+    return report
+
+
+_IN_FRONT = r"""() => {
+  const app = window.jupyterapp;
+  const front = app?.shell.currentWidget;
+  const kernel = front?.sessionContext?.session?.kernel;
+  const texts = chosen => [...document.querySelectorAll(chosen)].map(one => one.innerText);
+  return [
+    `in front: ${front?.id} "${front?.title.label}" ${front?.context?.path ?? ""}`,
+    `its kernel: ${kernel?.name} ${kernel?.status}, ${kernel?.connectionStatus}`,
+    `prompts: ${texts(".jp-Notebook:not(.lm-mod-hidden) .jp-InputPrompt")}`,
+    `focus: ${document.activeElement?.outerHTML.slice(0, 200)}`,
+    `tabs: ${texts("#jp-main-dock-panel .lm-TabBar-tabLabel").join(" | ")}`,
+    `dialogs: ${texts(".jp-Dialog").join(" | ")}`,
+    `panel: ${texts("#gpu-workbench-panel").join().replace(/\s+/g, " ")}`,
+  ].join("\n");
+}"""
+
+
+def seen_in(page: Page) -> str:
+    said = [f"{one.type}: {one.text}" for one in page.console_messages() if one.type == "error"]
+    said += [f"thrown: {one}" for one in page.page_errors()]
+    try:
+        said.append(page.evaluate(_IN_FRONT))
+    except Error as error:  # it is closed, or another site
+        said.append(str(error))
+    return "\n".join([page.url.partition("?")[0], *said[-30:]])
 
 
 @pytest.fixture(scope="session")
@@ -68,25 +107,9 @@ def no_questions(root: Path) -> None:
 def lab(lab_server: LabServer) -> Iterator[LabServer]:
     """JupyterLab with nothing held before and after a test."""
     yield lab_server
-    for session in lab_server.jupyter("GET", "sessions"):
-        lab_server.jupyter("DELETE", f"sessions/{session['id']}")
-    for kind, end in (("clusters", "DELETE"), ("jobs", "POST")):
-        for one in lab_server.api("GET", kind)[kind]:
-            if one["ended_at"] is None:
-                tail = "/stop" if end == "POST" else ""
-                lab_server.api(end, f"{kind}/{one['id']}{tail}")
-    for request in lab_server.api("GET", "requests")["requests"]:
-        lab_server.api("DELETE", f"requests/{request['id']}")
-    for lease in lab_server.leases():
-        lab_server.api("DELETE", f"leases/{lease['id']}")
-    wait_for(lambda: all_free(lab_server), 40, "every slice free again")
+    lab_server.give_everything_back()
     for notebook in lab_server.notebooks.iterdir():
         shutil.rmtree(notebook) if notebook.is_dir() else notebook.unlink()
-
-
-def all_free(server: LabServer) -> bool:
-    status = server.api("GET", "status")
-    return bool(status["units_free"] == status["units_total"])
 
 
 @pytest.fixture
@@ -99,7 +122,7 @@ def open_lab(browser: Browser, lab: LabServer) -> Iterator[Callable[..., Page]]:
             viewport={"width": width, "height": height}, locale="en-US", reduced_motion="reduce"
         )
         contexts.append(context)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.goto(f"{lab.url}lab/workspaces/t{secrets.token_hex(4)}?token={lab.token}&reset")
         page.wait_for_selector("#jupyterlab-splash", state="detached")

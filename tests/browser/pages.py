@@ -35,9 +35,14 @@ def command(page: Page, name: str, **args: object) -> None:
 # The status bar may still tell of the notebook that was in front before.
 _IN_FRONT_WITH_KERNEL_IDLE = """path => {
   const front = window.jupyterapp.shell.currentWidget;
-  return front?.context?.path === path
-    && front.sessionContext.session?.kernel?.status === "idle";
+  return front?.context !== undefined && (path === "" || front.context.path === path)
+    && front.sessionContext?.session?.kernel?.status === "idle";
 }"""
+
+
+def in_front_with_kernel_idle(page: Page, path: str = "") -> None:
+    """Wait until this notebook, or whichever, is in front and its kernel has nothing to do."""
+    page.wait_for_function(_IN_FRONT_WITH_KERNEL_IDLE, arg=path, timeout=60_000)
 
 
 def notebook(
@@ -62,7 +67,7 @@ def notebook(
     }
     (lab.notebooks / name).write_text(json.dumps(content))
     command(page, "docmanager:open", path=name)
-    page.wait_for_function(_IN_FRONT_WITH_KERNEL_IDLE, arg=name, timeout=40_000)
+    in_front_with_kernel_idle(page, name)
     return page.locator(".jp-Notebook:visible .jp-OutputArea")
 
 

@@ -70,7 +70,6 @@ def burners(lab: LabServer) -> Iterator[Path]:
     (lab.notebooks / "stop").touch()
 
 
-@pytest.mark.timeout(300)
 def test_two_notebooks_and_a_job_on_one_gpu_are_seen_each_under_its_own_name(
     open_lab: Open, lab: LabServer, burners: Path
 ) -> None:
@@ -104,7 +103,7 @@ def test_two_notebooks_and_a_job_on_one_gpu_are_seen_each_under_its_own_name(
         assert all(seconds <= SOON for seconds in waits.values()), waits
 
         seen = time.time()  # what is compared looks back by LATE: all have to be at work there, too
-        wait_for(lambda: time.time() - seen > 4 * LATE, 10, "all work for a while")
+        wait_for(lambda: time.time() - seen > 4 * LATE, what="all work for a while")
         began = time.time()
         api = Samples(lab, leases)
         activity = watch(shown, LOOK, also=api.look) | api.mean_activity()

@@ -17,8 +17,6 @@ from .pages import at, notebook, open_panel, run_cell
 from .test_clusters import frame_of, made, row
 
 pytest.importorskip("dask_labextension", reason="dask-labextension is not installed")
-pytestmark = pytest.mark.timeout(240)
-
 FIGURE = ".bk-Figure"
 
 
@@ -81,6 +79,8 @@ def test_both_extensions_show_our_cluster_and_theirs_runs_beside_it(
     # The button that Dask writes under a client opens their layout on our cluster.
     notebook(page, lab, "")
     at(cluster, "gw-cluster-insert").click()
+    cell = page.locator(".jp-Notebook:visible .jp-CodeCell .cm-content").last
+    expect(cell).to_contain_text('client = gw.cluster(name="flights").get_client()')
     page.locator(".jp-Notebook:visible").press("Shift+Enter")
     page.get_by_role("button", name="Launch dashboard in JupyterLab").click()
     memory = f"iframe[src*='/clusters/{ours['id']}/dashboard/individual-workers-memory']"
@@ -94,5 +94,5 @@ def test_both_extensions_show_our_cluster_and_theirs_runs_beside_it(
     lab.api("DELETE", f"clusters/{ours['id']}")
     lab.call("DELETE", f"dask/clusters/{local['id']}")
     expect(cluster).to_have_attribute("data-state", "ended", timeout=40_000)
-    wait_for(lambda: not lab.leases(), 20, "no lease is left")
+    wait_for(lambda: not lab.leases(), what="no lease is left")
     assert lab.call("GET", "dask/clusters/") == []

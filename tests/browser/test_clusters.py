@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import psutil
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
@@ -17,16 +16,15 @@ from tests.support.waiting import wait_for
 from .conftest import shoot
 from .pages import at, notebook, open_panel, run_cell
 
-pytestmark = pytest.mark.timeout(240)
-
 Open = Callable[..., Page]
+# More than is done by the end of any test here, however slow the machine: each stops it itself.
 BUSY = (
     "import time\n"
     "def burn(n):\n"
     "    end = time.time() + 0.5\n"
     "    while time.time() < end: pass\n"
-    "    return bytearray(20 << 20)\n"
-    "futures = client.map(burn, range(200), pure=False)"
+    "    return bytearray(2 << 20)\n"
+    "futures = client.map(burn, range(2000), pure=False)"
 )
 
 
@@ -110,14 +108,14 @@ def test_a_cluster_from_the_form_to_work_in_a_notebook_and_back(
     expect(page.locator(".jp-OutputArea-output").last).to_contain_text("flights", timeout=40_000)
     run_cell(page, BUSY)
     use = at(cluster, "gw-cluster-use")
-    wait_for(lambda: shown(use) > 5, 20, "the cluster's bar moves")
+    wait_for(lambda: shown(use) > 5, what="the cluster's bar moves")
     for number in range(4):
         bar = at(workers.nth(number), "gw-worker-use")
-        wait_for(lambda bar=bar: shown(bar) > 2, 20, f"the bar of worker {number} moves")
+        wait_for(lambda bar=bar: shown(bar) > 2, what=f"the bar of worker {number} moves")
     tasks = at(cluster, "gw-cluster-tasks")
-    wait_for(lambda: int(tasks.inner_text()) > 0, 10, "tasks are counted")
+    wait_for(lambda: int(tasks.inner_text()) > 0, what="tasks are counted")
     before = int(tasks.inner_text())
-    wait_for(lambda: int(tasks.inner_text()) < before, 20, "tasks become fewer")
+    wait_for(lambda: int(tasks.inner_text()) < before, what="tasks become fewer")
     host = at(workers.first, "gw-worker-host").locator("[role=meter]")
     expect(host).to_have_attribute("aria-valuetext", re.compile(r"^[\d.]+/[\d.]+ GB$"))
     shoot(page, "cluster-working")
@@ -130,9 +128,9 @@ def test_a_cluster_from_the_form_to_work_in_a_notebook_and_back(
     shoot(page, "cluster-stop")
     dialog.locator("button.jp-mod-accept").click()
     expect(cluster).to_have_attribute("data-state", "ended", timeout=40_000)
-    wait_for(lambda: not lab.leases(), 20, "no lease is left")
-    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 20, "no worker is left")
-    expect(at(panel, "gw-free")).to_contain_text("2 of 2", timeout=20_000)
+    wait_for(lambda: not lab.leases(), what="no lease is left")
+    wait_for(lambda: not any(map(psutil.pid_exists, pids)), what="no worker is left")
+    expect(at(panel, "gw-free")).to_contain_text("2 of 2")
 
 
 def test_one_that_grows_by_itself_is_set_up_by_keyboard_and_says_which_slice_would_have_done(
@@ -162,7 +160,7 @@ def test_one_that_grows_by_itself_is_set_up_by_keyboard_and_says_which_slice_wou
     expect(at(cluster, "gw-scale-said")).to_have_text("Adapts by itself, 1 to 2.")
 
     code = 'import gpu_workbench as gw\nclient = gw.cluster(name="grows").get_client()\n'
-    run_cell(page, code + BUSY.replace("200", "40"))
+    run_cell(page, code + BUSY)
     up(cluster, 2)
     at(cluster, "gw-cluster-stop").click()
     page.locator(".jp-Dialog button.jp-mod-accept").click()
@@ -176,7 +174,7 @@ def test_one_that_grows_by_itself_is_set_up_by_keyboard_and_says_which_slice_wou
     chosen = at(panel, "gw-card").filter(has=page.locator("input:checked"))
     expect(chosen).not_to_contain_text("1/2 GPU")
     page.keyboard.press("Enter")
-    wait_for(lambda: alive(lab, "grows"), 20, "it is there again, smaller")
+    wait_for(lambda: alive(lab, "grows"), what="it is there again, smaller")
 
 
 def alive(lab: LabServer, name: str) -> bool:
@@ -190,13 +188,14 @@ def test_client_code_is_dragged_to_where_it_is_dropped(open_lab: Open, lab: LabS
     notebook(page, lab, "first = 1", "second = 2", name="drop.ipynb")
     grip = at(row(open_panel(page), "drops"), "gw-cluster-insert")
     second = page.locator(".jp-Notebook:visible .jp-Cell").nth(1)
-    grip.scroll_into_view_if_needed()
-    start, end = grip.bounding_box(), second.bounding_box()
-    assert start and end
-    page.mouse.move(start["x"] + 8, start["y"] + 8)
+    grip.hover(position={"x": 8, "y": 8})  # when it has come to rest
+    start = grip.bounding_box()
+    assert start
     page.mouse.down()
     page.mouse.move(start["x"] + 30, start["y"] + 8, steps=4)
     expect(page.locator(".gw-drag")).to_contain_text('gw.cluster(name="drops")')
+    end = second.bounding_box()
+    assert end
     page.mouse.move(end["x"] + 80, end["y"] + 8, steps=8)
     shoot(page, "cluster-drag")
     page.mouse.up()
@@ -227,7 +226,9 @@ def test_dasks_pages_open_beside_the_notebook_and_are_there_again_after_a_reload
     # All others are found, too, by the keyboard alone.
     at(cluster, "gw-cluster-panes").focus()
     page.keyboard.press("Enter")
+    expect(page.locator(".lm-Menu")).to_be_focused()
     page.keyboard.press("ArrowUp")
+    expect(page.locator(".lm-Menu-item.lm-mod-active")).to_have_count(1)
     page.keyboard.press("Enter")
     dialog = page.locator(".jp-Dialog")
     expect(dialog).to_contain_text("Dask's pages of pages")
@@ -237,7 +238,7 @@ def test_dasks_pages_open_beside_the_notebook_and_are_there_again_after_a_reload
         frame_of(page, "individual-scheduler-system").locator(".bk-Figure").first
     ).to_be_visible()
 
-    wait_for(lambda: saved(lab, "individual-scheduler-system"), 20, "the layout is saved")
+    wait_for(lambda: saved(lab, "individual-scheduler-system"), what="the layout is saved")
     page.goto(page.url.split("?")[0])
     page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
     expect(at(page, "gw-pane")).to_have_count(3)
@@ -294,10 +295,11 @@ def test_more_workers_wait_with_a_reason_and_too_many_are_refused_with_the_numbe
     up(cluster, 3)
     lost = next(one["id"] for one in lab.leases() if one["purpose"] == "cluster")
     lab.api("DELETE", f"leases/{lost}")
-    notice = at(cluster, "gw-cluster-notice")
-    expect(notice).to_contain_text("A worker left: its slice was given back.", timeout=30_000)
+    # The toast goes by itself; what stands in the panel stays.
     expect(page.locator(".jp-toastContainer")).to_contain_text("A worker left")
-    expect(slider).to_have_value("2", timeout=20_000)
+    notice = at(cluster, "gw-cluster-notice")
+    expect(notice).to_contain_text("A worker left: its slice was given back.")
+    expect(slider).to_have_value("2")
     shoot(page, "cluster-notice")
 
 
@@ -326,9 +328,9 @@ def test_all_of_a_cluster_is_done_by_keyboard_and_axe_finds_nothing_serious(
 
     def others() -> bool:
         now = {one["pid"] for one in lab.api("GET", "clusters")["clusters"][0]["workers"]}
-        return None not in now and not now & before
+        return len(now) == 2 and None not in now and not now & before
 
-    wait_for(others, 40, "new processes")
+    wait_for(others, what="new processes")
     at(cluster, "gw-cluster-rename").press("Enter")
     page.locator(".jp-Dialog input").fill("trips")
     page.keyboard.press("Enter")

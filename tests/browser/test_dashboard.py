@@ -116,6 +116,7 @@ def test_time_is_chosen_held_still_zoomed_and_saved(
 
     # All charts have the same window: a drag over one zooms them all.
     plot = at(dashboard, "gw-chart-memory").locator(".u-over")
+    plot.hover()  # when it has come to rest
     box = plot.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 30)
@@ -161,15 +162,17 @@ def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
     page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
     uuid = lab.api("GET", "fleet")["gpus"][0]["uuid"]
     open_dashboard(page, gpu=uuid)
-    wait_for(lambda: waited(page) and said and said[-1]["gpu"] == uuid, 10, "every metric is asked")
+    wait_for(
+        lambda: waited(page) and said and said[-1]["gpu"] == uuid, what="every metric is asked"
+    )
     command(page, "launcher:create")
-    wait_for(lambda: waited(page) and said[-1]["gpu"] is None, 10, "behind another tab: no more")
+    wait_for(lambda: waited(page) and said[-1]["gpu"] is None, what="behind another tab: no more")
     command(page, DASHBOARD)
-    wait_for(lambda: waited(page) and said[-1]["gpu"] == uuid, 10, "in front again")
+    wait_for(lambda: waited(page) and said[-1]["gpu"] == uuid, what="in front again")
     page.locator(".lm-TabBar-tab", has_text="GPU dashboard").locator(
         ".lm-TabBar-tabCloseIcon"
     ).click()
-    wait_for(lambda: waited(page) and said[-1]["gpu"] is None, 10, "closed: no more")
+    wait_for(lambda: waited(page) and said[-1]["gpu"] is None, what="closed: no more")
 
     panel, first = open_panel(page), lab.api("POST", "requests", {"what": "gpu"})["id"]
     rows = at(panel, "gw-lease")
@@ -241,14 +244,14 @@ def test_it_comes_back_with_the_layout_and_shows_the_last_picture_without_a_serv
     uuid = lab.api("GET", "fleet")["gpus"][1]["uuid"]
     dashboard = open_dashboard(page, gpu=uuid)
     at(dashboard, "gw-dash-range-900").click()
-    wait_for(lambda: waited(page) and saved(page), 20, "the layout is saved")
+    wait_for(lambda: waited(page) and saved(page), what="the layout is saved")
     page.goto(page.url.split("?")[0])
     expect(dashboard).to_have_attribute("data-phase", "ready", timeout=40_000)
     expect(at(dashboard, "gw-dash-gpu")).to_have_attribute("data-gpu", "gpu1")
     expect(at(dashboard, "gw-dash-range-900")).to_have_attribute("aria-pressed", "true")
 
     lab.kill9()
-    expect(at(dashboard, "gw-dash-lost")).to_contain_text("Disconnected since", timeout=20_000)
+    expect(at(dashboard, "gw-dash-lost")).to_contain_text("Disconnected since")
     expect(at(dashboard, "gw-chart-use")).to_be_visible()
     page.keyboard.press("Escape")  # JupyterLab's own dialog about it, where it has come already
     shoot(page, "dashboard-disconnected")

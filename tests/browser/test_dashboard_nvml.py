@@ -52,7 +52,7 @@ def test_errors_that_nobody_saw_are_listed_to_who_looks_later(
     browser: Browser, machine: Machine
 ) -> None:
     uuid = machine.driver.gpu_uuid(0)
-    wait_for(lambda: told_ecc(machine.server, uuid) == 7, 20, "the slow lane has looked")
+    wait_for(lambda: told_ecc(machine.server, uuid) == 7, what="the slow lane has looked")
     machine.driver.xids = [(0, 48), (0, 79)]
     machine.driver.gpus[0].ecc_corrected += 3
     machine.driver.gpus[0].remapped_uncorrected += 1
@@ -60,8 +60,7 @@ def test_errors_that_nobody_saw_are_listed_to_who_looks_later(
     machine.write()
     wait_for(
         lambda: len(machine.server.api("GET", f"telemetry/errors?gpu={uuid}")["errors"]) == 4,
-        20,
-        "the sampler saw them though no window is open",
+        what="the sampler saw them though no window is open",
     )
     page = open_dashboard(browser, machine.server, gpu=uuid)
     events = at(page, "gw-event")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ from .conftest import shoot
 from .pages import at, command, notebook, open_panel
 
 Open = Callable[..., Page]
-SLOW = 60_000  # torch is imported by each rank, on a busy machine
+SLOW = 120_000  # torch is imported by each rank, on a busy machine
 
 
 def put(lab: LabServer, name: str, text: str) -> None:
@@ -69,7 +70,7 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     form = at(page, "gw-newjob")
 
     # What is missing is said in place; nothing is lost by it.
-    at(form, "gw-newjob-args").fill("--steps 900 --pause 0.1")
+    at(form, "gw-newjob-args").fill("--steps 900 --pause 0.2")
     at(form, "gw-newjob-start").click()
     expect(form).to_contain_text("Which script?")
     at(form, "gw-newjob-script").fill("runs/nowhere.py")
@@ -79,7 +80,7 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     problem = at(form, "gw-newjob-problem")
     expect(problem).to_have_attribute("data-code", "bad_request")
     expect(problem).to_contain_text("There is no script")
-    expect(at(form, "gw-newjob-args")).to_have_value("--steps 900 --pause 0.1")
+    expect(at(form, "gw-newjob-args")).to_have_value("--steps 900 --pause 0.2")
 
     # The script picker is JupyterLab's own.
     at(form, "gw-newjob-browse").click()
@@ -101,9 +102,9 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     expect(job).to_have_attribute("data-state", "running", timeout=SLOW)
     loss = at(job, "gw-curve-loss")
     expect(loss).to_be_visible(timeout=SLOW)
-    wait_for(lambda: points(loss) > 5, 30, "a first piece of the curve")
+    wait_for(lambda: points(loss) > 5, what="a first piece of the curve")
     seen = points(loss)
-    wait_for(lambda: points(loss) > seen + 10, 30, "the curve grows")
+    wait_for(lambda: points(loss) > seen + 10, what="the curve grows")
     expect(at(job, "gw-jobpage-facts")).to_contain_text("2 × 1/4 GPU")
     at(job, "gw-curves-ranks").check()
     expect(at(loss, "gw-chart-value")).to_have_count(2)
@@ -124,7 +125,7 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     expect(text).to_contain_text("rank 1 step")
     expect(text).not_to_contain_text("rank 0 step")
     lines = int(text.get_attribute("data-lines") or 0)
-    wait_for(lambda: int(text.get_attribute("data-lines") or 0) > lines, 20, "the log goes on")
+    wait_for(lambda: int(text.get_attribute("data-lines") or 0) > lines, what="the log goes on")
     at(job, "gw-logs-find").fill("step 1 ")
     expect(at(job, "gw-logs-found")).to_have_text("1 of 1")
     at(job, "gw-logs-only").check()
@@ -140,7 +141,9 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     expect(row).to_have_attribute("data-state", "running")
     first = str(job.get_attribute("data-job"))
     at(job, "gw-job-tab-checkpoints").click()
-    wait_for(lambda: lab.api("GET", f"jobs/{first}/checkpoints")["checkpoints"], 30, "a checkpoint")
+    wait_for(
+        lambda: lab.api("GET", f"jobs/{first}/checkpoints")["checkpoints"], what="a checkpoint"
+    )
     at(job, "gw-job-tab-ranks").click()
     pid = lab.api("GET", f"jobs/{first}")["ranks"][1]["pid"]
     expect(row).to_contain_text(str(pid))
@@ -192,7 +195,7 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     at(second, "gw-job-tab-metrics").click()
     curve = at(second, "gw-curve-loss")
     expect(curve).to_contain_text("the run before")
-    wait_for(lambda: points(curve) > 899 - step + step // 2, 20, "both runs are drawn")
+    wait_for(lambda: points(curve) > 899 - step + step // 2, what="both runs are drawn")
     shoot(page, "job-resumed")
     assert serious(page, "gw-jobpage") == []
     at(second, "gw-curves-along").select_option("time")
@@ -206,7 +209,7 @@ def test_from_the_form_over_a_killed_rank_and_its_diagnosis_to_a_resumed_success
     expect(at(compare, "gw-compare-job")).to_have_count(2)
     expect(at(at(compare, "gw-curve-loss"), "gw-chart-value")).to_have_count(2)
     expect(at(compare, "gw-compare-spec")).to_contain_text("ranks")
-    wait_for(lambda: points(at(compare, "gw-curve-loss")) > 100, 20, "both curves are read")
+    wait_for(lambda: points(at(compare, "gw-curve-loss")) > 100, what="both curves are read")
     shoot(page, "job-compare")
     assert serious(page, "gw-compare") == []
 
@@ -220,12 +223,13 @@ def _reads_a_curve_by_keyboard(page: Page, job: Locator) -> None:
     expect(curve).to_have_attribute("aria-valuetext", re.compile("^rank 0 "))
     for key in ("Home", "PageUp", "PageUp", "PageUp"):
         page.keyboard.press(key)
+    both = re.compile(r"^\d\d:\d\d:\d\d, rank 0 [\d.]+, rank 1 [\d.]+$")
+    expect(curve).to_have_attribute("aria-valuetext", both)
     said = str(curve.get_attribute("aria-valuetext"))
-    assert re.match(r"\d\d:\d\d:\d\d, rank 0 [\d.]+, rank 1 [\d.]+$", said), said
     shared = at(job, "gw-curve-gpu").locator(".gw-chart-at")
     expect(shared).to_be_visible()
     seen = points(loss)
-    wait_for(lambda: points(loss) > seen + 10, 30, "the curve grows under the cursor")
+    wait_for(lambda: points(loss) > seen + 10, what="the curve grows under the cursor")
     expect(loss.locator(".gw-chart-at")).to_have_text(said.partition(",")[0])
     expect(curve).to_have_attribute("aria-valuetext", said)
     page.keyboard.press("Escape")
@@ -275,7 +279,7 @@ def test_a_wait_is_explained_and_the_page_comes_back_with_the_layout(
     expect(at(shown, "gw-job-tab-spec")).to_be_focused()
     expect(at(shown, "gw-spec")).to_contain_text("--steps 5")
 
-    wait_for(lambda: waited(page) and saved(page, job), 20, "the layout is saved")
+    wait_for(lambda: waited(page) and saved(page, job), what="the layout is saved")
     page.goto(page.url.split("?")[0])
     shown = page.locator(f"[data-testid='gw-jobpage'][data-job='{job}']")
     expect(shown).to_have_attribute("data-state", "waiting", timeout=40_000)
@@ -320,9 +324,10 @@ def test_a_log_of_many_megabytes_opens_at_its_end_and_does_not_freeze(
     assert at(text, "gw-log-line").count() < 200, "only what can be seen is in the page"
     lines = int(text.get_attribute("data-lines") or 0)
     at(shown, "gw-logs-earlier").click()
-    wait_for(lambda: int(text.get_attribute("data-lines") or 0) > lines, 20, "more before it")
-    longest = page.evaluate(FRAMES)
-    assert longest < 500, f"a frame took {longest:.0f} ms"
+    wait_for(lambda: int(text.get_attribute("data-lines") or 0) > lines, what="more before it")
+    by_itself = page.evaluate(FRAMES, False)  # what a busy machine makes of frames with no work
+    longest = page.evaluate(FRAMES, True)
+    assert longest < 500 + by_itself, f"a frame took {longest:.0f} ms, else {by_itself:.0f} ms"
 
 
 LOUD = """
@@ -333,14 +338,14 @@ for number in range(200_000):
 print("the last line", flush=True)
 """
 
-# Scrolls from end to end and tells how long the longest frame took, in ms.
+# Scrolls from end to end, or not, and tells how long the longest frame took, in ms.
 FRAMES = """
-async () => {
+async scrolls => {
     const box = document.querySelector("[data-testid='gw-logs-text']");
     let longest = 0;
     let before = performance.now();
     for (let i = 0; i <= 60; i++) {
-        box.scrollTop = (box.scrollHeight * i) / 60;
+        if (scrolls) box.scrollTop = (box.scrollHeight * i) / 60;
         await new Promise(requestAnimationFrame);
         const now = performance.now();
         longest = Math.max(longest, now - before);
@@ -358,10 +363,13 @@ def test_who_does_not_look_asks_nothing(open_lab: Open, lab: LabServer) -> None:
     expect(at(shown, "gw-logs-text")).to_contain_text("rank 0 step", timeout=SLOW)
     command(page, "launcher:create")
     expect(shown).to_be_hidden()
-    page.wait_for_timeout(300)  # what was under way may still come back
-    asked: list[str] = []
-    page.on("request", lambda one: asked.append(one.url) if f"jobs/{job}/" in one.url else None)
-    page.wait_for_timeout(4000)
-    assert asked == []
+    asked = [time.monotonic()]
+    page.on("request", lambda one: f"jobs/{job}/" in one.url and asked.append(time.monotonic()))
+
+    def for_four_seconds() -> bool:
+        return waited(page) and time.monotonic() - asked[-1] > 4
+
+    wait_for(for_four_seconds, what="nothing is asked")
+    before = len(asked)
     page_of(page, job, "logs")
-    wait_for(lambda: waited(page) and asked, 10, "seen again, it goes on")
+    wait_for(lambda: waited(page) and len(asked) > before, what="seen again, it goes on")

@@ -48,7 +48,8 @@ def test_from_the_form_to_the_best_of_several_values_and_their_curves(
     name.press("Tab")
     page.keyboard.type("0.01, 0.02")
     at(form, "gw-newjob-param-add").press("Enter")
-    at(form, "gw-newjob-param-name").last.fill("width")
+    expect(name).to_have_count(2)
+    name.last.fill("width")
     at(form, "gw-newjob-param-values").last.fill("32..128 x2")
     expect(at(form, "gw-newjob-runs")).to_have_text(
         "6 jobs: lr=0.01 width=32; lr=0.01 width=64; lr=0.01 width=128; …"
@@ -88,7 +89,7 @@ def test_from_the_form_to_the_best_of_several_values_and_their_curves(
     compare = at(page, "gw-compare")
     expect(at(compare, "gw-compare-job")).to_have_count(2)
     expect(at(compare, "gw-compare-spec")).to_contain_text("--lr")
-    wait_for(lambda: points(at(compare, "gw-curve-loss")) > 30, 20, "both curves are read")
+    wait_for(lambda: points(at(compare, "gw-curve-loss")) > 30, what="both curves are read")
 
     # In the panel they are one row, which leads back; a job's page knows its sweep.
     panel = open_panel(page)

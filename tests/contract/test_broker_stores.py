@@ -19,7 +19,6 @@ from tests.support.machine import StoreMachine, Wrong, run_steps
 from tests.support.postgres import Postgres
 from tests.support.storerooms import StoreRoom, memory_room, postgres_room, sqlite_room
 
-pytestmark = pytest.mark.timeout(300)
 STEPS = {"memory": 1500, "sqlite": 700, "postgres": 500}
 Rooms = Callable[[], AbstractContextManager[StoreRoom]]
 

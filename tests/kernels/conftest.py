@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.lab import HttpError, LabServer
-from tests.support.waiting import wait_for
+from tests.support.lab import LabServer
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +22,7 @@ def session_workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabS
 def workbench(session_workbench: LabServer) -> Iterator[LabServer]:
     """The session's server, with nothing held before and after the test."""
     yield session_workbench
-    give_everything_back(session_workbench)
+    session_workbench.give_everything_back()
 
 
 @pytest.fixture
@@ -48,28 +46,6 @@ def point_here(server: LabServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(server.data_dir))
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     monkeypatch.setattr(client, "_default", None)
-
-
-def give_everything_back(server: LabServer) -> None:
-    wait_for(lambda: no_kernels(server), 40, "every kernel ended")
-    for request in server.api("GET", "requests")["requests"]:
-        server.api("DELETE", f"requests/{request['id']}")
-    for lease in server.leases():
-        server.api("DELETE", f"leases/{lease['id']}")
-    wait_for(lambda: all_free(server), 30, "every slice free again")
-
-
-def no_kernels(server: LabServer) -> bool:
-    """End them all; one that just now restarts can't be ended, and is tried again."""
-    for kernel_id in server.kernel_ids():
-        with contextlib.suppress(HttpError):
-            server.jupyter("DELETE", f"kernels/{kernel_id}")
-    return not server.kernel_ids()
-
-
-def all_free(server: LabServer) -> bool:
-    status: dict[str, Any] = server.api("GET", "status")
-    return bool(status["units_free"] == status["units_total"])
 
 
 def lease_of(server: LabServer, kernel_id: str) -> dict[str, Any] | None:

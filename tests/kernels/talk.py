@@ -9,7 +9,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from tests.support.lab import LabServer
 
 
-def run_in_kernel(server: LabServer, kernel_id: str, code: str, seconds: float = 60.0) -> str:
+def run_in_kernel(server: LabServer, kernel_id: str, code: str, seconds: float = 120.0) -> str:
     """Run code and return what it printed; AssertionError where it raises."""
     client = BlockingKernelClient()
     client.load_connection_file(str(server.runtime_dir / f"kernel-{kernel_id}.json"))

@@ -203,7 +203,7 @@ def test_of_a_process_killed_in_the_middle_of_saving_only_what_it_finished_count
         ) as saving:
             assert saving.stdout is not None
             saving.stdout.readline()
-            wait_for((place / "step-1.pt").exists, 10, "the next is begun", every=0.0005)
+            wait_for((place / "step-1.pt").exists, what="the next is begun", every=0.0005)
             time.sleep(turn * 0.003)  # in different places of it
             saving.send_signal(signal.SIGKILL)
         found = find(place)

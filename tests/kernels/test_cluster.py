@@ -21,7 +21,6 @@ import gpu_workbench as gw
 from gpu_workbench import cluster_display
 from gpu_workbench.errors import GpuWorkbenchError
 from gpu_workbench.gpu_cluster import GpuCluster
-from tests.kernels.conftest import give_everything_back
 from tests.support.lab import LabServer
 from tests.support.waiting import wait_for
 
@@ -32,7 +31,7 @@ def server(here: LabServer) -> Iterator[LabServer]:
     yield here
     for one in here.api("GET", "clusters")["clusters"]:
         here.api("DELETE", f"clusters/{one['id']}")
-    give_everything_back(here)
+    here.give_everything_back()
 
 
 def where(_: int) -> dict[str, Any]:
@@ -60,7 +59,6 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-@pytest.mark.timeout(120)
 def test_each_worker_runs_on_a_slice_of_its_own_until_all_is_given_back(server: LabServer) -> None:
     with gw.cluster(workers=2, per_worker="1g.10gb", name="flights") as cluster:
         leases = [server.api("GET", f"leases/{number}") for number in cluster.info.leases]
@@ -78,7 +76,6 @@ def test_each_worker_runs_on_a_slice_of_its_own_until_all_is_given_back(server: 
     assert not [one for one in all_of_it if alive(one)]
 
 
-@pytest.mark.timeout(120)
 def test_a_module_beside_the_notebook_and_a_file_are_found_by_workers(
     server: LabServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +88,6 @@ def test_a_module_beside_the_notebook_and_a_file_are_found_by_workers(
         assert cluster.get_client().submit(read, "data.txt").result() == "12 flights"
 
 
-@pytest.mark.timeout(120)
 def test_nobody_else_can_reach_it(server: LabServer) -> None:
     with gw.cluster(workers=1, per_worker="1g.10gb") as cluster:
         listening = [
@@ -111,7 +107,6 @@ def test_nobody_else_can_reach_it(server: LabServer) -> None:
     assert not [one for one in files if one.exists()], "its keys are gone with it"
 
 
-@pytest.mark.timeout(120)
 def test_a_cell_that_is_run_again_takes_up_the_same_cluster(server: LabServer) -> None:
     first = gw.cluster(workers=1, per_worker="1g.10gb", name="flights")
     again = gw.cluster(workers=1, per_worker="1g.10gb", name="flights")
@@ -123,7 +118,6 @@ def test_a_cell_that_is_run_again_takes_up_the_same_cluster(server: LabServer) -
     assert error.value.code == "not_found"
 
 
-@pytest.mark.timeout(120)
 def test_scaling_down_keeps_results_and_gives_the_slice_to_who_waits(server: LabServer) -> None:
     with gw.cluster(workers=2, per_worker="1g.10gb") as cluster:
         client = cluster.get_client()
@@ -138,9 +132,9 @@ def test_scaling_down_keeps_results_and_gives_the_slice_to_who_waits(server: Lab
             now = server.api("GET", f"requests/{request['id']}")
             return bool(now["state"] == "granted")
 
-        wait_for(granted, 20, "the slice goes to who waits")
+        wait_for(granted, what="the slice goes to who waits")
         cluster.scale(2)
-        wait_for(lambda: "waiting for lease 2 of 2: position 1" in cluster.info.message, 10)
+        wait_for(lambda: "waiting for lease 2 of 2: position 1" in cluster.info.message)
         server.api("DELETE", f"leases/{request['id']}")
         cluster.wait_for_workers(2)
         assert len(cluster.workers) == 2
@@ -149,7 +143,6 @@ def test_scaling_down_keeps_results_and_gives_the_slice_to_who_waits(server: Lab
         assert error.value.code == "never_fits"
 
 
-@pytest.mark.timeout(120)
 def test_a_killed_worker_is_replaced_on_its_slice(server: LabServer) -> None:
     with gw.cluster(workers=1, per_worker="1g.10gb") as cluster:
         (before,) = cluster.workers.values()
@@ -160,59 +153,54 @@ def test_a_killed_worker_is_replaced_on_its_slice(server: LabServer) -> None:
             now = cluster.workers.values()
             return [one.state for one in now if one.pid != before.pid] == ["running"]
 
-        wait_for(back, 30, "another worker is there")
+        wait_for(back, what="another worker is there")
         assert list(cluster.workers) == [before.slice_id] and cluster.state == "running"
-        assert cluster.get_client().submit(sum, [1, 2]).result(timeout=20) == 3
+        assert cluster.get_client().submit(sum, [1, 2]).result(timeout=60) == 3
 
 
-@pytest.mark.timeout(120)
 def test_killing_it_leaves_no_worker_not_even_one_that_hangs(server: LabServer) -> None:
     cluster = gw.cluster(workers=2, per_worker="1g.10gb")
     client = cluster.get_client()
     hung = client.submit(hang)
     leases = cluster.info.leases
-    wait_for(lambda: client.processing() and hung.status == "pending", 10)
+    wait_for(lambda: client.processing() and hung.status == "pending")
     all_of_it = processes(cluster, server)
     assert len(all_of_it) >= 4  # the scheduler, the workers and the server they are forked from
     all_of_it[0].kill()
-    wait_for(lambda: cluster.state == "failed", 20)
+    wait_for(lambda: cluster.state == "failed")
     assert cluster.info.message.startswith("Its process was killed or crashed.")
-    wait_for(lambda: not [one for one in all_of_it if alive(one)], 10, "its workers are gone")
+    wait_for(lambda: not [one for one in all_of_it if alive(one)], what="its workers are gone")
     for number in leases:
-        wait_for(lambda n=number: server.api("GET", f"leases/{n}")["cleared"], 10, "free again")  # type: ignore[misc]
+        wait_for(lambda n=number: server.api("GET", f"leases/{n}")["cleared"], what="free again")  # type: ignore[misc]
     client.close(timeout=1)
 
 
-@pytest.mark.timeout(120)
 def test_nobody_uses_it_so_it_ends_and_says_so(server: LabServer) -> None:
     cluster = gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=1 / 60)
-    wait_for(lambda: cluster.state == "ended", 30, "it has idled out")
+    wait_for(lambda: cluster.state == "ended", what="it has idled out")
     assert cluster.info.message == "ended after 1 s without a client or a task"
-    wait_for(lambda: server.leases() == [], 10)
+    wait_for(lambda: server.leases() == [])
     with pytest.raises(GpuWorkbenchError) as error:
         cluster.get_client()
     assert "without a client or a task" in error.value.message
 
 
-@pytest.mark.timeout(120)
 def test_a_client_keeps_it_and_its_countdown_begins_when_that_leaves(server: LabServer) -> None:
-    cluster = gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=0.05)
+    cluster = gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=0.1)
     client = cluster.get_client()
-    time.sleep(5)  # more than its idle time, which is 3 s
+    time.sleep(8)  # more than its idle time, which is 6 s
     assert cluster.state == "running" and cluster.info.idle_at is None
     assert client.submit(sum, [1, 2]).result() == 3
     client.close()
-    wait_for(lambda: cluster.info.idle_at is not None, 10, "it counts down")
-    wait_for(lambda: cluster.state == "ended", 30, "nobody is left")
+    wait_for(lambda: cluster.info.idle_at is not None, what="it counts down")
+    wait_for(lambda: cluster.state == "ended", what="nobody is left")
 
 
-@pytest.mark.timeout(120)
 def test_a_task_that_runs_keeps_it(server: LabServer) -> None:
-    with gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=1 / 60) as cluster:
-        assert cluster.get_client().submit(time.sleep, 4).result() is None
+    with gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=0.1) as cluster:
+        assert cluster.get_client().submit(time.sleep, 8).result() is None
 
 
-@pytest.mark.timeout(120)
 def test_interrupting_the_wait_cancels_it(
     server: LabServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,7 +208,7 @@ def test_interrupting_the_wait_cancels_it(
     shown: list[str] = []
 
     def interrupt() -> None:
-        wait_for(lambda: any("waiting" in one for one in seen()), 20)
+        wait_for(lambda: any("waiting" in one for one in seen()))
         os.kill(os.getpid(), signal.SIGINT)
 
     def seen() -> list[str]:
@@ -234,11 +222,10 @@ def test_interrupting_the_wait_cancels_it(
     thread.join()
     text = "".join(seen())
     assert "waiting" in text and "position 1" in text and "was cancelled" in text
-    wait_for(lambda: server.api("GET", "requests")["requests"] == [], 5)
-    assert gw.clusters()[0].state == "ended"
+    wait_for(lambda: server.api("GET", "requests")["requests"] == [])
+    wait_for(lambda: gw.clusters()[0].state == "ended")
 
 
-@pytest.mark.timeout(60)
 def test_what_can_not_be_had_is_said_at_once(server: LabServer) -> None:
     with pytest.raises(GpuWorkbenchError) as error:
         gw.cluster(workers=50, per_worker="1g.10gb")
@@ -249,7 +236,6 @@ def test_what_can_not_be_had_is_said_at_once(server: LabServer) -> None:
     assert error.value.message == "workers must be between 0 and 512, and is -1."
 
 
-@pytest.mark.timeout(60)
 def test_it_looks_like_something_in_text_and_in_html(server: LabServer) -> None:
     cluster = gw.cluster(workers=1, per_worker="1g.10gb", name="<b>bold</b>", wait=False)
     assert "<b>bold</b>" in repr(cluster) and "1g.10gb" in repr(cluster)

@@ -19,12 +19,9 @@ from distributed.deploy.cluster import Cluster
 import gpu_workbench as gw
 from gpu_workbench.errors import GpuWorkbenchError
 from gpu_workbench.gpu_cluster import GpuCluster
-from tests.kernels.conftest import give_everything_back
 from tests.kernels.talk import run_in_kernel
 from tests.support.lab import LabServer
 from tests.support.waiting import wait_for
-
-pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
@@ -32,7 +29,7 @@ def server(here: LabServer) -> Iterator[LabServer]:
     yield here
     for one in here.api("GET", "clusters")["clusters"]:
         here.api("DELETE", f"clusters/{one['id']}")
-    give_everything_back(here)
+    here.give_everything_back()
 
 
 @pytest.fixture
@@ -72,9 +69,9 @@ def test_scheduler_info_follows_what_there_is(cluster: GpuCluster) -> None:
     assert {one["resources"]["GPU"] for one in workers.values()} == {1}
     assert cluster.observed == cluster.plan == cluster.requested == set(cluster.workers)
     cluster.scale(1)
-    wait_for(lambda: len(cluster.scheduler_info["workers"]) == 1, 30)
+    wait_for(lambda: len(cluster.scheduler_info["workers"]) == 1)
     cluster.scale(2)
-    wait_for(lambda: len(cluster.scheduler_info["workers"]) == 2, 40)
+    wait_for(lambda: len(cluster.scheduler_info["workers"]) == 2)
 
 
 def test_wait_for_workers_blocks_until_so_many_are_there(cluster: GpuCluster) -> None:
@@ -87,20 +84,25 @@ def test_wait_for_workers_blocks_until_so_many_are_there(cluster: GpuCluster) ->
         cluster.wait_for_workers(0)
 
 
-def test_scale_returns_at_once(cluster: GpuCluster) -> None:
-    began = time.monotonic()
+def test_scale_returns_at_once(cluster: GpuCluster, server: LabServer) -> None:
     assert cluster.scale(1) is None
-    assert time.monotonic() - began < 2
     assert cluster.wait().info.workers_wanted == 1
+    # Somebody takes what is left: who waited for two workers would never return.
+    taken = server.api("POST", "requests", {"what": "1g.10gb"})["id"]
+    wait_for(lambda: server.api("GET", f"requests/{taken}")["state"] == "granted")
+    assert cluster.scale(2) is None
+    assert (cluster.info.workers_wanted, len(cluster.workers)) == (2, 1)
+    cluster.scale(1)
+    cluster.wait()
 
 
 def test_adapt_follows_the_work_and_stops_when_it_is_scaled(cluster: GpuCluster) -> None:
     adaptive = cluster.adapt(minimum=1, maximum=2)
     assert (adaptive.minimum, adaptive.maximum) == (1, 2)
-    wait_for(lambda: len(cluster.workers) == 1, 40, "nothing to do: one is enough")
+    wait_for(lambda: len(cluster.workers) == 1, what="nothing to do: one is enough")
     client = cluster.get_client()
     futures = client.map(time.sleep, [30 + n / 100 for n in range(20)])
-    wait_for(lambda: len(cluster.scheduler_info["workers"]) == 2, 60, "work: as many as it may")
+    wait_for(lambda: len(cluster.scheduler_info["workers"]) == 2, what="work: as many as it may")
     client.cancel(futures, force=True)
     cluster.scale(2)
     assert cluster.info.adapt is None and cluster._adaptive is None
@@ -140,7 +142,7 @@ def test_the_widget_scales(cluster: GpuCluster) -> None:
     button = next(one for one in find(tab, Button) if one.description == "Scale")
     number.value = 1
     button.click()
-    wait_for(lambda: len(cluster.workers) == 1, 30)
+    wait_for(lambda: len(cluster.workers) == 1)
 
 
 def test_restart_and_rename(cluster: GpuCluster) -> None:
@@ -151,7 +153,7 @@ def test_restart_and_rename(cluster: GpuCluster) -> None:
         now = [one for one in cluster.workers.values() if one.state == "running"]
         return len(now) == 2 and not before & {one.pid for one in now}
 
-    wait_for(restarted, 40, "other processes")
+    wait_for(restarted, what="other processes")
     cluster.rename("trains")
     assert cluster.name == "trains" and gw.cluster(name="trains").id == cluster.id
 
@@ -186,7 +188,7 @@ def test_a_worker_that_leaves_with_its_lease_is_told_of_in_the_notebook(
     cluster.get_client()
     server.api("DELETE", f"leases/{cluster.info.leases[0]}")
     words = "cluster flights: A worker left: its slice was given back."
-    wait_for(lambda: words in capsys.readouterr().out, 30)
+    wait_for(lambda: words in capsys.readouterr().out)
 
 
 def test_it_begins_with_no_slice_and_takes_what_it_needs(server: LabServer) -> None:
@@ -201,7 +203,7 @@ def test_what_ends_by_itself_is_said(
 ) -> None:
     for number in cluster.info.leases:
         server.api("DELETE", f"leases/{number}")
-    wait_for(lambda: "its slices were given back" in capsys.readouterr().out, 30)
+    wait_for(lambda: "its slices were given back" in capsys.readouterr().out)
 
 
 IN_A_SECOND_NOTEBOOK = """
@@ -232,8 +234,8 @@ def test_a_second_notebook_uses_it_and_sees_its_widget(
 def test_a_client_that_shuts_down_ends_it(server: LabServer) -> None:
     cluster = gw.cluster(workers=1, per_worker="1g.10gb")
     cluster.get_client().shutdown()
-    wait_for(lambda: cluster.state == "ended", 20)
-    wait_for(lambda: server.leases() == [], 10, "its slices are given back")
+    wait_for(lambda: cluster.state == "ended")
+    wait_for(lambda: server.leases() == [], what="its slices are given back")
 
 
 # --- async --------------------------------------------------------------------------------------

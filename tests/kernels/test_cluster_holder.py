@@ -123,7 +123,7 @@ def when(directory: Path, *states: str) -> wire.ClusterStatus:
         now = status(directory)
         return now if now and now.state in states else None
 
-    found = wait_for(there, 40, f"the cluster is {states}")
+    found = wait_for(there, what=f"the cluster is {states}")
     assert found is not None
     return found
 
@@ -136,7 +136,7 @@ def workers(directory: Path, *slice_ids: str) -> list[wire.WorkerView]:
         as_wanted = [(one.slice_id, one.state) for one in now.workers] if now else None
         return now if as_wanted == [(name, "running") for name in slice_ids] else None
 
-    found = wait_for(there, 40, f"workers on {slice_ids}")
+    found = wait_for(there, what=f"workers on {slice_ids}")
     assert found is not None
     return found.workers
 
@@ -152,7 +152,6 @@ def client(found: wire.ClusterStatus) -> Client:
     return Client(found.scheduler_address, security=security)
 
 
-@pytest.mark.timeout(120)
 def test_it_runs_tells_that_it_lives_and_ends_in_order(directory: Path, start: Start) -> None:
     process = start(spec(idle_seconds=600), leases(2))
     first = when(directory, "running")
@@ -163,17 +162,16 @@ def test_it_runs_tells_that_it_lives_and_ends_in_order(directory: Path, start: S
         now = status(directory)
         return now if now and now.updated_at > first.updated_at and now.idle_at else None
 
-    later = wait_for(again, 10)
+    later = wait_for(again)
     assert later is not None and later.idle_at is not None
     assert 500 < later.idle_at - time.time() <= 600
     assert later.workers[0].host_bytes and later.workers[0].slice_bytes == 10 * GB
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     last = status(directory)
     assert last and (last.state, last.message, last.workers) == ("ended", "stopped", [])
 
 
-@pytest.mark.timeout(120)
 def test_its_workers_are_on_the_slices_that_it_is_given_and_on_no_others(
     directory: Path, start: Start
 ) -> None:
@@ -191,10 +189,9 @@ def test_its_workers_are_on_the_slices_that_it_is_given_and_on_no_others(
     want(directory, leases=[two])
     workers(directory, "1.1")
     want(directory, leases=[two], stop=True)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
-@pytest.mark.timeout(120)
 def test_a_worker_that_leaves_hands_over_what_nobody_could_compute_again(
     directory: Path, start: Start
 ) -> None:
@@ -211,15 +208,14 @@ def test_a_worker_that_leaves_hands_over_what_nobody_could_compute_again(
             now = status(directory)
             return [] if now is None else [worker.results for worker in now.workers]
 
-        wait_for(lambda: lying() == [0, 20], 10, "what lies on each is told")
+        wait_for(lambda: lying() == [0, 20], what="what lies on each is told")
         want(directory, leases=[one])
         workers(directory, "1.0")
         assert dask.gather(kept) == list(range(20))
-    wait_for(lambda: not psutil.pid_exists(second.pid or 0), 10, "its process is gone")
+    wait_for(lambda: not psutil.pid_exists(second.pid or 0), what="its process is gone")
     assert psutil.pid_exists(first.pid or 0)
 
 
-@pytest.mark.timeout(120)
 def test_each_worker_is_found_by_the_lease_that_it_is_on(directory: Path, start: Start) -> None:
     """Although they are forked from one process, and could show its environment only."""
     process = start(spec(), leases(2))
@@ -234,48 +230,42 @@ def test_each_worker_is_found_by_the_lease_that_it_is_on(directory: Path, start:
     assert process.pid not in {*found.pids_of(1), *found.pids_of(2)}
 
 
-@pytest.mark.timeout(120)
 def test_workers_are_restarted_once_when_that_is_wanted(directory: Path, start: Start) -> None:
     held = leases(1)
     start(spec(), held)
     (before,) = workers(directory, "1.0")
     want(directory, leases=held, restarts=1)
-    wait_for(
-        lambda: (now := status(directory)) and now.workers[0].pid not in (None, before.pid), 30
-    )
+    wait_for(lambda: (now := status(directory)) and now.workers[0].pid not in (None, before.pid))
     (after,) = workers(directory, "1.0")
     assert after.pid != before.pid
 
 
-@pytest.mark.timeout(120)
 def test_it_says_how_many_workers_would_be_useful(directory: Path, start: Start) -> None:
     held = leases(1)
     adapt = wire.Adapt(minimum=1, maximum=3)
     start(spec(), held)
     with client(when(directory, "running")) as dask:
         want(directory, leases=held, adapt=adapt)
-        wait_for(lambda: (now := status(directory)) and now.desired == 1, 20)
+        wait_for(lambda: (now := status(directory)) and now.desired == 1)
         futures = dask.map(time.sleep, [60.0 + n / 100 for n in range(40)])
-        wait_for(lambda: (now := status(directory)) and now.desired == 3, 30, "more at once")
+        wait_for(lambda: (now := status(directory)) and now.desired == 3, what="more at once")
         held = leases(3)
         want(directory, leases=held, adapt=adapt)
         workers(directory, "1.0", "1.1", "1.2")
         dask.cancel(futures, force=True)
         dask.restart()
-        wait_for(lambda: (now := status(directory)) and now.desired == 1, 30, "fewer later")
+        wait_for(lambda: (now := status(directory)) and now.desired == 1, what="fewer later")
 
 
-@pytest.mark.timeout(120)
 def test_it_ends_with_its_lease_also_where_no_server_is_left_to_say_so(
     directory: Path, start: Start
 ) -> None:
     process = start(spec(), leases(1, ends_in=-60))
-    assert process.wait(40) == 0
+    assert process.wait(60) == 0
     last = status(directory)
     assert last and (last.state, last.message) == ("ended", "its lease has ended")
 
 
-@pytest.mark.timeout(120)
 def test_a_worker_leaves_before_its_lease_ends_where_others_stay(
     directory: Path, start: Start
 ) -> None:
@@ -287,7 +277,6 @@ def test_a_worker_leaves_before_its_lease_ends_where_others_stay(
     workers(directory, "1.1")
 
 
-@pytest.mark.timeout(120)
 def test_it_ends_when_its_server_is_not_heard_of_any_more(directory: Path, start: Start) -> None:
     process = start(spec(silence_seconds=6))
     alive_until = time.monotonic() + 9
@@ -299,12 +288,11 @@ def test_it_ends_when_its_server_is_not_heard_of_any_more(directory: Path, start
 
     wait_for(touched, 40, "it runs, longer than it would without a sign of life", every=0.5)
     assert process.poll() is None
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     last = status(directory)
     assert last and (last.state, last.message) == ("ended", "its server is gone")
 
 
-@pytest.mark.timeout(120)
 def test_where_ucx_is_allowed_and_makes_no_sense_it_says_that_it_uses_tls(
     directory: Path, start: Start
 ) -> None:
@@ -314,7 +302,6 @@ def test_where_ucx_is_allowed_and_makes_no_sense_it_says_that_it_uses_tls(
     assert (found.scheduler_address or "").startswith("tls://") and found.security
 
 
-@pytest.mark.timeout(120)
 def test_its_pages_are_for_this_user_only(directory: Path, start: Start) -> None:
     process = start(spec())
     path = Path(when(directory, "running").dashboard_socket or "")
@@ -330,7 +317,7 @@ def test_its_pages_are_for_this_user_only(directory: Path, start: Start) -> None
                 answers.append(_speaks_http(one.laddr.port))
     assert b"200" not in answers
     process.terminate()
-    process.wait(20)
+    process.wait(60)
     assert not path.exists()
 
 
@@ -344,7 +331,7 @@ def _asked(path: Path, what: str) -> bytes:
 
 def _speaks_http(port: int) -> bytes:
     """The status that `/status` has there; nothing where it isn't HTTP."""
-    with socket.create_connection(("127.0.0.1", port), timeout=3) as plain:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
         plain.sendall(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         with contextlib.suppress(OSError):
             answer = plain.recv(100)
@@ -352,23 +339,20 @@ def _speaks_http(port: int) -> bytes:
     return b""
 
 
-@pytest.mark.timeout(120)
 def test_it_ends_when_its_directory_is_gone(directory: Path, start: Start) -> None:
     process = start(spec())
     when(directory, "running")
     shutil.rmtree(directory)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
 
 
-@pytest.mark.timeout(120)
 def test_one_whose_spec_can_not_be_read_says_so(directory: Path, start: Start) -> None:
     process = start({"id": "cluster-1"})
-    assert process.wait(40) != 0
+    assert process.wait(60) != 0
     last = status(directory)
     assert last and last.state == "failed" and "did not start" in last.message
 
 
-@pytest.mark.timeout(120)
 def test_one_that_is_forked_from_a_warm_parent_is_as_one_that_was_started(
     directory: Path, tmp_path: Path, short_path: Path
 ) -> None:

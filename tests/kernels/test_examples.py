@@ -28,8 +28,8 @@ def flights_are_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def nothing_is_left(server: LabServer) -> None:
-    wait_for(lambda: quickstart.nothing_is_held(server), 30, "every slice free again")
-    assert quickstart.left_over(server) == []
+    wait_for(lambda: quickstart.nothing_is_held(server), what="every slice free again")
+    wait_for(lambda: not quickstart.left_over(server), what="no process is left")
 
 
 def test_an_etl_over_more_flights_than_fit(workbench: LabServer) -> None:

@@ -84,7 +84,7 @@ def stepping(job: JobHandle) -> None:
 @pytest.mark.usefixtures("here")
 def test_a_function_trains_on_two_ranks_and_its_result_comes_back() -> None:
     job = training.launch(add_up, ranks=2, per_rank="0.25", args=(20,), hours=0.5, pool="default")
-    assert job.result(timeout=60) == {"total": 3.0, "ranks": 2}
+    assert job.result(timeout=120) == {"total": 3.0, "ranks": 2}
     assert job.status.name == "add_up"
     points = job.metrics()
     assert [one["step"] for one in points if one["rank"] == 1] == list(range(20))
@@ -108,7 +108,7 @@ def test_a_script_gets_its_arguments_and_gives_its_slices_back(
     )
     monkeypatch.chdir(tmp_path)
     job = training.launch("train.py", "--epochs", "3", ranks=1, env={"MODE": "short"})
-    assert job.result(timeout=60) is None
+    assert job.result(timeout=120) is None
     assert job.logs() == "beside ['--epochs', '3'] 1 short\n"
     lease = here.api("GET", f"leases/{job.status.lease_id}")
     assert (lease["state"], lease["end_reason"]) == ("ended", "released")
@@ -125,7 +125,7 @@ def test_a_module_beside_the_notebook_travels_with_the_function(
 
     job = training.launch(lambda: my_model.answer(21), ranks=1)
     (tmp_path / "my_model.py").unlink()  # what was imported is what runs
-    assert job.result(timeout=60) == 42
+    assert job.result(timeout=120) == 42
 
 
 def talk(lines: int) -> None:
@@ -167,7 +167,7 @@ def test_logs_are_searched_and_those_of_the_rank_that_failed_come_first() -> Non
 def test_the_rank_that_raised_is_named_and_its_traceback_shown() -> None:
     job = training.launch(fail_on_rank_1, ranks=2)
     with pytest.raises(JobFailed, match=r"rank 1: ValueError: no such column: delay at ") as caught:
-        job.result(timeout=60)
+        job.result(timeout=120)
     assert caught.value.traceback is not None
     assert "in fail_on_rank_1" in caught.value.traceback
     assert job.state == "failed"
@@ -181,16 +181,16 @@ def test_a_killed_rank_is_named_and_not_its_surviving_peer() -> None:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(JobFailed, match=r"rank 1 was killed by SIGKILL, \d+ s after step \d+"):
-        job.result(timeout=60)
+        job.result(timeout=120)
 
 
 def test_stop_ends_the_ranks_and_the_lease(here: LabServer) -> None:
     job = long_run()
     pids = [one.pid for one in job.status.ranks]
     assert job.stop().state in ("stopping", "stopped")
-    assert job.wait(30).state == "stopped"
+    assert job.wait(90).state == "stopped"
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-    wait_for(lambda: not here.leases(), 10, "its lease is over")
+    wait_for(lambda: not here.leases(), what="its lease is over")
     with pytest.raises(JobFailed, match="stopped after step"):
         job.result()
 
@@ -207,14 +207,14 @@ def test_a_job_outlives_the_kernel_that_launched_it(here: LabServer) -> None:
     job = training.job(job_id)
     stepping(job)
     before = job.status.step or 0
-    wait_for(lambda: (job.status.step or 0) > before + 5, 30, "it goes on")
-    job.stop().wait(30)
+    wait_for(lambda: (job.status.step or 0) > before + 5, what="it goes on")
+    job.stop().wait(90)
 
 
 def test_a_lease_that_is_taken_ends_the_job_and_says_so(here: LabServer) -> None:
     job = long_run(ranks=1)
     here.api("DELETE", f"leases/{job.status.lease_id}")
-    ended = job.wait(30)
+    ended = job.wait(90)
     assert ended.state == "failed"
     assert "its lease ended: its slices were given back" in ended.message
 
@@ -223,11 +223,11 @@ def test_a_lease_that_is_taken_ends_the_job_and_says_so(here: LabServer) -> None
 def test_a_job_waits_with_position_and_reason_and_can_be_stopped_before_it_started() -> None:
     holds = training.launch(hold_slices, ranks=4, per_rank="0.25")
     job = training.launch(add_up, ranks=4, per_rank="0.25", args=(1,))
-    waiting = wait_for(lambda: job.status if job.state == "waiting" else None, 10, "it waits")
+    waiting = wait_for(lambda: job.status if job.state == "waiting" else None, what="it waits")
     assert waiting.message.startswith("position 1: ")
     assert waiting.lease_id is None
     assert job.stop().state == "stopped"
-    holds.stop().wait(40)
+    holds.stop().wait(90)
 
 
 def hold_slices() -> None:
@@ -240,13 +240,18 @@ def hold_slices() -> None:
 def test_interrupting_watch_leaves_the_job_running() -> None:
     job = long_run(ranks=1)
     said = io.StringIO()
-    threading.Timer(2.0, signal.raise_signal, [signal.SIGINT]).start()
+
+    def interrupt() -> None:
+        wait_for(lambda: "loss" in said.getvalue(), what="it is told how the job goes")
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
     with redirect_stdout(said):
         assert job.watch() is job
     assert "loss" in said.getvalue() and "step" in said.getvalue()
     assert f"{job.id} goes on" in said.getvalue()
     assert job.state == "running"
-    job.stop().wait(30)
+    job.stop().wait(90)
 
 
 def test_what_cannot_be_sent_is_named() -> None:
@@ -261,7 +266,7 @@ def test_what_cannot_be_sent_is_named() -> None:
 def test_large_luggage_is_warned_about() -> None:
     with pytest.warns(UserWarning, match=r"2\.0 MB, most of it args\[0\]"):
         job = training.launch(len, ranks=1, args=(bytes(2_000_000),))
-    assert job.result(timeout=60) == 2_000_000
+    assert job.result(timeout=120) == 2_000_000
 
 
 @pytest.mark.usefixtures("here")

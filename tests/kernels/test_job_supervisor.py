@@ -17,7 +17,7 @@ import pytest
 
 from gpu_workbench import protocol as wire
 from gpu_workbench.holders.rank import rank_environment
-from tests.support.runs import FOR_EVER, LOOP, Run
+from tests.support.runs import FOR_EVER, LOOP, TWICE, Run
 from tests.support.waiting import wait_for
 
 pytest.importorskip("torch")
@@ -120,7 +120,7 @@ def test_a_killed_rank_is_seen_with_its_signal_and_its_last_step(run: Run) -> No
 
 
 def test_a_killed_rank_is_started_again_where_restarts_are_left(run: Run) -> None:
-    ranks = run.start(script=FOR_EVER, args=["60"], max_restarts=1).stepping()["ranks"]
+    ranks = run.start(script=TWICE, max_restarts=1).stepping()["ranks"]
     os.kill(ranks[0]["pid"], signal.SIGKILL)
     status = run.ended()
     assert (status["state"], status["attempt"]) == ("succeeded", 1), status
@@ -135,7 +135,7 @@ def test_it_stops_when_asked(run: Run, how: str) -> None:
         run.process.terminate()
     else:
         (run.directory / "target.json").write_text('{"state":"stopped","reason":"time is up"}')
-    assert run.ended(20)["state"] == "stopped"
+    assert run.ended()["state"] == "stopped"
 
 
 STUBBORN = """
@@ -153,7 +153,7 @@ def test_what_ignores_sigterm_and_what_hides_is_ended_too(run: Run) -> None:
     run.start(script=STUBBORN).stepping()
     assert run.process is not None
     run.process.terminate()
-    assert run.ended(20)["state"] == "stopped"
+    assert run.ended()["state"] == "stopped"
 
 
 def test_nothing_outlives_a_killed_supervisor(run: Run) -> None:
@@ -161,7 +161,7 @@ def test_nothing_outlives_a_killed_supervisor(run: Run) -> None:
     assert run.process is not None
     assert len(run.family()) >= 4, "supervisor, agent, two ranks"
     run.process.kill()
-    wait_for(lambda: not any(psutil.pid_exists(one["pid"]) for one in ranks), 10, "ranks ended")
+    wait_for(lambda: not any(psutil.pid_exists(one["pid"]) for one in ranks), what="ranks ended")
     run.process.wait()
     assert run.status["state"] == "running", "no last word: the server will find it lost"
 
@@ -170,7 +170,7 @@ def test_nothing_outlives_the_jobs_directory(run: Run) -> None:
     run.start(script=FOR_EVER, args=["100000"]).stepping()
     run.directory.rename(run.directory.with_name("elsewhere"))
     assert run.process is not None
-    run.process.wait(30)
+    run.process.wait(90)
     assert not run.family()
 
 
@@ -244,7 +244,7 @@ def test_without_torch_it_says_what_is_missing(
         [bare_python(), "-m", "gpu_workbench.holders.job", str(run.directory)],
         cwd=run.directory,
         check=True,
-        timeout=30,
+        timeout=90,
     )
     assert (run.status["state"], run.status["missing_torch"]) == ("failed", True)
 

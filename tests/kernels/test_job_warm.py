@@ -14,12 +14,10 @@ import pytest
 
 from gpu_workbench.holders import warmth
 from gpu_workbench_server.engines.local import LocalEngine
-from tests.support.runs import FOR_EVER, Run
+from tests.support.runs import FOR_EVER, TWICE, Run
 from tests.support.waiting import wait_for
 
 pytest.importorskip("torch")
-pytestmark = pytest.mark.timeout(300)
-
 QUICK = "print('quick')\n"
 
 
@@ -39,7 +37,7 @@ def quick(engine: LocalEngine, place: Path) -> bool:
     place.mkdir()
     run = Run(place / "job", engine).start(1, script=QUICK)
     forked = run.is_forked
-    assert run.ended(80)["state"] == "succeeded"
+    assert run.ended()["state"] == "succeeded"
     return forked
 
 
@@ -137,7 +135,7 @@ def test_exit_codes_and_exceptions_of_forked_ranks_are_told(run: Run, tmp_path: 
 
 
 def test_forked_ranks_are_forked_again_after_one_was_killed(run: Run) -> None:
-    ranks = run.start(script=FOR_EVER, args=["60"], max_restarts=1).stepping()["ranks"]
+    ranks = run.start(script=TWICE, max_restarts=1).stepping()["ranks"]
     os.kill(ranks[0]["pid"], signal.SIGKILL)
     status = run.ended()
     assert (status["state"], status["attempt"]) == ("succeeded", 1), status
@@ -243,9 +241,9 @@ def test_a_killed_nursery_of_ranks_is_a_failure_of_them_and_leaves_nothing(run: 
 
 
 def test_after_it_the_ranks_are_started_anew_where_restarts_are_left(run: Run) -> None:
-    run.start(script=FOR_EVER, args=["60"], max_restarts=1).stepping()
+    run.start(script=TWICE, max_restarts=1).stepping()
     parent_of(run, 1).kill()
-    status = run.ended(80)
+    status = run.ended()
     assert (status["state"], status["attempt"]) == ("succeeded", 1), status
 
 
@@ -253,7 +251,7 @@ def test_after_it_the_ranks_are_started_anew_where_restarts_are_left(run: Run) -
 def test_a_killed_agent_or_supervisor_leaves_nothing(run: Run, generations: int) -> None:
     run.start(script=FOR_EVER, args=["100000"]).stepping()
     parent_of(run, generations).kill()
-    wait_for(lambda: not run.family(), 10, "all are gone")
+    wait_for(lambda: not run.family(), what="all are gone")
 
 
 @pytest.mark.parametrize("how", ["killed", "closed"])
@@ -269,9 +267,9 @@ def test_jobs_outlive_what_they_were_forked_from(
             nursery.kill()
         else:
             engine.close()
-        wait_for(lambda: not nursery.is_running() or is_zombie(nursery), 10, "it is gone")
+        wait_for(lambda: not nursery.is_running() or is_zombie(nursery), what="it is gone")
         step = run.status["ranks"][0]["step"]
-        wait_for(lambda: run.status["ranks"][0]["step"] > step + 20, 20, "it goes on")
+        wait_for(lambda: run.status["ranks"][0]["step"] > step + 20, what="it goes on")
         assert run.process is not None
         run.process.terminate()
         assert run.ended()["state"] == "stopped"

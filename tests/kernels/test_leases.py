@@ -33,10 +33,14 @@ def fill(server: LabServer) -> list[int]:
     return ids
 
 
-def later(seconds: float, what: Callable[[], Any]) -> threading.Timer:
-    timer = threading.Timer(seconds, what)
-    timer.start()
-    return timer
+def once_queued(server: LabServer, what: Callable[[], Any]) -> None:
+    """Do it as soon as somebody waits."""
+
+    def watch() -> None:
+        wait_for(lambda: server.api("GET", "requests")["requests"], what="somebody waits")
+        what()
+
+    threading.Thread(target=watch).start()
 
 
 def test_a_request_puts_its_slice_into_this_process(here: LabServer) -> None:
@@ -119,7 +123,7 @@ def test_waiting_shows_position_and_reason_and_ends_with_the_lease(
     here: LabServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ids = fill(here)
-    later(1.5, lambda: [here.api("DELETE", f"leases/{one}") for one in ids])
+    once_queued(here, lambda: [here.api("DELETE", f"leases/{one}") for one in ids])
     lease = gw.request("1g.10gb")
     lease.release()
     shown = capsys.readouterr().out
@@ -130,7 +134,7 @@ def test_waiting_shows_position_and_reason_and_ends_with_the_lease(
 def test_an_interrupted_wait_leaves_nothing_behind(here: LabServer) -> None:
     fill(here)
     held = here.leases()
-    later(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    once_queued(here, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         gw.request("1g.10gb")
     assert here.api("GET", "requests")["requests"] == []
@@ -167,7 +171,7 @@ time.sleep(99)
     taker.kill()
     taker.wait()
     taker.stdout.close()
-    wait_for(lambda: not here.leases(), 20, "the lease lost")
+    wait_for(lambda: not here.leases(), what="the lease lost")
     assert here.api("GET", f"leases/{lease_id}")["end_reason"] == "lost"
 
 
@@ -179,7 +183,7 @@ def test_a_notebook_takes_and_returns_a_slice_and_lives_on(workbench: LabServer)
     (lease,) = workbench.leases()
     assert taken.strip() == str(lease["id"])
     run_in_kernel(workbench, kernel["id"], "l.release()")
-    wait_for(lambda: workbench.api("GET", f"leases/{lease['id']}")["cleared"], 20, "cleared")
+    wait_for(lambda: workbench.api("GET", f"leases/{lease['id']}")["cleared"], what="cleared")
     assert run_in_kernel(workbench, kernel["id"], "print('still here')") == "still here\n"
 
 

@@ -19,8 +19,6 @@ from tests.support.waiting import wait_for
 pytest.importorskip("torch")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-pytestmark = pytest.mark.timeout(240)
-
 
 def distance(x: float, scale: float = 1.0) -> float:
     import gpu_workbench as gw

@@ -73,7 +73,7 @@ class Workbench:
         return await self.connect(BASE_PATH.strip("/"), "live", headers=dict(headers or {}))
 
     async def eventually(
-        self, condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 10.0
+        self, condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 60.0
     ) -> Any:
         """Await `condition` until it answers something true."""
         deadline = time.monotonic() + seconds
@@ -85,7 +85,7 @@ class Workbench:
             await asyncio.sleep(0.02)
 
     async def events(
-        self, socket: WebSocketClientConnection, until: str, seconds: float = 10.0
+        self, socket: WebSocketClientConnection, until: str, seconds: float = 60.0
     ) -> list[dict[str, Any]]:
         """Events up to and with the first of that type; ticks are passed over."""
         found: list[dict[str, Any]] = []
@@ -100,7 +100,7 @@ class Workbench:
                 return found
 
     async def ticks(
-        self, socket: WebSocketClientConnection, count: int = 1, seconds: float = 10.0
+        self, socket: WebSocketClientConnection, count: int = 1, seconds: float = 60.0
     ) -> list[Tick]:
         """So many ticks, read with the layouts that were told before each."""
         found: list[Tick] = []
@@ -140,7 +140,7 @@ def settings(tmp_path: Path, changed: dict[str, Any]) -> dict[str, Any]:
     return {
         "data_dir": str(tmp_path / "workbench"),
         "devices": "simulated",
-        "lease_ttl": 5,
+        "lease_ttl": 60,
         "tick_seconds": 0.1,
         "grace_seconds": 1.0,
         "restart_seconds": 1.0,

@@ -13,8 +13,6 @@ from tornado.websocket import websocket_connect
 
 from tests.server.conftest import Workbench
 
-pytestmark = pytest.mark.timeout(180)
-
 
 class Pages:
     """One cluster's pages as a browser asks for them."""

@@ -154,7 +154,7 @@ async def test_news_of_any_thread_are_emitted_on_the_event_loop() -> None:
     logger.add_listener(schema_id=LEASE, listener=listener)
     thread = threading.Thread(target=events.tell, args=(News("lease", "1", "ada", "granted"),))
     thread.start()
-    assert await asyncio.wait_for(heard.get(), 10) == "granted"
+    assert await asyncio.wait_for(heard.get(), 60) == "granted"
     thread.join()
 
 

@@ -160,7 +160,7 @@ def test_an_interpreter_without_the_package_fails_with_its_own_words(
     python.write_text("#!/bin/sh\necho 'No module named gpu_workbench' >&2\nexit 1\n")
     python.chmod(0o755)
     job = world.jobs.create(ANA, new(python=str(python)))
-    failed = world.until(job.id, "failed", seconds=10)
+    failed = world.until(job.id, "failed")
     assert failed.message == "it could not be started: No module named gpu_workbench"
     assert world.broker.leases(ANA) == []
 
@@ -224,7 +224,7 @@ def test_a_killed_supervisor_is_told_as_lost_and_frees_the_lease(
     holder = world.broker.lease(ANA, running.lease_id).holder
     assert holder is not None and holder.pid is not None
     psutil.Process(holder.pid).kill()
-    lost = world.until(job.id, "lost", seconds=10)
+    lost = world.until(job.id, "lost")
     assert lost.message == "its supervisor was killed, and the ranks with it"
     assert world.engine.lease_pids(running.lease_id) == []
     assert world.broker.lease(ANA, running.lease_id).end_reason == "lost"

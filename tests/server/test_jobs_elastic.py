@@ -155,7 +155,7 @@ def test_before_its_lease_ends_it_is_told_and_at_the_end_it_may_leave(
         world.step()
         return "saves: True" in said()
 
-    wait_for(told, 40, "the notice is passed on")
+    wait_for(told, what="the notice is passed on")
     world.broker.tick()  # nothing is over yet
     world.until(job.id, "running")
     world.clock.ahead = 45

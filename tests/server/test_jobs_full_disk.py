@@ -14,8 +14,6 @@ from gpu_workbench_server.domain.diagnosis import End, Raised, RankEnd, diagnose
 from tests.support.job_world import ANA, World, new
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.timeout(180)
-
 
 class Disk:
     """A disk of 4 MB; where none can be mounted, a directory that can be made read-only."""

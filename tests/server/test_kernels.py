@@ -75,5 +75,5 @@ async def test_a_kernel_whose_lease_is_given_back_is_stopped_and_its_slice_is_fr
     async def forgotten() -> bool:
         return kernel_id not in jp_serverapp.kernel_manager
 
-    await workbench.eventually(cleared, "cleared", seconds=20)
-    await workbench.eventually(forgotten, "forgotten", seconds=20)
+    await workbench.eventually(cleared, "cleared")
+    await workbench.eventually(forgotten, "forgotten")

@@ -76,8 +76,13 @@ async def test_one_sees_the_past_of_one_s_own_processes_also_when_they_ended(
     lease = await held_by(workbench, sleeper)
     subject = await subject_of(workbench, sleeper.pid)
     assert subject.startswith(f"process:{sleeper.pid}@")
-    past = await told(workbench, subject)
-    assert past[f"{subject} memory_bytes"][-2:] != [None, None]
+    memory = f"{subject} memory_bytes"
+
+    async def drawn_up_to_now() -> dict[str, Any] | None:
+        past = await told(workbench, subject)
+        return past if past[memory][-2:] != [None, None] else None
+
+    past = await workbench.eventually(drawn_up_to_now, "its past goes up to now")
     assert {one.rpartition(" ")[2] for one in past} <= {"activity", "memory_bytes"}
 
     becomes(workbench, BEN)

@@ -78,7 +78,7 @@ def test_without_the_token_nothing_is_told(scraped: Scraped, tmp_path: Path) -> 
     wrong.write_text("0" * 32)
     config = as_the_guide_says(scraped.server, wrong)
     with Prometheus(tmp_path / "own", config, free_port()) as stranger:
-        wait_for(lambda: refused(stranger), 30, "refused", every=0.5)
+        wait_for(lambda: refused(stranger), what="refused", every=0.5)
         assert stranger.query("gpu_workbench_up") == []
 
 
@@ -132,7 +132,7 @@ def test_every_expression_is_understood_and_answered(scraped: Scraped) -> None:
         return {title for title, answer in told.items() if not answer}
 
     # a rate takes two scrapes
-    wait_for(lambda: silent() <= MAY_BE_SILENT, 30, "every panel has something", every=1.0)
+    wait_for(lambda: silent() <= MAY_BE_SILENT, what="every panel has something", every=1.0)
 
 
 # What does not happen on simulated GPUs.

@@ -107,7 +107,7 @@ def test_a_database_that_went_away_is_said_and_found_again(
             return False
         return True
 
-    wait_for(asked, 30, "the database is found again")
+    wait_for(asked, what="the database is found again")
     assert [one["name"] for one in server.leases()] == ["kept.ipynb", "new.ipynb"]
     assert SECRET not in server.log_file.read_text()
 

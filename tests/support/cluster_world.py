@@ -131,7 +131,7 @@ class World:
             now = service.get(ADA, cluster_id)
             return now if now.state in states else None
 
-        found = wait_for(there, 20, f"{cluster_id} is {states}", every=0.01)
+        found = wait_for(there, what=f"{cluster_id} is {states}", every=0.01)
         assert found is not None
         return found
 
@@ -145,7 +145,7 @@ class World:
             now = service.get(ADA, cluster_id)
             return now if condition(now) else None
 
-        found = wait_for(there, 20, cluster_id, every=0.01)
+        found = wait_for(there, what=cluster_id, every=0.01)
         assert found is not None
         return found
 

@@ -20,8 +20,10 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import weakref
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from .waiting import wait_for
 
@@ -29,7 +31,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 API = "gpu-workbench/api/v1"
 # Tests don't want to wait, nor to use the machine's real GPUs.
 # The grace is longer than Jupyter's restarter takes to notice a dead kernel (3 s).
-_QUICK = {"devices": "simulated", "lease_ttl": 15, "grace_seconds": 5.0, "tick_seconds": 0.3}
+_QUICK = {"devices": "simulated", "lease_ttl": 30, "grace_seconds": 5.0, "tick_seconds": 0.3}
 # What each app leaves out. An API needs none of JupyterLab's parts, and they take a second to load.
 _OTHERS = ("dask_labextension", "jupyter_server_proxy")
 _LAB = ("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim")
@@ -51,6 +53,9 @@ class HttpError(Exception):
 
 class LabServer:
     """One server process; `root` holds its config, data, runtime files, notebooks and log."""
+
+    alive: ClassVar[weakref.WeakSet[LabServer]] = weakref.WeakSet()
+    """Those that were started and not stopped: a test that fails tells the end of their logs."""
 
     def __init__(
         self,
@@ -96,7 +101,7 @@ class LabServer:
 
     # --- life ---------------------------------------------------------------------------------
 
-    def start(self, seconds: float = 60.0) -> LabServer:
+    def start(self, seconds: float = 120.0) -> LabServer:
         """Start it and wait until the extension answers."""
         self.spawn()
         return self.wait_up(seconds)
@@ -104,6 +109,7 @@ class LabServer:
     def spawn(self) -> None:
         """Start it and don't wait."""
         self._write_config()
+        self.alive.add(self)
         module = {"server": "jupyter_server", "lab": "jupyterlab"}[self.app]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
@@ -116,7 +122,7 @@ class LabServer:
                 start_new_session=True,
             )
 
-    def wait_up(self, seconds: float = 60.0) -> LabServer:
+    def wait_up(self, seconds: float = 120.0) -> LabServer:
         """Wait until the extension answers; AssertionError with the log's end where it doesn't."""
         try:
             wait_for(self._answers, seconds, "server up", every=0.2)
@@ -146,6 +152,7 @@ class LabServer:
 
     def stop(self, seconds: float = 20.0) -> None:
         """SIGTERM, as a user or a service manager would; SIGKILL if that isn't heard."""
+        self.alive.discard(self)
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
@@ -165,16 +172,18 @@ class LabServer:
     def __enter__(self) -> LabServer:
         return self.start()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, Exception):
+            print(f"{self.log_file} ends:\n{self.log_tail()}")  # pytest shows it where a test fails
         self.stop()
 
-    def log_tail(self, lines: int = 60) -> str:
+    def log_tail(self, lines: int = 40) -> str:
         text = self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
 
     # --- calls --------------------------------------------------------------------------------
 
-    def api(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
+    def api(self, method: str, path: str, body: Any = None, timeout: float = 60.0) -> Any:
         """Call the extension's REST API: `api("GET", "leases?ended=1")`. Raises HttpError."""
         return self.call(method, f"{API}/{path}", body, timeout)
 
@@ -182,7 +191,7 @@ class LabServer:
         """Call Jupyter's own REST API: `jupyter("GET", "kernels")`. Raises HttpError."""
         return self.call(method, f"api/{path}", body, timeout)
 
-    def call(self, method: str, path: str, body: Any = None, timeout: float = 30.0) -> Any:
+    def call(self, method: str, path: str, body: Any = None, timeout: float = 60.0) -> Any:
         request = urllib.request.Request(
             self.url + path,
             method=method,
@@ -207,6 +216,34 @@ class LabServer:
         """The caller's leases that are not over."""
         found: list[dict[str, Any]] = self.api("GET", "leases")["leases"]
         return [one for one in found if one["state"] != "ended"]
+
+    def all_free(self) -> bool:
+        status = self.api("GET", "status")
+        return bool(status["units_free"] == status["units_total"])
+
+    def give_everything_back(self) -> None:
+        """End whatever a test left, and wait until nothing is held."""
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+        wait_for(self._nothing_left, 120, "every slice free again")
+
+    def _nothing_left(self) -> bool:
+        """End what is there. What ends or restarts just now can't be ended: it is tried again."""
+        sessions, kernels = self.jupyter("GET", "sessions"), self.kernel_ids()
+        clusters, jobs, requests = (
+            [one for one in self.api("GET", kind)[kind] if not one.get("ended_at")]
+            for kind in ("clusters", "jobs", "requests")
+        )
+        ends = [(self.jupyter, "DELETE", f"sessions/{one['id']}") for one in sessions]
+        ends += [(self.jupyter, "DELETE", f"kernels/{one}") for one in kernels]
+        ends += [(self.api, "DELETE", f"clusters/{one['id']}") for one in clusters]
+        ends += [(self.api, "POST", f"jobs/{one['id']}/stop") for one in jobs]
+        ends += [(self.api, "DELETE", f"requests/{one['id']}") for one in requests]
+        ends += [(self.api, "DELETE", f"leases/{one['id']}") for one in self.leases()]
+        for call, method, path in ends:
+            with suppress(HttpError):
+                call(method, path)
+        return not ends and self.all_free()
 
     # --- kernels ------------------------------------------------------------------------------
 
@@ -285,7 +322,10 @@ def install_kernelspecs(data_dir: Path) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One below those that the system hands out by itself, to kernels, workers and connections: it
+    is still free when a server comes to listen on it, and again after that was killed."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -88,7 +88,7 @@ def main() -> int:
                 return 1
             took = time.monotonic() - began
             print(texts(book))
-            wait_for(lambda: nothing_is_held(server), 30, "every slice free again")
+            wait_for(lambda: nothing_is_held(server), what="every slice free again")
             usage = server.api("GET", "usage")
             rows = [f"{r['purpose']} {r['held_gpu_seconds']:.1f}" for r in usage["rows"]]
             print(f"\nledger, GPU-seconds held: {', '.join(rows)}")

@@ -39,6 +39,16 @@ for step in range(int(sys.argv[1])):
     optimizer.zero_grad(); loss.backward(); optimizer.step()
 """
 FOR_EVER = LOOP + "    time.sleep(0.05)\n"
+# For ever, until it is killed: the second time, for 20 steps.
+TWICE = (
+    """
+import os, sys
+again = f"{os.environ['RANK']}-was-here"
+sys.argv[1:] = ["20" if os.path.exists(again) else "1000000"]
+open(again, "w").close()
+"""
+    + FOR_EVER
+)
 
 
 class Run:
@@ -141,7 +151,7 @@ class Run:
             return {"state": "none", "ranks": []}
         return found
 
-    def ended(self, seconds: float = 40.0) -> dict[str, Any]:
+    def ended(self, seconds: float = 90.0) -> dict[str, Any]:
         assert self.process is not None
         self.process.wait(seconds)
         assert not self.family(), "processes are left"
@@ -155,7 +165,7 @@ class Run:
             steps = [one["step"] or 0 for one in now["ranks"]]
             return now if steps and min(steps) >= 5 else None
 
-        return wait_for(all_step, 40, "both ranks make steps")
+        return wait_for(all_step, 90, "both ranks make steps")
 
     def family(self) -> list[int]:
         """Live processes that carry this job's tag."""
@@ -182,4 +192,4 @@ class Run:
         for pid in self.family():
             os.kill(pid, signal.SIGKILL)
         if self.process is not None:
-            self.process.wait(5)
+            self.process.wait(30)

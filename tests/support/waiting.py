@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait_for(
-    condition: Callable[[], T], seconds: float = 20.0, what: str = "", every: float = 0.05
+    condition: Callable[[], T], seconds: float = 60.0, what: str = "", every: float = 0.05
 ) -> T:
     """Call `condition` until it answers something true, and return that; AssertionError if late."""
     deadline = time.monotonic() + seconds

@@ -55,7 +55,7 @@ class Reader:
         self.pipe.clear()
 
     async def has(self, count: int) -> list[bytes]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.got) < count:
                 await asyncio.sleep(0.005)
         return self.got
