@@ -10,10 +10,9 @@
     python3 dev.py bench NAME …    one of benchmarks/
     python3 dev.py clean [--all]   remove what was built (--all: .venv and node_modules too)
 
-Needs Python 3.11 or newer and nothing else: this file knows only the standard library. It installs
-into .venv and node_modules here; Node comes as a Python package where the machine has none; only
-Chromium, which the browser tests need, is taken from the system. Each step says what it installs,
-how large that is and how long it took, and is skipped while what it depends on stays the same.
+Needs Python 3.11 or newer and nothing else. It installs into .venv and node_modules here, Node as a
+Python package where the machine has none; only Chromium is taken from the system. Each step says
+what it installs, how large and how long, and is skipped while what it depends on stays the same.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN, PY = VENV / "bin", VENV / "bin/python"
+PYTEST = (PY, "-m", "pytest")
 STATE = VENV / ".dev"  # stamps, logs of steps, JupyterLab's own directories of `run`
 BUNDLE = ROOT / "server_ext/gpu_workbench_server/labextension"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -82,11 +82,13 @@ def quiet(log: Path, *commands: list[object]) -> None:
                 raise StepFailed(f"{' '.join(line)}\nended with exit status {rc}:\n{tail}")
 
 
-def loud(*command: object) -> int:
-    """Run a command in the open; its exit status. Ctrl-C reaches it too."""
+def loud(*command: object, out: int | None = None) -> int:
+    """Run a command in the open, or into a file; its exit status. Ctrl-C reaches it too."""
     line = [str(c) for c in command]
     say(f"\n+ {' '.join(line)}")
-    with subprocess.Popen(line, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        line, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
+    ) as process:
         while process.returncode is None:
             with suppress(KeyboardInterrupt):  # it got the signal too, and may want to tidy up
                 process.wait()
@@ -164,7 +166,7 @@ def apt(packages: str, what: str) -> None:
     """Install system packages as root of a Debian-like machine, or say what is missing."""
     if not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get")):
         raise StepFailed(f"Missing: {what}. Install it (on Debian: apt install {packages}).")
-    apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
+    apt_get = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-oAcquire::Retries=3"]
     install = [*apt_get, "install", "-y", "--no-install-recommends", *packages.split()]
     Step(f"apt-{packages}", f"system package {packages}: {what}").run([*apt_get, "update"], install)
 
@@ -178,8 +180,8 @@ def nvidia_driver() -> bool:
 def install_torch() -> None:
     """PyTorch before everything else, so that nothing later pulls the CUDA build by accident.
 
-    On Linux the default wheels bring gigabytes of CUDA. Without a driver that is waste: a CPU wheel
-    that pip is set up to find locally is taken first, otherwise uv, which knows the CPU builds.
+    On Linux the default wheels bring gigabytes of CUDA. Without a driver a CPU wheel that pip
+    finds locally is taken first, otherwise uv, which knows the CPU builds.
     """
     (wanted,) = (r for r in requirements("train") if r.startswith("torch>"))
     if nvidia_driver() or not sys.platform.startswith("linux"):
@@ -276,8 +278,7 @@ def prepare(*extras: str, browser: bool = False) -> None:
     with ThreadPoolExecutor() as pool:
         lanes = [pool.submit(install_python, *extras), pool.submit(install_node)]
         lanes += [pool.submit(find_programs)] if browser else []
-        for lane in lanes:
-            lane.result()
+        _ = [lane.result() for lane in lanes]
     build_bundle()
     say(f"Set up in {time.monotonic() - start:.0f} s.")
 
@@ -306,27 +307,26 @@ def run(args: list[str]) -> int:
 
 
 def failed(*results: int) -> int:
-    """1 where any command failed; one that a signal ended has a negative status."""
-    return int(any(results))
-
-
-def pytest(*args: object) -> int:
-    return loud(PY, "-m", "pytest", *args)
+    return int(any(results))  # one that a signal ended has a negative status
 
 
 def suites(marks: str) -> int:
-    """All tests of these marks. pytest-jupyter's event loop and Playwright's sync API each want a
-    process of their own."""
-    apart = ("tests/server", "tests/browser")
-    runs = [["tests", *(f"--ignore={suite}" for suite in apart)], *([suite] for suite in apart)]
-    results = [pytest("-q", "-m", marks, *run) for run in runs]
+    """All tests of these marks. pytest-jupyter and Playwright want processes of their own; suites
+    with kernels mostly wait: beside all but the browser's, which compare shares of a core."""
+    rest = ["tests", *(f"--ignore=tests/{one}" for one in ("kernels", "server", "browser"))]
+    suite = (*PYTEST, "-q", "-m", marks)
+    with (STATE / "kernels.log").open("wb") as log, ThreadPoolExecutor() as pool:
+        beside = pool.submit(loud, *suite, "tests/kernels", out=log.fileno())
+        results = [loud(*suite, *rest), loud(*suite, "tests/server"), beside.result()]
+        say(f"\ntests/kernels, beside these:\n{Path(log.name).read_text(errors='replace')}")
+    results.append(loud(*suite, "tests/browser"))
     return failed(*(0 if result == 5 else result for result in results))  # 5: none so marked
 
 
 def test(args: list[str]) -> int:
     prepare("test", "lint", browser=True)
     if args:
-        return pytest(*args)
+        return loud(*PYTEST, *args)
     return failed(loud("npm", "run", "--silent", "test:unit"), suites("not slow and not gpu"))
 
 
@@ -349,7 +349,7 @@ def lint(_args: list[str]) -> int:
 
 def check(_args: list[str]) -> int:
     prepare("test", "lint")
-    return failed(loud(PY, "docs/generate", "--check"), pytest("-q", "tests/architecture"))
+    return failed(loud(PY, "docs/generate", "--check"), loud(*PYTEST, "-q", "tests/architecture"))
 
 
 def generate(_args: list[str]) -> int:

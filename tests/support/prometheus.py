@@ -41,9 +41,10 @@ def unpack() -> None:
     if not shutil.which("apt-get"):
         sys.exit("Missing: Prometheus for the tests. Put it on the PATH.")
     UNPACKED.mkdir(parents=True, exist_ok=True)
+    apt_get = ["apt-get", "-q", "-oAcquire::Retries=3"]
     if os.geteuid() == 0:
-        subprocess.run(["apt-get", "-q", "update"], check=True)
-    subprocess.run(["apt-get", "-q", "download", "prometheus"], cwd=UNPACKED, check=True)
+        subprocess.run([*apt_get, "update"], check=True)
+    subprocess.run([*apt_get, "download", "prometheus"], cwd=UNPACKED, check=True)
     for package in UNPACKED.glob("prometheus_*.deb"):
         subprocess.run(["dpkg-deb", "-x", package, UNPACKED], check=True)
         package.unlink()
