@@ -173,7 +173,7 @@ class LabServer:
         return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, Exception):
+        if kind is not None:
             print(f"{self.log_file} ends:\n{self.log_tail()}")  # pytest shows it where a test fails
         self.stop()
 
