@@ -131,7 +131,7 @@ async def test_no_byte_reaches_it_while_leases_come_and_go_and_then_the_truth_do
     async def all_told() -> bool:
         return ("tick", None) in told and ("notice", gone[-1]) in told
 
-    await workbench.eventually(all_told, "the truth", seconds=2)
+    await workbench.eventually(all_told, "the truth")
     assert told["lease", kept]["state"] == "ended"
     assert told["lease", alive]["state"] == "active"
     assert told["request", waiting]["state"] == "queued"
