@@ -234,6 +234,34 @@ def test_killing_a_lease_outruns_a_process_that_forks(engine: Engine, spec: Make
     assert engine.lease_pids(LEASE) == []
 
 
+SHARES = """
+from multiprocessing import Process, resource_tracker, shared_memory
+import time
+shared = shared_memory.SharedMemory(create=True, size=1 << 20)
+child = Process(target=time.sleep, args=(600,))
+child.start()
+print(shared.name, child.pid, resource_tracker._resource_tracker._pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
+def test_killing_a_lease_leaves_no_shared_memory(
+    engine: Engine, spec: MakeSpec, stopped: bool
+) -> None:
+    one = spec(SHARES)
+    ref = engine.submit(one)
+    name, child, tracker = wait_for(lambda: output(one).split(), what="memory is shared")
+    pids = [ref.pid, int(child), int(tracker)]
+    memory = Path("/dev/shm", name)
+    assert memory.exists()
+    for pid in pids if stopped else ():
+        os.kill(pid, signal.SIGSTOP)
+    assert set(engine.kill_lease(LEASE)) == {ref.pid, int(child)}, "its tracker ends by itself"
+    assert not memory.exists()
+    assert engine.lease_pids(LEASE) == []
+
+
 def test_another_lease_and_another_broker_are_left_alone(
     engine: Engine, spec: MakeSpec, broker: str
 ) -> None:

@@ -34,6 +34,10 @@ __all__ = ["LocalEngine", "environment_for_holder"]
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KILL_SECONDS = 5.0
 _LOOKS_IN_VAIN = 3
+_TIDIES = re.compile(r"from [\w.]+\.resource_tracker import main|.*/torch_shm_manager$")
+"""The helpers of multiprocessing (joblib has one, too) and of torch that unlink in /dev/shm what
+others left there when they were killed: it would stay until the machine restarts."""
+_TIDY_SECONDS = 1.0
 
 
 class LocalEngine:
@@ -127,7 +131,8 @@ class LocalEngine:
         """SIGKILL every process of the lease until none is left; returns their pids.
 
         Looks again after each round, since a process may fork while we look. Gives up after 5 s on
-        what can't be killed (it hangs in the kernel); `lease_pids` goes on showing it.
+        what can't be killed (it hangs in the kernel); `lease_pids` goes on showing it. What removes
+        the others' shared memory once they are gone, and then ends, has a second for it.
         """
         return self._kill_all(lambda one: one.lease_id == lease_id)
 
@@ -137,12 +142,16 @@ class LocalEngine:
 
     def _kill_all(self, ours: Callable[[Tagged], bool]) -> list[int]:
         killed: set[int] = set()
-        deadline = time.monotonic() + _KILL_SECONDS
+        began = time.monotonic()
         in_vain = 0  # what forks without end may slip past one look
-        while in_vain < _LOOKS_IN_VAIN and time.monotonic() < deadline:
-            found = [self._kill(one.pid) for one in self._scanner.look() if ours(one)]
-            in_vain = 0 if found else in_vain + 1
-            killed.update(found)
+        while in_vain < _LOOKS_IN_VAIN and (late := time.monotonic() - began) < _KILL_SECONDS:
+            in_vain += 1
+            for one in self._scanner.look():
+                if ours(one):
+                    in_vain = 0
+                    if late < _TIDY_SECONDS and _tidies(one.pid):
+                        continue
+                    killed.add(self._kill(one.pid))
             self._reap()
         return sorted(killed)
 
@@ -225,6 +234,18 @@ def _leads_session(pid: int) -> bool:
         return os.getsid(pid) == pid
     except OSError:
         return False
+
+
+def _tidies(pid: int) -> bool:
+    """Does it clean up after others? Where it is stopped it is made to go on."""
+    try:
+        process = psutil.Process(pid)
+        found = any(_TIDIES.match(word) for word in process.cmdline())
+        if found and process.status() == psutil.STATUS_STOPPED:
+            process.resume()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return found
 
 
 def _runs(pid: int, argv: list[str]) -> bool:
