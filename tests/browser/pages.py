@@ -116,13 +116,16 @@ def watch(
 
     `also` is called again and again meanwhile, for what has to be read at the same time.
     """
-    seen: dict[str, list[float]] = {name: [] for name in shown}
+    total, known = dict.fromkeys(shown, 0.0), dict.fromkeys(shown, 1e-9)
+    since = dict.fromkeys(shown, time.monotonic())
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         also()
         for name, read in shown.items():
-            now = read()
-            if now is not None:
-                seen[name].append(now[0])
-        time.sleep(0.1)
-    return {name: sum(values) / max(1, len(values)) for name, values in seen.items()}
+            said, now = read(), time.monotonic()
+            if said is not None:  # for as long as nobody looked: not every look takes as long
+                total[name] += said[0] * (now - since[name])
+                known[name] += now - since[name]
+            since[name] = now
+        time.sleep(0.05)
+    return {name: total[name] / known[name] for name in shown}

@@ -37,7 +37,7 @@ Open = Callable[..., Page]
 WITHIN = 0.15
 SOON = 3.0
 """Seconds from when a load is there until it is seen under its name."""
-LOOK = 8.0
+LOOK = 20.0
 LATE = 0.5
 """Seconds: what is shown is the mean of half a second, and takes a little to arrive."""
 

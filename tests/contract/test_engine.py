@@ -253,12 +253,13 @@ def test_killing_a_lease_leaves_no_shared_memory(
     ref = engine.submit(one)
     name, child, tracker = wait_for(lambda: output(one).split(), what="memory is shared")
     pids = [ref.pid, int(child), int(tracker)]
+    wait_for(lambda: "import main" in " ".join(psutil.Process(pids[2]).cmdline()), what="it runs")
     memory = Path("/dev/shm", name)
     assert memory.exists()
     for pid in pids if stopped else ():
         os.kill(pid, signal.SIGSTOP)
-    assert set(engine.kill_lease(LEASE)) == {ref.pid, int(child)}, "its tracker ends by itself"
-    assert not memory.exists()
+    assert set(engine.kill_lease(LEASE)) >= {ref.pid, int(child)}
+    assert not memory.exists(), "its tracker was killed before it had unlinked it"
     assert engine.lease_pids(LEASE) == []
 
 

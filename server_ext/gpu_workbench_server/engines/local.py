@@ -37,7 +37,7 @@ _LOOKS_IN_VAIN = 3
 _TIDIES = re.compile(r"from [\w.]+\.resource_tracker import main|.*/torch_shm_manager$")
 """The helpers of multiprocessing (joblib has one, too) and of torch that unlink in /dev/shm what
 others left there when they were killed: it would stay until the machine restarts."""
-_TIDY_SECONDS = 1.0
+_TIDY_SECONDS = 3.0
 
 
 class LocalEngine:
@@ -132,7 +132,7 @@ class LocalEngine:
 
         Looks again after each round, since a process may fork while we look. Gives up after 5 s on
         what can't be killed (it hangs in the kernel); `lease_pids` goes on showing it. What removes
-        the others' shared memory once they are gone, and then ends, has a second for it.
+        the others' shared memory once they are gone, and then ends, has 3 s for it.
         """
         return self._kill_all(lambda one: one.lease_id == lease_id)
 
