@@ -123,7 +123,7 @@ def watch(
         also()
         for name, read in shown.items():
             said, now = read(), time.monotonic()
-            if said is not None:  # for as long as nobody looked: not every look takes as long
+            if said is not None:  # weighed by its time, as not every look takes as long
                 total[name] += said[0] * (now - since[name])
                 known[name] += now - since[name]
             since[name] = now

@@ -116,6 +116,10 @@ class Reaper:
         ref = ProcessRef(holder.id, holder.pid, holder.started)
         return self._engine.state(ref) == "running"
 
+    def _known_to_live(self, lease: Lease) -> bool:
+        """By the last step, or as of now where that did not see it with this holder."""
+        return self._living.get(lease.id) == lease.holder or self._lives(lease)
+
     # --- the ended ------------------------------------------------------------------------------
 
     def _clear(self, lease: Lease, now: float) -> None:
@@ -163,10 +167,10 @@ class Reaper:
 
     def _as_held(self, lease: Lease, attributed: Mapping[int, Mapping[int, str | None]]) -> Held:
         pids: dict[int, str | None] = {}
+        holder = lease.holder
         # A cluster's own process is on no slice; its workers are, and are known by its status.
-        on_it = lease.holder is not None and lease.holder.kind != "cluster"
-        known = lease.holder is not None and self._living.get(lease.id) == lease.holder
-        if on_it and lease.holder and lease.holder.pid and (known or self._lives(lease)):
-            pids[lease.holder.pid] = None
+        own = holder.pid if holder and holder.kind != "cluster" else None
+        if own and self._known_to_live(lease):
+            pids[own] = None
         pids.update(attributed.get(lease.id, {}))
         return Held(lease.id, lease.slices, pids)
