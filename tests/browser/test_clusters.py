@@ -26,6 +26,8 @@ BUSY = (
     "    return bytearray(2 << 20)\n"
     "futures = client.map(burn, range(2000), pure=False)"
 )
+WAITING = "import time\nfutures = client.map(lambda n: time.sleep(0.5), range(2000), pure=False)"
+"""As much to do as `BUSY`, by a slice that nobody would call busy."""
 
 
 def row(panel: Locator, name: str) -> Locator:
@@ -160,7 +162,7 @@ def test_one_that_grows_by_itself_is_set_up_by_keyboard_and_says_which_slice_wou
     expect(at(cluster, "gw-scale-said")).to_have_text("Adapts by itself, 1 to 2.")
 
     code = 'import gpu_workbench as gw\nclient = gw.cluster(name="grows").get_client()\n'
-    run_cell(page, code + BUSY)
+    run_cell(page, code + WAITING)
     up(cluster, 2)
     at(cluster, "gw-cluster-stop").click()
     page.locator(".jp-Dialog button.jp-mod-accept").click()
