@@ -178,11 +178,11 @@ def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
     rows = at(panel, "gw-lease")
     expect(rows).to_have_attribute("data-lease", str(first))
     see(page, hidden=True)
-    wait_for(lambda: silent(page, lab, got), 20, "nothing comes any more")
+    wait_for(lambda: silent(page, lab, got), what="nothing comes any more")
     before = len(said), len(asked), len(got)
     second = lab.api("POST", "requests", {"what": "10GB"})["id"]
     lab.api("DELETE", f"leases/{first}")
-    wait_for(lambda: [one["id"] for one in lab.leases()] == [second], 20, "the first is over")
+    wait_for(lambda: [one["id"] for one in lab.leases()] == [second], what="the first is over")
     page.wait_for_timeout(1000)
     assert (len(said), len(asked), len(got)) == before, "not a word, to or fro"
     see(page, hidden=False)
@@ -195,10 +195,10 @@ def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
     at(panel, "gw-form-submit").click()
     expect(at(panel, "gw-waiting-request")).to_have_count(1)
     see(page, hidden=True)
-    wait_for(lambda: silent(page, lab, got), 20, "nothing comes any more")
+    wait_for(lambda: silent(page, lab, got), what="nothing comes any more")
     frames = len(got)
     lab.api("DELETE", f"leases/{third}")
-    wait_for(lambda: waited(page) and taken(lab, third + 1), 30, "its notebook has opened")
+    wait_for(lambda: waited(page) and taken(lab, third + 1), what="its notebook has opened")
     assert {json.loads(one)["data"]["id"] for one in got[frames:]} == {third + 1}
     see(page, hidden=False)
     expect(at(panel, "gw-waiting-request")).to_have_count(0)

@@ -34,7 +34,7 @@ def test_from_the_form_to_the_best_of_several_values_and_their_curves(
     command(page, "gpu-workbench:new-sweep")
     form = at(page, "gw-newjob")
     at(form, "gw-newjob-script").fill("swept.py")
-    at(form, "gw-newjob-args").fill("--steps 40 --lr 0.5")
+    at(form, "gw-newjob-args").fill("--steps 40 --lr 0.5 --pause 0.05")
     form.locator("[data-testid='gw-card'][data-profile='fraction-0.25']").click()
     at(form, "gw-form-count").fill("1")
     expect(at(form, "gw-newjob-sweep")).to_be_checked()

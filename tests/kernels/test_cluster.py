@@ -176,9 +176,9 @@ def test_killing_it_leaves_no_worker_not_even_one_that_hangs(server: LabServer) 
 
 
 def test_nobody_uses_it_so_it_ends_and_says_so(server: LabServer) -> None:
-    cluster = gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=1 / 60)
+    cluster = gw.cluster(workers=1, per_worker="1g.10gb", idle_minutes=3 / 60)
     wait_for(lambda: cluster.state == "ended", what="it has idled out")
-    assert cluster.info.message == "ended after 1 s without a client or a task"
+    assert cluster.info.message == "ended after 3 s without a client or a task"
     wait_for(lambda: server.leases() == [])
     with pytest.raises(GpuWorkbenchError) as error:
         cluster.get_client()
@@ -244,7 +244,7 @@ def test_it_looks_like_something_in_text_and_in_html(server: LabServer) -> None:
     whole, line = (cluster_display.html(cluster.info, brief=brief) for brief in (False, True))
     assert "<table>" in whole and "<table>" not in line and "1 of 1 workers" in line
     widget = cluster._widget()
-    wait_for(lambda: "cluster-repr" in cluster.periodic_callbacks, 10, "the widget looks")
+    wait_for(lambda: "cluster-repr" in cluster.periodic_callbacks, what="the widget looks")
     cluster.close()
     assert "ended" in repr(cluster)
     assert "ended" in widget.children[0].value, "the widget that is still to be seen says so, too"

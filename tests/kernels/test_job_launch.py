@@ -128,8 +128,8 @@ def test_a_module_beside_the_notebook_travels_with_the_function(
     assert job.result(timeout=120) == 42
 
 
-def talk(lines: int) -> None:
-    """With colours, and a word on one rank only."""
+def talk(lines: int, folder: str) -> None:
+    """With colours, and a word on one rank only, which comes when the other has said all."""
     import os
     import sys
     import time
@@ -141,15 +141,19 @@ def talk(lines: int) -> None:
         print(f"\x1b[32mline {number} of rank {rank}\x1b[0m")
         gw.log(number, loss=1.0 / (number + 1 + rank))
         time.sleep(0.1)
+    said_all = os.path.join(folder, "said-all")
     if rank == 1:
+        while not os.path.exists(said_all):
+            time.sleep(0.05)
         print("Loss is NaN", file=sys.stderr)
         raise FloatingPointError("the loss is nan")
-    time.sleep(20)
+    open(said_all, "w").close()
+    time.sleep(600)
 
 
 @pytest.mark.usefixtures("here")
-def test_logs_are_searched_and_those_of_the_rank_that_failed_come_first() -> None:
-    job = training.launch(talk, ranks=2, args=(30,))
+def test_logs_are_searched_and_those_of_the_rank_that_failed_come_first(tmp_path: Path) -> None:
+    job = training.launch(talk, ranks=2, args=(30, str(tmp_path)))
     assert job.wait(60).state == "failed"
     assert job.logs(search="LOSS IS nan").splitlines()[0] == "rank 1 err: Loss is NaN"
     found = job.logs(search="line 3 ").splitlines()

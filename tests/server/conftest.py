@@ -100,13 +100,16 @@ class Workbench:
                 return found
 
     async def ticks(
-        self, socket: WebSocketClientConnection, count: int = 1, seconds: float = 60.0
+        self,
+        socket: WebSocketClientConnection,
+        until: Callable[[Tick], bool] = lambda tick: True,
+        seconds: float = 60.0,
     ) -> list[Tick]:
-        """So many ticks, read with the layouts that were told before each."""
+        """Ticks up to and with the first as wanted, read with the layouts that were told before."""
         found: list[Tick] = []
         layouts: dict[int, wire.Layout] = {}
         deadline = time.monotonic() + seconds
-        while len(found) < count:
+        while not found or not until(found[-1]):
             told = await asyncio.wait_for(socket.read_message(), deadline - time.monotonic())
             assert told is not None, f"closed before a tick: {socket.close_code}"
             if isinstance(told, bytes):

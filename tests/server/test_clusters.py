@@ -133,11 +133,12 @@ def test_it_is_told_when_its_time_is_extended(world: World) -> None:
 
 
 def test_one_that_does_not_end_is_killed_after_its_grace(world: World) -> None:
-    service = world.service(mode="stubborn", grace=0.3)
+    service = world.service(mode="stubborn", grace=600)
     cluster = world.running(service)
     service.stop(ADA, cluster.id)
     service.reconcile()
     assert world.pids(), "it has its grace"
+    world.clock.ahead = 601
     world.until(service, cluster.id, "ended")
     assert world.pids() == []
 

@@ -57,7 +57,7 @@ def pages(workbench: Workbench, jp_serverapp: Any, jp_fetch: Any, jp_asyncio_loo
             _, now = await workbench.call("GET", f"clusters/{cluster_id}")
             return now["state"] in ("ended", "failed")
 
-        await workbench.eventually(over, "it is over", 40)
+        await workbench.eventually(over, "it is over")
 
     found = jp_asyncio_loop.run_until_complete(running())
     yield found
@@ -87,7 +87,7 @@ async def test_a_page_its_files_and_its_socket_come_through_for_who_is_logged_in
         pages.socket("status/ws", token), subprotocols=["bokeh", found[1].decode()]
     )
     assert socket.selected_subprotocol == "bokeh"
-    header = await asyncio.wait_for(socket.read_message(), 20)
+    header = await asyncio.wait_for(socket.read_message(), 60)
     assert header is not None and json.loads(header)["msgtype"] == "ACK"
     socket.close()
 

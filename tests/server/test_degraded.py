@@ -167,4 +167,4 @@ def test_a_gpu_that_is_lost_while_it_is_watched_reaches_the_fleet_at_once(tmp_pa
         assert health() == ["ok", "ok"]
         gpus[1].lost = True
         fake.write(FakeDriver(gpus=gpus))
-        wait_for(lambda: health() == ["ok", "lost"], 20, "the fleet shows it lost")
+        wait_for(lambda: health() == ["ok", "lost"], what="the fleet shows it lost")

@@ -114,7 +114,7 @@ async def test_no_byte_reaches_it_while_leases_come_and_go_and_then_the_truth_do
 
     until = time.monotonic() + 2
     await workbench.call("DELETE", f"leases/{kept}")
-    while time.monotonic() < until:
+    while time.monotonic() < until or events <= 20:
         gone.append((await workbench.call("POST", "requests", {"what": "10GB"}))[1]["id"])
         await workbench.call("DELETE", f"leases/{gone[-1]}")
         notice = wire.Notice(lease_id=gone[-1], code="ends_soon", message="It ends.", hint="")
@@ -183,4 +183,4 @@ async def caught_up(socket: Any) -> None:
     answered = asyncio.Event()
     socket.on_pong = lambda _: answered.set()
     socket.ping(b"?")
-    await asyncio.wait_for(answered.wait(), 10)
+    await asyncio.wait_for(answered.wait(), 60)

@@ -78,7 +78,7 @@ def cluster_when(lab: LabServer, cluster_id: str, state: str) -> dict[str, Any]:
     return wait_for(reached, what=f"cluster {state}")  # type: ignore[return-value]
 
 
-def start_job(lab: LabServer, steps: int = 400) -> dict[str, Any]:
+def start_job(lab: LabServer, steps: int = 100_000) -> dict[str, Any]:
     cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["_"]))
     function = b64encode(cloudpickle.dumps((count_slowly, (steps,), {}))).decode()
     made = lab.api(
