@@ -47,6 +47,26 @@ def test_a_cluster_takes_a_slice_for_each_worker_runs_and_gives_them_back(world:
     assert world.ear.states(cluster.id) == ["starting", "running", "stopping", "ended"]
 
 
+def test_what_is_said_to_be_over_has_no_keys_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = world.service()
+    cluster = world.running(service, workers=1)
+    key = world.root / "clusters" / cluster.id / "tls-key.pem"
+    key.touch()
+    keys: dict[str, bool] = {}
+    put = world.store.put_record
+
+    def noted(record: Record) -> None:
+        keys[record.body["state"]] = key.exists()
+        put(record)
+
+    monkeypatch.setattr(world.store, "put_record", noted)
+    service.stop(ADA, cluster.id)
+    world.until(service, cluster.id, "ended")
+    assert keys == {"stopping": True, "ended": False}
+
+
 def test_it_waits_for_its_slices_and_says_why(world: World) -> None:
     service = world.service()
     first = world.running(service)

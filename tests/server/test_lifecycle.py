@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,7 @@ def test_a_kernel_inherits_the_way_to_the_server_and_a_clean_stop_gives_its_slic
     server = LabServer(tmp_path, workbench={"devices": "simulated", "lease_ttl": 60})
     with server:
         kernel = server.start_kernel("python3", path="churn.ipynb")
-        [child] = wait_for(
-            lambda: [
-                one
-                for one in psutil.Process(server.pid).children(recursive=True)
-                if one.environ().get("JPY_SESSION_NAME", "").endswith("churn.ipynb")
-            ],
-            what="the kernel's process",
-        )
+        [child] = wait_for(lambda: kernels_of(server, "churn.ipynb"), what="the kernel's process")
         environ = child.environ()
         connection = json.loads(Path(environ[wire.CONNECTION_ENV]).read_text())
         assert connection["url"] == server.url
@@ -104,6 +98,15 @@ def test_a_kernel_inherits_the_way_to_the_server_and_a_clean_stop_gives_its_slic
         assert again.leases() == []
         [past] = again.api("GET", "leases?ended=1")["leases"]
         assert (past["id"], past["end_reason"]) == (lease["id"], "released")
+
+
+def kernels_of(server: LabServer, notebook: str) -> list[psutil.Process]:
+    found = []
+    for one in psutil.Process(server.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # over since
+            if one.environ().get("JPY_SESSION_NAME", "").endswith(notebook):
+                found.append(one)
+    return found
 
 
 async def test_a_detached_holder_keeps_an_idle_server_up_and_a_kernel_lease_does_not(

@@ -23,7 +23,7 @@ from gpu_workbench_server.domain.readings import (
 from gpu_workbench_server.domain.units import PARTS
 from gpu_workbench_server.errors import NoDevices
 from gpu_workbench_server.ports import Held
-from gpu_workbench_server.services.telemetry import LONGEST_GAP, Telemetry
+from gpu_workbench_server.services.telemetry import LONGEST_GAP, WATCHED_SECONDS, Telemetry
 from tests.support.waiting import wait_for
 
 GPU = "GPU-1"
@@ -140,6 +140,15 @@ def test_who_asks_again_and_again_counts_as_watching_for_a_while() -> None:
     assert telemetry.period < idle
     clock.at += idle
     assert telemetry.period == idle
+
+
+def test_a_glance_counts_before_the_sampler_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it could sleep as long as without: it asks for how long once it has looked."""
+    telemetry = Bench().telemetry
+    periods: list[float] = []
+    monkeypatch.setattr(telemetry, "_wake", lambda: periods.append(telemetry.period))
+    telemetry.glance()
+    assert periods == [WATCHED_SECONDS]
 
 
 def test_who_comes_to_watch_gets_a_sample_at_once() -> None:

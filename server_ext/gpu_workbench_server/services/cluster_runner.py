@@ -193,8 +193,8 @@ class ClusterRunner:
         over = replace(record, ended_at=self._clock.now(), waits_for="")
         if hint is not None:
             over = replace(over, size_hint=hint.sentence, size_profile=hint.profile)
-        self._records.put(over)
         self._records.files(record).tidy()
+        self._records.put(over)
 
 
 def _adapted(record: ClusterRecord, status: wire.ClusterStatus | None) -> ClusterRecord:

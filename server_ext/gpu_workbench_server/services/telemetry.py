@@ -127,9 +127,10 @@ class Telemetry:
 
         Counts as watching for as long as an unwatched sampler would sleep.
         """
-        if self.period == UNWATCHED_SECONDS:
+        slept = self.period == UNWATCHED_SECONDS
+        self._glanced = self._clock.now()  # before it wakes, or it would sleep as long once more
+        if slept:
             self._wake()
-        self._glanced = self._clock.now()
         return self._sample
 
     def now(self) -> float:
