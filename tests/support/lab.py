@@ -189,7 +189,14 @@ class LabServer:
 
     def jupyter(self, method: str, path: str, body: Any = None, timeout: float = 60.0) -> Any:
         """Call Jupyter's own REST API: `jupyter("GET", "kernels")`. Raises HttpError."""
-        return self.call(method, f"api/{path}", body, timeout)
+        try:
+            return self.call(method, f"api/{path}", body, timeout)
+        except HttpError as error:
+            if (method, error.status) != ("GET", 500):
+                raise
+            # jupyter-server lists a kernel an instant before it knows its last activity, and then
+            # answers 500 (TraitError) to whoever asks for kernels or sessions in that instant.
+            return self.call(method, f"api/{path}", body, timeout)
 
     def call(self, method: str, path: str, body: Any = None, timeout: float = 60.0) -> Any:
         request = urllib.request.Request(
