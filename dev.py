@@ -289,15 +289,15 @@ def prepare(*extras: str, browser: bool = False) -> None:
 def run(args: list[str]) -> int:
     """JupyterLab on 127.0.0.1, with settings and layout of its own: panel open, no questions."""
     prepare()
-    lab = STATE / "lab"
-    if not lab.exists():
-        shutil.copytree(ROOT / "labext/first-start", lab)
+    lab, copies = STATE / "lab", ROOT / "notebooks"
+    lab.exists() or shutil.copytree(ROOT / "labext/first-start", lab)
+    loud(PY, "examples", copies)
     os.environ["JUPYTERLAB_SETTINGS_DIR"] = str(lab / "settings")
     os.environ["JUPYTERLAB_WORKSPACES_DIR"] = str(lab / "workspaces")
     command = [
         *(str(BIN / "jupyter"), "lab", "--ServerApp.ip=127.0.0.1"),
         *(["--allow-root"] if os.geteuid() == 0 else []),
-        f"--ServerApp.root_dir={ROOT / 'examples'}",
+        f"--ServerApp.root_dir={copies}",
         "--LabApp.default_url=/lab/tree/01-quickstart.ipynb",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         *args,

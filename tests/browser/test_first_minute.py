@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -10,13 +13,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.lab import LabServer
+from tests.support.lab import REPOSITORY, LabServer
 from tests.support.load import Tree
+from tests.support.quickstart import NOTEBOOK as QUICKSTART
 from tests.support.waiting import wait_for
 
 from .conftest import shoot
 from .pages import (
     at,
+    command,
     in_front_with_kernel_idle,
     notebook,
     open_panel,
@@ -26,6 +31,18 @@ from .pages import (
 )
 
 Open = Callable[..., Page]
+EXAMPLES = REPOSITORY / "examples"
+
+
+# What a kernel says of its language was written into the notebook when this answers.
+_UNSAVED = """async () => {
+  const { context, sessionContext } = window.jupyterapp.shell.currentWidget;
+  const said = (await sessionContext.session.kernel.info).language_info;
+  while (context.model.getMetadata("language_info").version !== said.version) {
+    await new Promise(again => setTimeout(again, 20));
+  }
+  return context.model.dirty;
+}"""
 
 
 def ask_for(panel: Locator, memory: str, target: str = "later") -> None:
@@ -45,6 +62,21 @@ def test_the_panel_shows_simulated_gpus_and_says_so(open_lab: Open) -> None:
     assert box and box["height"] >= 20, "a bar that is read and hit"
     expect(at(panel, "gw-mine-empty")).to_be_visible()
     shoot(page, "empty-light")
+
+
+def test_the_quickstart_has_no_unsaved_changes_when_it_is_opened(
+    open_lab: Open, lab: LabServer
+) -> None:
+    subprocess.run([sys.executable, EXAMPLES, lab.notebooks], check=True)
+    shutil.copy(EXAMPLES / QUICKSTART, lab.notebooks / "original.ipynb")
+    page = open_lab()
+    unsaved = {}
+    for name in (QUICKSTART, "original.ipynb"):
+        command(page, "docmanager:open", path=name)
+        in_front_with_kernel_idle(page, name)
+        unsaved[name] = page.evaluate(_UNSAVED)
+    # The original can't name the Python of whoever opens it: so it is copied.
+    assert unsaved == {QUICKSTART: False, "original.ipynb": True}
 
 
 @pytest.mark.parametrize("purpose", ["kernel", "cluster", "job"])
