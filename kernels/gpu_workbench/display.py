@@ -42,9 +42,11 @@ def duration(seconds: float) -> str:
 
 
 def gpu_time(seconds: float) -> str:
-    """`12 GPU-seconds`, `3.2 GPU-hours`."""
-    if seconds < 3600:
-        return f"{seconds:.0f} GPU-seconds"
+    """`4.2 GPU-seconds`, `12 GPU-minutes`, `3.2 GPU-hours`; the front end says it as this does."""
+    if seconds < 120:
+        return f"{seconds:.{int(seconds < 10)}f} GPU-seconds"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} GPU-minutes"
     return f"{seconds / 3600:.1f} GPU-hours"
 
 

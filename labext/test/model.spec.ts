@@ -36,6 +36,13 @@ describe('words', () => {
     expect(words.shortLeft(trans, 545)).toBe('9 min');
   });
 
+  it('says GPU time in the unit that fits', () => {
+    expect(words.gpuTime(trans, 4.23)).toBe('4.2 GPU-seconds');
+    expect(words.gpuTime(trans, 32)).toBe('32 GPU-seconds');
+    expect(words.gpuTime(trans, 720)).toBe('12 GPU-minutes');
+    expect(words.gpuTime(trans, 11_520)).toBe('3.2 GPU-hours');
+  });
+
   it('says when as people do', () => {
     const now = Date.UTC(2026, 0, 1, 12) / 1000;
     expect(words.expected(trans, now + 720, now)).toBe('in about 12 min');

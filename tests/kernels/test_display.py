@@ -37,6 +37,13 @@ def test_times_are_words_and_never_bare_timestamps() -> None:
     assert display.expected(10.0, now=0.0).startswith("in less than a minute")
 
 
+def test_gpu_time_is_told_in_the_unit_that_fits() -> None:
+    assert display.gpu_time(4.23) == "4.2 GPU-seconds"
+    assert display.gpu_time(32) == "32 GPU-seconds"
+    assert display.gpu_time(720) == "12 GPU-minutes"
+    assert display.gpu_time(11_520) == "3.2 GPU-hours"
+
+
 def test_sizes_and_profiles_read_as_on_the_label() -> None:
     assert display.gigabytes(20 * (1 << 30)) == "20 GB"
     assert display.gigabytes(9.5 * (1 << 30)) == "9.5 GB"

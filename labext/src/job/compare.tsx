@@ -16,6 +16,7 @@ import type { Along } from '../model/curves';
 import { drawn } from '../model/curves';
 import { chiefMetric, elapsedWords, figure, sizeWords } from '../model/jobs';
 import { differences } from '../model/specs';
+import { gpuTime } from '../model/words';
 import { Check, Choice } from '../surface/choices';
 import { useTold } from '../surface/follow';
 import { Heads } from '../surface/heads';
@@ -115,7 +116,7 @@ function Outcomes(props: { context: ICompareContext }): React.ReactElement {
     trans.__('Took'),
     trans.__('Step'),
     trans.__('Result'),
-    trans.__('GPU-hours'),
+    trans.__('Held'),
     ''
   ];
   return (
@@ -137,7 +138,7 @@ function Outcomes(props: { context: ICompareContext }): React.ReactElement {
                 <td>{run.job && elapsedWords(run.job, now)}</td>
                 <td>{run.job?.step ?? '–'}</td>
                 <td>{run.job && resultOf(run.job)}</td>
-                <td>{run.job?.hours_held ? figure(run.job.hours_held) : '–'}</td>
+                <td>{run.job?.hours_held ? gpuTime(trans, run.job.hours_held * 3600) : '–'}</td>
                 <td>
                   {model.runs.length > 1 && (
                     <IconButton

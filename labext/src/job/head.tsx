@@ -4,7 +4,7 @@ import React, { useState } from 'react';
 
 import type { Job, RankView } from '../api/types';
 import { elapsedWords, jobIsOver, notebookOf, progress, sizeWords } from '../model/jobs';
-import { clockTime, shortLeft } from '../model/words';
+import { clockTime, gpuTime, percent, shortLeft } from '../model/words';
 import { useTold } from '../surface/follow';
 import { ActionButton, Trouble, useAction } from '../surface/parts';
 import { StateTag } from '../surface/state';
@@ -71,13 +71,11 @@ function Facts(props: { job: Job }): React.ReactElement {
   if (job.ended_at !== null) {
     facts.push([trans.__('ended'), clockTime(job.ended_at, now)]);
   }
-  if (job.hours_held !== null && job.hours_held !== undefined) {
-    const used = job.hours_used ?? null;
-    const held = trans.__('%1 held', hours(job.hours_held));
-    facts.push([
-      trans.__('GPU-hours'),
-      used === null ? held : `${held}, ${trans.__('%1 used', hours(used))}`
-    ]);
+  if (job.hours_held !== null) {
+    facts.push([trans.__('held'), gpuTime(trans, job.hours_held * 3600)]);
+  }
+  if (job.hours_held && job.hours_used !== null) {
+    facts.push([trans.__('used of it'), percent(job.hours_used / job.hours_held)]);
   }
   const { resumed_from: parent, sweep } = job;
   const { sweeps } = model.workbench;
@@ -120,10 +118,6 @@ function Facts(props: { job: Job }): React.ReactElement {
       )}
     </dl>
   );
-}
-
-function hours(value: number): string {
-  return value < 0.005 && value > 0 ? '<0.01' : String(Math.round(value * 100) / 100);
 }
 
 /** "12.3 steps/s", or "2.1 s a step" where that reads better. */

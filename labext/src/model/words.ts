@@ -33,6 +33,16 @@ export function units(value: number): string {
   return String(Math.round(value * 100) / 100);
 }
 
+/** GPU time: "4.2 GPU-seconds", "12 GPU-minutes", "3.2 GPU-hours"; `gpu_workbench` says the same. */
+export function gpuTime(trans: TranslationBundle, seconds: number): string {
+  if (seconds < 120) {
+    return trans.__('%1 GPU-seconds', seconds.toFixed(seconds < 10 ? 1 : 0));
+  }
+  return seconds < 7200
+    ? trans.__('%1 GPU-minutes', (seconds / 60).toFixed(0))
+    : trans.__('%1 GPU-hours', (seconds / 3600).toFixed(1));
+}
+
 /** Time left as a clock: "1:42:10", "9:05". Never negative. */
 export function countdown(seconds: number): string {
   const left = Math.max(0, Math.floor(seconds));
