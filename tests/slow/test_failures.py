@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import psutil
 import pytest
 
 from gpu_workbench_server.domain.diagnosis import Cause, diagnose
@@ -204,6 +205,17 @@ def test_a_killed_rank_is_named_within_seconds(run: Run) -> None:
     print(f"killed: diagnosis {time.monotonic() - begun:.1f} s after")
     cause = cause_of(run)
     assert (cause.code, cause.rank) == ("killed", 1)
+
+
+def test_a_killed_launcher_is_told_and_no_rank_is_blamed(run: Run) -> None:
+    run.start(script=FOR_EVER, args=["100000"]).stepping()
+    assert run.process is not None
+    (agent,) = psutil.Process(run.process.pid).children()
+    agent.kill()
+    run.ended()
+    cause = cause_of(run)
+    assert (cause.code, cause.rank) == ("launcher_killed", None), run.status
+    assert "killed by SIGKILL after step" in cause.sentence
 
 
 def test_a_stopped_rank_is_noticed_and_ended_within_ten_seconds(run: Run) -> None:

@@ -109,6 +109,8 @@ class Supervisor:
         self._ended: dict[int, Standing] = {}
         """Ranks of this attempt that we killed, and why."""
         self._oom_kills = oom_kills()
+        self._agent_signal: int | None = None
+        """That ended the launcher, where it was not us."""
         self._attempt = int(self._spec.get("first_attempt") or 0)
         self._gone: dict[int, float] = {}
         self._stop: str | None = None
@@ -143,6 +145,8 @@ class Supervisor:
             self._look(agent)
             self._write("running", self._seen())
             time.sleep(_TICK)
+        if (agent.returncode or 0) < 0:  # 0 where `kill_family` has seen its end
+            self._agent_signal = -int(agent.returncode or 0)
         kill_family()
         if self._launcher == "mpi":
             said = tail(self._directory / "agent.log", lines=40)
@@ -308,6 +312,7 @@ class Supervisor:
             missing_torch=missing_torch,
             oom_kills=oom_kills() - self._oom_kills,
             agent_error=start_error or agent.get("error"),
+            agent_signal=self._agent_signal,
             # Where no rank came up, the agent's own last words are all there is.
             agent_log=None if started else tail(self._directory / "agent.log", lines=12),
         )

@@ -110,6 +110,10 @@ CAUSES: dict[str, Kind] = {
     "lease_ended": Kind(
         "Its lease ended while it ran.", "Ask for more hours, extend in time, or save checkpoints."
     ),
+    "launcher_killed": Kind(
+        "The process that starts the ranks was killed, and they with it.",
+        "Often the system, for lack of memory: see the kernel's log. Resume from a checkpoint.",
+    ),
     "supervisor_killed": Kind(
         "The job's own supervisor was killed.", "Often the system, for lack of memory."
     ),

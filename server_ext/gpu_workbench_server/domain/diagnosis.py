@@ -67,6 +67,8 @@ class End:
     missing_torch: bool = False
     agent_error: str | None = None
     agent_log: str | None = None
+    agent_signal: int | None = None
+    """The signal that ended torch's agent, or mpirun, from outside; the ranks end with it."""
     oom_kills: int = 0
     """Processes that the kernel killed for memory in the job's control group while it ran."""
     unwritable: str = ""
@@ -125,6 +127,8 @@ def diagnose(end: End) -> Cause:
     if end.missing_torch:
         return Cause("missing_torch", *_install("torch", end.python))
     first = first_cause(end.ranks)
+    if end.agent_signal is not None and (first is None or _is_echo(first)):
+        return _said(*_launcher_killed(end.agent_signal, end))
     if end.unwritable and _untold(first):
         return _said(*_unwritten(first, end.unwritable), first.rank if first else None)
     if first is None:
@@ -141,6 +145,23 @@ def diagnose(end: End) -> Cause:
         return Cause("missing_module", f"{who}: {sentence}{again}", hint, first.rank)
     code = _code(first.raised, end.ranks)
     return _said(code, _raised(first, first.raised, end, code) + again, first.rank)
+
+
+def _is_echo(one: RankEnd) -> bool:
+    """Whether its end says nothing of its own: somebody else was lost, or it was just ended."""
+    if one.stuck is not None:
+        return False
+    return one.raised is None or bool(_PEER_LOST.search(f"{one.raised.type}: {one.raised.message}"))
+
+
+def _launcher_killed(number: int, end: End) -> tuple[str, str]:
+    """(code, sentence) where the process that had started the ranks was killed."""
+    steps = [one.step for one in end.ranks if one.step is not None]
+    after = f" after step {max(steps)}" if steps else ", before any rank's first step"
+    said = f"the launcher of its ranks was killed by {_signal_name(number)}{after}"
+    if number == signal.SIGKILL and end.oom_kills:
+        return "host_memory", f"{said}: the system, for lack of memory"
+    return "launcher_killed", said
 
 
 def _untold(first: RankEnd | None) -> bool:

@@ -22,7 +22,7 @@ from msgspec import Struct, field
 
 from gpu_workbench import protocol as wire
 
-from ..domain.diagnosis import End, Raised, RankEnd, first_cause
+from ..domain.diagnosis import End, Raised, RankEnd, diagnose
 from ..domain.pace import Pace
 from .job_logs import RankLog, Stream, open_plain
 from .whole_files import write_whole
@@ -116,6 +116,7 @@ class JobStatus(Struct):
     missing_torch: bool = False
     agent_error: str | None = None
     agent_log: str | None = None
+    agent_signal: int | None = None
     oom_kills: int = 0
     unwritable: str = ""
     way: str = ""
@@ -130,6 +131,7 @@ class JobStatus(Struct):
             missing_torch=self.missing_torch,
             agent_error=self.agent_error,
             agent_log=self.agent_log,
+            agent_signal=self.agent_signal,
             oom_kills=self.oom_kills,
             unwritable=self.unwritable,
         )
@@ -150,8 +152,7 @@ class JobStatus(Struct):
 
     def first_rank(self) -> int | None:
         """The rank that failed first."""
-        first = first_cause(self.end().ranks) if self.state == "failed" else None
-        return first.rank if first else None
+        return diagnose(self.end()).rank if self.state == "failed" else None
 
 
 class PointsPiece(NamedTuple):

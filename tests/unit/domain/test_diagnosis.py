@@ -201,6 +201,22 @@ def test_what_was_raised_shows_its_cause(raised: str, cause: str) -> None:
             "rank 0 was killed by SIGBUS, before its first step",
         ),
         (
+            End((RankEnd(0, 1, 9, raised=PEER), RankEnd(1, None, 8)), agent_signal=9),
+            "launcher_killed",
+            "the launcher of its ranks was killed by SIGKILL after step 9",
+        ),
+        (
+            End((RankEnd(0), RankEnd(1)), agent_signal=9, oom_kills=1),
+            "host_memory",
+            "the launcher of its ranks was killed by SIGKILL, before any rank's first step: "
+            "the system, for lack of memory",
+        ),
+        (
+            End((RankEnd(0, 1, 9, raised=PEER), RankEnd(1, raised=bug())), agent_signal=9),
+            "exception",
+            "rank 1: ValueError: bad shape at train.py:12",
+        ),
+        (
             End((RankEnd(0, 2, raised=Raised("SystemExit", "2", 1.0)),)),
             "bad_arguments",
             "rank 0 ended itself with exit code 2",
