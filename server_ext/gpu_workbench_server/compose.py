@@ -169,6 +169,7 @@ def compose(
             "clusters": clusters.reconcile,
             "jobs": jobs.reconcile,
             "directories of jobs": every(CLEANING_ROUNDS, jobs.clean),
+            "boards": every(CLEANING_ROUNDS, partial(boards.tidy, settings.data_dir / "jobs")),
             "sweeps": sweeps.reconcile,
             "leases": reaper.step,
             "use of leases": lambda: broker.meter(telemetry.take_used()),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import stat
 import subprocess
@@ -17,6 +19,9 @@ import pytest
 
 from gpu_workbench import training
 from gpu_workbench.holders.followers import point
+from gpu_workbench_server.engines.local import LocalEngine
+from gpu_workbench_server.ports import Principal
+from gpu_workbench_server.services.boards import Boards
 from tests.support.lab import LabServer
 from tests.support.waiting import wait_for
 
@@ -119,3 +124,38 @@ def test_it_ends_when_nobody_asks(tmp_path: Path) -> None:
         assert b"200 OK" in client.recv(1000)
     assert process.wait(90) == 0
     assert not status.exists() and not Path(path).parent.exists(), "nor what was made for it"
+
+
+@pytest.mark.parametrize("then", ["tidied up after", "opened again"])
+def test_one_that_was_killed_leaves_no_directory_of_sockets(tmp_path: Path, then: str) -> None:
+    jobs = tmp_path / ("a-path-too-long-for-that-of-a-socket-" * 3)
+    engine = LocalEngine(tmp_path / "engine", str(tmp_path))
+    boards = Boards(lambda who, job: (jobs / job, sys.executable), engine)
+    ana = Principal("ana")
+
+    def opened() -> Path:
+        wait_for(lambda: boards.open(ana, "job-1").ready, 60, "it is up")
+        path = boards.socket(ana, "job-1")
+        assert path
+        return Path(path)
+
+    def killed() -> None:
+        running = engine.find("job-1-board")
+        if running is not None:
+            os.kill(running.pid, signal.SIGKILL)
+        wait_for(lambda: boards.socket(ana, "job-1") is None, what="it is over")
+
+    try:
+        path = opened()
+        assert not path.is_relative_to(jobs), "it lies elsewhere"
+        boards.tidy(jobs)
+        assert path.exists(), "it is in use"
+        killed()
+        if then == "opened again":
+            assert opened() != path
+        else:
+            boards.tidy(jobs)
+        assert not path.parent.exists()
+    finally:
+        killed()
+        boards.tidy(jobs)

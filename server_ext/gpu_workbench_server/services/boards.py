@@ -17,6 +17,10 @@ from ..domain.environment import environment_for_holder
 from ..errors import Unavailable
 from ..ports import Engine, Principal, ProcessSpec
 from .job_logs import open_plain
+from .sockets import remove_sockets
+
+STATUS = "board/status.json"
+"""In a job's directory."""
 
 Place = Callable[[Principal, str], tuple[Path, str]]
 """The directory of somebody's job and its interpreter; raises `NotFound`."""
@@ -41,13 +45,13 @@ class Boards:
         Raises `Unavailable` where it could not be started.
         """
         directory, python = self._place(who, job_id)
-        key, status = _key(job_id), directory / "board" / "status.json"
+        key, status = _key(job_id), directory / STATUS
         told = _read(status)
         ready = False
         if self._engine.find(key) is not None:
             ready = "socket" in told
         else:
-            status.unlink(missing_ok=True)
+            _forget(status)
             if "error" in told:
                 raise Unavailable(
                     f"TensorBoard could not be started: {told['error']}.",
@@ -64,8 +68,20 @@ class Boards:
         directory, _ = self._place(who, job_id)
         if self._engine.find(_key(job_id)) is None:
             return None
-        path = _read(directory / "board" / "status.json").get("socket")
+        path = _read(directory / STATUS).get("socket")
         return path if isinstance(path, str) else None
+
+    def tidy(self, jobs: Path) -> None:
+        """What those left that were killed, in the directory of all jobs and outside."""
+        for status in jobs.glob(f"*/{STATUS}"):
+            if "socket" in _read(status) and self._engine.find(_key(status.parts[-3])) is None:
+                _forget(status)
+
+
+def _forget(status: Path) -> None:
+    """That of a board which does not run."""
+    remove_sockets(str(_read(status).get("socket", "")))
+    status.unlink(missing_ok=True)
 
 
 def _key(job_id: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import stat
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ import msgspec
 
 from gpu_workbench import protocol as wire
 
+from .sockets import remove_sockets
 from .whole_files import write_whole
 
 T = TypeVar("T")
@@ -65,19 +65,8 @@ class ClusterFiles:
         for name in ("tls-key.pem", "tls-cert.pem", "tls-ca.pem"):
             with contextlib.suppress(OSError):
                 (self.path / name).unlink()
-        self._remove_sockets()
-
-    def _remove_sockets(self) -> None:
-        """Those of a holder that was killed, where they lie elsewhere. What its user wrote into
-        `status.json` chooses nothing else that we remove."""
         status = self.status()
-        place = Path((status and status.dashboard_socket) or "").parent
-        if place.name.startswith("gpu-workbench-"):
-            with contextlib.suppress(OSError):
-                for one in place.iterdir():
-                    if stat.S_ISSOCK(one.lstat().st_mode):
-                        one.unlink()
-                place.rmdir()
+        remove_sockets((status and status.dashboard_socket) or "")
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         try:
