@@ -5,9 +5,11 @@ No script and no kernel is needed, so a saved notebook stays readable. Names are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
+
+from .display import percent
 
 COLOURS = (
     "var(--jp-brand-color1,#2f80d0)",
@@ -41,18 +43,30 @@ def row(*drawings: str) -> str:
     return f'<div style="{_ROW}">{"".join(drawings)}</div>'
 
 
-def drawing(title: str, lines: Sequence[Line], wide: int = _WIDTH, tall: int = _HEIGHT) -> str:
-    """Lines over one axis of steps. Each needs two points at least; the label tells it in words."""
+def drawing(
+    title: str,
+    lines: Sequence[Line],
+    wide: int = _WIDTH,
+    tall: int = _HEIGHT,
+    share: bool = False,
+) -> str:
+    """Lines over one axis of steps. Each needs two points at least; the label tells it in words.
+
+    `share`: the values are parts of 1. They are told in per cent, over the whole axis from 0 to 1.
+    """
+    told = percent if share else _number
     thin = [line._replace(points=_thinned(line.points)) for line in lines]
     steps = [x for line in thin for x, _ in line.points]
     values = [y for line in thin for _, y in line.points]
-    low, high, first, last = min(values), max(values), min(steps), max(steps)
+    least, most, first, last = min(values), max(values), min(steps), max(steps)
+    low, high = (0.0, 1.0) if share else (least, most)
     width, height = max(1, last - first), (high - low) or 1.0
     newest = lines[0].points[-1]
-    label = f"{title} {newest[1]:.4g} at step {newest[0]:.0f}, from {low:.4g} to {high:.4g}"
+    between = f"from {told(least)} to {told(most)}"
+    label = f"{title} {told(newest[1])} at step {newest[0]:.0f}, {between}"
     if len(lines) > 1:
-        label = f"{title} from {low:.4g} to {high:.4g}: " + "; ".join(
-            f"{line.name} {line.points[-1][1]:.4g} at step {line.points[-1][0]:.0f}"
+        label = f"{title} {between}: " + "; ".join(
+            f"{line.name} {told(line.points[-1][1])} at step {line.points[-1][0]:.0f}"
             for line in lines
         )
     small = f'font-size="10" style="fill:{_GREY}"'
@@ -73,26 +87,30 @@ def drawing(title: str, lines: Sequence[Line], wide: int = _WIDTH, tall: int = _
             f'stroke-width:1.5;stroke-dasharray:{dash or "none"}"/>'
         )
     return (
-        f'<div style="width:{wide}px"><b>{escape(title)}</b> {_said(lines)}'
+        f'<div style="width:{wide}px"><b>{escape(title)}</b> {_said(lines, told)}'
         f'<svg role="img" aria-label="{escape(label, quote=True)}" width="{wide}" '
         f'height="{tall + 16}" viewBox="0 -2 {wide} {tall + 16}">'
         f'<path d="M0 0H{wide}M0 {tall}H{wide}" style="stroke:{_RULE}"/>'
         f"{''.join(drawn)}"
-        f'<text {corner} y="10" {small}>{high:.4g}</text>'
-        f'<text x="0" y="{tall + 12}" {small}>{low:.4g} · step {first:.0f}</text>'
+        f'<text {corner} y="10" {small}>{told(high)}</text>'
+        f'<text x="0" y="{tall + 12}" {small}>{told(low)} · step {first:.0f}</text>'
         f'<text x="{wide}" y="{tall + 12}" text-anchor="end" {small}>{last:.0f}</text>'
         "</svg></div>"
     )
 
 
-def _said(lines: Sequence[Line]) -> str:
+def _said(lines: Sequence[Line], told: Callable[[float], str]) -> str:
     """The newest value, or a legend."""
     if len(lines) == 1:
-        return f"{lines[0].points[-1][1]:.4g}"
+        return told(lines[0].points[-1][1])
     return " ".join(
-        f'<span style="color:{line.colour}">{escape(line.name)} {line.points[-1][1]:.4g}</span>'
+        f'<span style="color:{line.colour}">{escape(line.name)} {told(line.points[-1][1])}</span>'
         for line in lines
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def _thinned(points: Points) -> Points:

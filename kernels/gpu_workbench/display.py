@@ -50,6 +50,11 @@ def gpu_time(seconds: float) -> str:
     return f"{seconds / 3600:.1f} GPU-hours"
 
 
+def percent(share: float) -> str:
+    """`42 %` of a part of 1."""
+    return f"{share * 100:.0f} %"
+
+
 def left(until: float, now: float | None = None) -> str:
     """`1:42:10 left`, or `over`."""
     seconds = until - (time.time() if now is None else now)

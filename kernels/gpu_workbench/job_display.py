@@ -14,7 +14,7 @@ from . import ansi
 from . import protocol as wire
 from .curves import COLOURS, Line, Points, drawing
 from .curves import row as row_of
-from .display import Tone, block, duration, gpu_time, row
+from .display import Tone, block, duration, gpu_time, percent, row
 
 OVER = ("succeeded", "failed", "stopped", "lost")
 
@@ -55,7 +55,7 @@ def _facts(job: wire.Job) -> list[str]:
         facts.append(duration((job.ended_at or time.time()) - job.started_at))
     if job.hours_held is not None:
         used = job.hours_used
-        share = f", used {used / job.hours_held:.0%} of it" if used and job.hours_held else ""
+        share = f", used {percent(used / job.hours_held)} of it" if used and job.hours_held else ""
         facts.append(f"held {gpu_time(job.hours_held * 3600)}{share}")
     return facts
 
@@ -115,11 +115,11 @@ def _curves(points: Sequence[wire.MetricPoint], used: Points) -> str:
             for name, value in point.values.items():
                 series.setdefault(name, []).append((point.step, value))
     drawn = [(name, line) for name, line in series.items() if len(line) > 1][:_MOST_CURVES]
+    pictures = [
+        drawing(name, [Line(name, line, COLOURS[number % len(COLOURS)])])
+        for number, (name, line) in enumerate(drawn)
+    ]
     if len(used) > 1:
-        drawn.append(("GPU use", list(used)))
-    return row_of(
-        *(
-            drawing(name, [Line(name, line, COLOURS[number % len(COLOURS)])])
-            for number, (name, line) in enumerate(drawn)
-        )
-    )
+        colour = COLOURS[len(drawn) % len(COLOURS)]
+        pictures.append(drawing("GPU use", [Line("GPU use", used, colour)], share=True))
+    return row_of(*pictures)

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import protocol as wire
 from .client import Client
-from .display import Rich, block, duration, gigabytes, row, short
+from .display import Rich, block, duration, gigabytes, percent, row, short
 from .errors import GpuWorkbenchError
 from .sizing import Hint, right_size
 from .tally import Tally
@@ -155,7 +155,7 @@ class Profiler:
 
 
 def _share(value: float | None) -> str:
-    return "unknown" if value is None else f"{value * 100:.0f} %"
+    return "unknown" if value is None else percent(value)
 
 
 def _energy(joules: float | None) -> str:

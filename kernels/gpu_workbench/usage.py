@@ -9,7 +9,7 @@ from typing import Any
 
 from . import protocol as wire
 from .client import get_client
-from .display import Rich, at, block, duration, gpu_time, short
+from .display import Rich, at, block, duration, gpu_time, percent, short
 
 _COLUMNS = ("lease", "for", "slice", "from", "held", "used", "end")
 
@@ -37,7 +37,9 @@ class UsageView(Rich):
         return sorted(self.usage.rows, key=lambda row: row.granted_at)
 
     def _total(self) -> str:
-        used = "" if self.used is None else f", used {self.used / max(self.held, 1e-9):.0%} of it"
+        used = (
+            "" if self.used is None else f", used {percent(self.used / max(self.held, 1e-9))} of it"
+        )
         return f"{len(self.usage.rows)} leases held {gpu_time(self.held)}{used}"
 
     def _text(self) -> str:

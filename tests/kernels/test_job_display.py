@@ -44,7 +44,7 @@ def test_a_line_says_what_it_is_and_how_far() -> None:
 
 def test_what_it_held_is_told_as_the_ledger_tells_it() -> None:
     ended = a_job(state="succeeded", hours_held=32 / 3600, hours_used=8 / 3600)
-    assert "held 32 GPU-seconds, used 25% of it" in job_display.text(ended)
+    assert "held 32 GPU-seconds, used 25 % of it" in job_display.text(ended)
 
 
 def test_a_block_draws_rank_0s_curves_and_tells_them_to_those_who_do_not_see_them() -> None:
@@ -117,7 +117,8 @@ def test_the_gpus_use_stands_beside_the_loss_step_under_step() -> None:
     line = job_metrics.gpu_line(steps, use)
     assert line == [(3.0, 0.5), (5.0, 0.9)]
     html = job_display.html(a_job(), steps, used=line)
-    assert 'aria-label="GPU use 0.9 at step 5, from 0.5 to 0.9"' in html
+    assert 'aria-label="GPU use 90 % at step 5, from 50 % to 90 %"' in html
+    assert "0 % · step 3" in html and "100 %</text>" in html, "its axis is the whole GPU"
 
 
 def test_jobs_are_compared_in_a_drawing_and_in_words() -> None:
