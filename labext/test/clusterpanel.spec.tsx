@@ -8,7 +8,7 @@ import { clientCode } from '../src/cluster/code';
 import { codeToDrop } from '../src/cluster/drag';
 import { allPages, pageUrl, usualPages } from '../src/cluster/pages';
 import { DaskPane } from '../src/cluster/pane';
-import { serverWith } from './server';
+import { serverWith, until } from './server';
 import type { IStage } from './stage';
 import { cleared, connected, shown } from './stage';
 import { card, cluster, fleet, gpu, lease, segment, tick, worker } from './things';
@@ -173,7 +173,7 @@ describe("the panel's clusters", () => {
     });
     const submit = find('gw-form-submit')[0];
     expect(submit?.textContent).toBe('Start cluster');
-    await vi.waitFor(() => expect(document.activeElement).toBe(submit));
+    await until('it is in focus', () => document.activeElement === submit);
   });
 
   it('show the pool of a card where there are several, and what a cluster may grow to', async () => {

@@ -201,12 +201,12 @@ export class FakeSocket {
   }
 }
 
-/** Wait for something to become true; fails after two seconds. */
+/** Wait for something to become true; fails after half a minute. */
 export async function until(what: string, true_: () => boolean): Promise<void> {
-  const deadline = Date.now() + 2000;
+  const deadline = Date.now() + 30_000;
   while (!true_()) {
     if (Date.now() > deadline) {
-      throw new Error(`Not after 2 s: ${what}`);
+      throw new Error(`Not after 30 s: ${what}`);
     }
     await new Promise(done => setTimeout(done, 5));
   }
