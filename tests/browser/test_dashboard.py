@@ -157,6 +157,10 @@ def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
 
     page.on("websocket", follow)
     asked: list[str] = []
+
+    def talk() -> tuple[int, int, int]:
+        return len(said), len(asked), len(got)
+
     page.on("request", lambda one: asked.append(one.url) if "/gpu-workbench/" in one.url else None)
     page.reload()
     page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
@@ -178,13 +182,13 @@ def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
     rows = at(panel, "gw-lease")
     expect(rows).to_have_attribute("data-lease", str(first))
     see(page, hidden=True)
-    wait_for(lambda: silent(page, lab, got), what="nothing comes any more")
-    before = len(said), len(asked), len(got)
+    wait_for(lambda: silent(page, lab, talk), what="nothing comes any more")
+    before = talk()
     second = lab.api("POST", "requests", {"what": "10GB"})["id"]
     lab.api("DELETE", f"leases/{first}")
     wait_for(lambda: [one["id"] for one in lab.leases()] == [second], what="the first is over")
     page.wait_for_timeout(1000)
-    assert (len(said), len(asked), len(got)) == before, "not a word, to or fro"
+    assert talk() == before, "not a word, to or fro"
     see(page, hidden=False)
     expect(rows.and_(page.locator(f"[data-lease='{first}']"))).to_have_count(0)
     expect(rows).to_have_attribute("data-lease", str(second))
@@ -195,7 +199,7 @@ def test_who_does_not_look_gets_nothing(open_lab: Open, lab: LabServer) -> None:
     at(panel, "gw-form-submit").click()
     expect(at(panel, "gw-waiting-request")).to_have_count(1)
     see(page, hidden=True)
-    wait_for(lambda: silent(page, lab, got), what="nothing comes any more")
+    wait_for(lambda: silent(page, lab, talk), what="nothing comes any more")
     frames = len(got)
     lab.api("DELETE", f"leases/{third}")
     wait_for(lambda: waited(page) and taken(lab, third + 1), what="its notebook has opened")
@@ -218,12 +222,12 @@ def see(page: Page, hidden: bool) -> None:
     )
 
 
-def silent(page: Page, lab: LabServer, got: list[str | bytes]) -> bool:
-    """Nothing has come for longer than ticks are apart, from a server that answers."""
-    before = len(got)
+def silent(page: Page, lab: LabServer, talk: Callable[[], object]) -> bool:
+    """Nothing is said or comes for longer than ticks are apart, from a server that answers."""
+    before = talk()
     lab.api("GET", "status")
     page.wait_for_timeout(700)
-    return len(got) == before
+    return talk() == before
 
 
 def taken(lab: LabServer, number: int) -> bool:
