@@ -160,7 +160,7 @@ PANELS = (
     Panel("XID errors", "Number of each GPU's last.", (("DCGM_FI_DEV_XID_ERRORS", DEVICE),)),
     Panel(
         "Strangers",
-        "Processes on leased GPUs that belong to no lease.",
+        "Processes on leased GPUs that belong to no lease of them.",
         (("gpu_workbench_strangers", DEVICE),),
     ),
 )

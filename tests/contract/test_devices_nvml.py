@@ -13,7 +13,6 @@ import pytest
 
 from gpu_workbench_server.devices.nvml import NvmlBackend
 from gpu_workbench_server.devices.nvml_inventory import label_gb
-from gpu_workbench_server.domain.leases import Slice
 from gpu_workbench_server.domain.readings import Reading
 from gpu_workbench_server.errors import NoDevices
 from gpu_workbench_server.ports import Held
@@ -22,12 +21,10 @@ from tests.fakes.nvml import (
     FakeDriver,
     FakeGpu,
     FakeInstance,
-    FakeProcess,
-    ProcessType,
     h100_layout,
     install,
 )
-from tests.support.devices import IDLE, NvmlRig, look, slice_of, spawn
+from tests.support.devices import NvmlRig, look, slice_of
 from tests.support.waiting import wait_for
 
 SEE_THE_FAKE = """
@@ -319,65 +316,7 @@ def test_memory_is_told_as_on_the_label(model: str, mib: int, label: int) -> Non
     assert label_gb(model, mib << 20) == label
 
 
-# --- processes ----------------------------------------------------------------------------------
-
-
-def test_processes_are_told_with_their_instance_and_their_owner(devices_nvml: NvmlRig) -> None:
-    rig = devices_nvml
-    _, cut = rig.backend.inventory()
-    one = slice_of(cut, "mig-1g.10gb", "a", at=1)
-    pid = rig.start(7, one)
-    stranger = FakeProcess(1, 999_999, None, gi=3, type="graphics")
-    rig.driver.processes.append(stranger)
-    rig.write()
-
-    def owned() -> bool:
-        reading = look(rig.backend, [Held(7, (one,), {})])
-        told = {
-            p.pid: (p.instance, p.slice_id, p.lease_id, p.memory_bytes) for p in reading.processes
-        }
-        assert told[999_999] == (rig.driver.instance_uuid(1, 1), None, None, None)
-        return told[pid] == (one.instance, "a", 7, GIB)
-
-    wait_for(owned)
-
-
-@pytest.mark.parametrize("kind", ["compute", "mps", "graphics"])
-def test_a_strangers_compute_keeps_a_whole_gpu_in_use_and_a_desktop_does_not(
-    devices_nvml: NvmlRig, kind: ProcessType
-) -> None:
-    rig = devices_nvml
-    whole, _ = rig.backend.inventory()
-    rig.driver.processes.append(FakeProcess(0, 999_999, GIB, type=kind))
-    rig.write()
-    lease = Held(7, (slice_of(whole, "whole", "a"),), {})
-    assert rig.backend.processes_of(lease) == ([] if kind == "graphics" else [999_999])
-
-
-def test_a_process_started_for_a_lease_counts_before_it_touches_the_gpu(
-    devices_nvml: NvmlRig,
-) -> None:
-    rig = devices_nvml
-    whole, _ = rig.backend.inventory()
-    one = slice_of(whole, "whole", "a")
-    pid = rig.start(7, one)
-    rig.driver.processes.clear()
-    rig.write()
-    wait_for(lambda: rig.backend.processes_of(Held(7, (one,), {})) == [pid])
-
-
-def test_load_that_nobody_is_known_to_own_leaves_a_share_unknown(devices_nvml: NvmlRig) -> None:
-    rig = devices_nvml
-    whole, _ = rig.backend.inventory()
-    share: Slice = slice_of(whole, "fraction-0.5", "a")
-    other = spawn(IDLE, {})
-    try:
-        rig.show(other.pid, share, activity=50)
-        (reading,) = look(rig.backend, [Held(7, (share,), {})]).slices
-        assert (reading.activity, reading.memory_bytes) == (None, None)
-    finally:
-        other.kill()
-        other.wait()
+# --- what a look costs --------------------------------------------------------------------------
 
 
 def test_sampling_does_not_wait_for_the_pcie_counters(tmp_path: Path) -> None:

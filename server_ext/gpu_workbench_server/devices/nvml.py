@@ -38,10 +38,11 @@ from .nvml_processes import (
     is_mps_server,
     is_on,
     list_processes,
+    owner_here,
     slice_of,
 )
 from .nvml_slow import SlowLane
-from .processes import Owner, ProcessTable
+from .processes import Owner, ProcessTable, partners
 
 AGAIN_SECONDS = 5.0
 """How often a driver that does not start is tried by `read` and `processes_of`."""
@@ -88,6 +89,7 @@ class NvmlBackend:
             # Looking for them costs more than all the rest: only where something runs.
             some = any(one.processes for one in told.listed.values())
             owners = self._table.owners(held) if some else {}
+            shared = partners(held) if some else {}
             gpus: list[GpuReading] = []
             slices: list[SliceReading] = []
             processes: list[DeviceProcess] = []
@@ -97,7 +99,9 @@ class NvmlBackend:
                     try:
                         gpu = read_gpu(device, told)
                         ran = told.listed.get(device.gpu.uuid)
-                        found = None if ran is None else self._named(device, ran, here, owners)
+                        found = (
+                            None if ran is None else self._named(device, ran, here, owners, shared)
+                        )
                         parts = [read_slice(device, gpu, one, found, told) for _, one in here]
                     except GpuLost:
                         gpus.append(lost_gpu(device, told))
@@ -228,11 +232,13 @@ class NvmlBackend:
         listed: Listed,
         here: Sequence[tuple[int, Slice]],
         owners: dict[int, Owner],
+        shared: dict[int, set[int]],
     ) -> list[DeviceProcess]:
         busy = listed.activity
         found: list[DeviceProcess] = []
         for process in listed.processes:
-            owner = owners.get(process.pid)
+            known = owners.get(process.pid)
+            owner = owner_here(process, device, here, known, shared)
             one = slice_of(process, device, here, owner)
             instance = device.instances.get(-1 if process.gi is None else process.gi)
             found.append(

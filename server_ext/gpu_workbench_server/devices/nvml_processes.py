@@ -6,7 +6,7 @@ Knows leases only as slices and owners; who owns a process is found elsewhere (`
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -107,6 +107,27 @@ def slice_of(
         if owner is not None and owner.lease_id == lease_id and owner.slice_id in (None, one.id):
             return one
     return None
+
+
+def owner_here(
+    process: OnDevice,
+    device: Device,
+    here: Sequence[tuple[int, Slice]],
+    owner: Owner | None,
+    partners: Mapping[int, Set[int]],
+) -> Owner | None:
+    """Whom a process works for at the place where it runs; None for a stranger there.
+
+    Its owner, where that holds the place or nobody does. One kernel may hold several leases, while
+    its processes carry the id of the first: `partners` are the leases that share a root process,
+    and it works for the one among them that holds the place. Where only others do, it works for
+    nobody who was granted it.
+    """
+    holders = [lease_id for lease_id, one in here if is_on(one, process, device)]
+    if owner is None or not holders or owner.lease_id in holders:
+        return owner
+    mine = partners.get(owner.lease_id, frozenset())
+    return next((Owner(one, None) for one in holders if one in mine), None)
 
 
 def is_mps_server(pid: int) -> bool:

@@ -33,6 +33,19 @@ class Owner:
     slice_id: str | None
 
 
+def partners(held: Sequence[Held]) -> dict[int, set[int]]:
+    """Of each lease that shares a root process with another (a kernel with two): those others."""
+    by_pid: dict[int, list[int]] = {}
+    for one in held:
+        for pid in one.pids:
+            by_pid.setdefault(pid, []).append(one.lease_id)
+    found: dict[int, set[int]] = {}
+    for leases in by_pid.values():
+        for lease_id in leases if len(leases) > 1 else ():
+            found.setdefault(lease_id, set()).update(leases)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """`cpu_seconds` since the process began at `created` (seconds since the epoch).

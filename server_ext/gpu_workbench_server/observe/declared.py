@@ -161,7 +161,7 @@ METRICS = (
         "gpu_workbench_strangers",
         "gauge",
         GPU,
-        "Processes on a leased GPU that belong to no lease.",
+        "Processes on a leased GPU that belong to no lease of it.",
     ),
     Declared(
         "gpu_workbench_up", "gauge", (), "1 while the broker answers, 0 while it is in trouble."

@@ -1,7 +1,7 @@
 """Whose process is it: device process → lease → kernel, cluster or job → the name people know.
 
-A process on a leased GPU that belongs to no lease is a stranger: it takes what somebody else was
-granted. Others' pids and command lines are for administrators only. No thread, no clock of its own.
+A process on a leased GPU that belongs to no lease of it is a stranger: it takes what somebody else
+was granted. Others' pids and command lines are for administrators only. No thread, no clock.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def notice(process: DeviceProcess) -> wire.Notice:
         lease_id=None,
         code="stranger",
         message=(
-            f"A process without a lease runs on the leased GPU {process.gpu}: "
+            f"A process without a lease of it runs on the leased GPU {process.gpu}: "
             f"pid {process.pid}, {process.command or 'its command line can not be read'}."
         ),
         hint="Ask its owner to take a lease, or end it; `nvidia-smi` shows it too.",
