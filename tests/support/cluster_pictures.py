@@ -138,7 +138,7 @@ def many(browser: Browser, lab: LabServer, into: Path) -> None:
 def form(browser: Browser, lab: LabServer, into: Path) -> None:
     for dark in (False, True):
         page = opened(browser, lab, dark)
-        page.get_by_test_id("gw-form-purpose-cluster").check(force=True)
+        page.get_by_test_id("gw-form-purpose-cluster").click()
         page.get_by_test_id("gw-preset").nth(1).click()
         page.get_by_test_id("gw-form-most").fill("8")
         page.get_by_test_id("gw-form-submit").scroll_into_view_if_needed()
