@@ -74,6 +74,7 @@ describe('REST', () => {
 describe('the live connection', () => {
   it('passes events on and skips what it can not read', async () => {
     const server = new FakeServer();
+    server.silent = true;
     const live = new LiveClient(server.settings());
     const seen: LiveEvent[] = [];
     live.event.connect((_, event) => seen.push(event));
@@ -202,6 +203,7 @@ describe('the live connection', () => {
 
   it('waits longest where too many windows are open, and longer until it was told something', async () => {
     const server = new FakeServer();
+    server.silent = true;
     const attempts: number[] = [];
     const live = new LiveClient(server.settings(), attempt => {
       attempts.push(attempt);

@@ -26,6 +26,8 @@ export class FakeServer {
   cards: Card[] = [card({ profile: 'mig-1g.10gb', memory_gb: 10, units: 0.14 }), card()];
   clusters = new Map<string, Cluster>();
   leases = new Map<number, Lease>();
+  /** Those that are over and told only to who asks for one. */
+  past = new Map<number, Lease>();
   requests = new Map<number, Ask>();
   readonly jobs = new FakeJobs();
   sweeps: Sweep[] = [];
@@ -35,6 +37,8 @@ export class FakeServer {
   trouble: Answer | null = null;
   /** While set, nothing answers. */
   down = false;
+  /** While set, it says nothing to who connects. */
+  silent = false;
   readonly calls: string[] = [];
   readonly headers: Headers[] = [];
   readonly sockets: FakeSocket[] = [];
@@ -46,7 +50,7 @@ export class FakeServer {
       constructor(url: string) {
         super(url);
         server.sockets.push(this);
-        queueMicrotask(() => (server.down ? this.cut() : this.accept()));
+        queueMicrotask(() => (server.down ? this.cut() : server.greet(this)));
       }
     }
     return ServerConnection.makeSettings({
@@ -57,6 +61,14 @@ export class FakeServer {
       fetch: input => this.fetch(input as Request),
       WebSocket: Socket as unknown as typeof WebSocket
     });
+  }
+
+  /** Its first word, as the real one's. */
+  private greet(socket: FakeSocket): void {
+    socket.accept();
+    if (!this.silent) {
+      socket.receive(JSON.stringify({ type: 'hello', data: this.status }));
+    }
   }
 
   /** Send an event to every open page. */
@@ -99,7 +111,10 @@ export class FakeServer {
         id ? this.requests.get(Number(id)) : { requests: [...this.requests.values()] },
       'POST requests': () => this.ask(body),
       'DELETE requests': () => this.end(Number(id)),
-      'GET leases': () => ({ leases: [...this.leases.values()] }),
+      'GET leases': () =>
+        id
+          ? (this.leases.get(Number(id)) ?? this.past.get(Number(id)))
+          : { leases: [...this.leases.values()] },
       'POST leases': () => this.change(Number(id), verb === 'extend' ? { ends_at: 9e9 } : {}),
       'GET sweeps': () => ({ sweeps: this.sweeps }),
       'DELETE leases': () => this.change(Number(id), { state: 'ended' })

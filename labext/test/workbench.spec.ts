@@ -1,5 +1,6 @@
 import { LiveClient } from '../src/api/live';
 import { WorkbenchApi } from '../src/api/rest';
+import type { Lease } from '../src/api/types';
 import { Workbench } from '../src/model/workbench';
 import { FakeServer, until } from './server';
 import { lease, request, tick } from './things';
@@ -89,6 +90,55 @@ describe('the state', () => {
     await until('the grant', () => grants.length === 1);
     expect(grants).toEqual([id]);
     expect(workbench.requests.items).toEqual([]);
+  });
+
+  it('tells once of a lease that ended while the connection was cut, and how', async () => {
+    const server = new FakeServer();
+    server.leases.set(7, lease({ id: 7 }));
+    server.leases.set(8, lease({ id: 8 }));
+    const workbench = await started(server);
+    const ends: [number, string | null][] = [];
+    workbench.ended.connect((_, one) => ends.push([one.id, one.end_reason]));
+    server.sockets.at(-1)?.cut();
+    server.leases.delete(7);
+    server.past.set(7, lease({ id: 7, state: 'ended', end_reason: 'preempted', ended_at: 5 }));
+    await until('the end', () => ends.length === 1);
+    server.tell({ type: 'lease', data: server.past.get(7) as Lease });
+    server.tell({ type: 'lease', data: lease({ id: 8, state: 'ended', end_reason: 'lost' }) });
+    server.tell({ type: 'lease', data: lease({ id: 8, state: 'ended', cleared: true }) });
+    expect(ends).toEqual([
+      [7, 'preempted'],
+      [8, 'lost']
+    ]);
+  });
+
+  it('tells a notice once, however often it is told, and none of a lease that is over', async () => {
+    const server = new FakeServer();
+    server.leases.set(7, lease({ id: 7 }));
+    const workbench = await started(server);
+    const told: string[] = [];
+    workbench.noticed.connect((_, notice) => told.push(`${notice.code} ${notice.at}`));
+    const notice = { lease_id: 7, code: 'ends_soon', message: 'In 5 min.', hint: '', at: 8200 };
+    server.tell({ type: 'notice', data: notice });
+    server.tell({ type: 'notice', data: { ...notice, message: 'In 4 min.' } });
+    server.tell({ type: 'notice', data: { ...notice, code: 'preempted', at: 2000 } });
+    server.tell({ type: 'lease', data: lease({ id: 7, state: 'ended' }) });
+    server.tell({ type: 'notice', data: { ...notice, code: 'kept' } });
+    expect(told).toEqual(['ends_soon 8200', 'preempted 2000']);
+  });
+
+  it('reads everything when the server has begun to tell, not before', async () => {
+    const server = new FakeServer();
+    const workbench = await started(server);
+    const calls = server.calls.length;
+    server.silent = true;
+    server.sockets.at(-1)?.cut();
+    await until('the connection', () => workbench.link === 'open');
+    expect(server.calls.length).toBe(calls);
+    server.tell({ type: 'hello', data: server.status });
+    server.tell({ type: 'hello', data: server.status });
+    await until('the read', () => server.calls.length > calls);
+    expect(server.calls.filter(one => one === 'GET jobs')).toHaveLength(3);
   });
 
   it('keeps what it knew when the server is gone, says so, and recovers', async () => {

@@ -276,6 +276,9 @@ class BrokerApi(Protocol):
     def leases(self, who: Principal, ended: bool = False) -> list[wire.Lease]:
         """The caller's own (an admin's: everybody's); with `ended`, recent ended ones too."""
 
+    def notices(self, who: Principal) -> list[wire.Notice]:
+        """What stands to be said of the caller's own leases now."""
+
     def lease(self, who: Principal, lease_id: int) -> wire.Lease: ...
 
     def claim(self, who: Principal, claim: wire.Claim) -> wire.Lease:

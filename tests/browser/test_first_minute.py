@@ -203,3 +203,21 @@ def test_when_the_server_is_gone_the_panel_says_so_and_comes_back(
     expect(panel).to_have_attribute("data-link", "open", timeout=60_000)
     ask_for(panel, "10 GB")
     expect(at(panel, "gw-lease")).to_have_count(1)
+
+
+def test_a_lease_that_ended_while_there_was_no_connection_is_told_of_then(
+    open_lab: Open, lab: LabServer
+) -> None:
+    page = open_lab()
+    panel = open_panel(page)
+    lease = lab.api("POST", "requests", {"what": "10GB", "name": "nap.ipynb", "seconds": 5})
+    expect(at(panel, "gw-lease")).to_have_count(1)
+    lab.kill9()
+    expect(panel).not_to_have_attribute("data-link", "open")
+    wait_for(lambda: time.time() > lease["created_at"] + 6, what="its time is over")
+    lab.start()
+    told = page.locator(".jp-toastContainer")
+    expect(told).to_contain_text("The slice of nap.ipynb ended at")
+    expect(told).to_contain_text("its time was over")
+    expect(at(panel, "gw-lease")).to_have_count(0)
+    shoot(page, "ended-light")

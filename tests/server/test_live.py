@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -45,6 +46,26 @@ async def test_a_watcher_is_told_of_grants_and_ends(workbench: Any) -> None:
 
     await workbench.eventually(told_of_end, "the end of the lease")
     socket.close()
+
+
+@pytest.fixture
+def quick_notice(settings: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest) -> Any:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[leases]\nnotice = "3s"\n')
+    settings["policy_file"] = str(policy)
+    return request.getfixturevalue("workbench")
+
+
+async def test_a_watcher_that_was_away_is_told_of_a_notice_that_stands(quick_notice: Any) -> None:
+    number = (await quick_notice.call("POST", "requests", {"what": "gpu", "seconds": 7}))[1]["id"]
+    await quick_notice.call("POST", "leases/claim", {"path": "", "kernel_id": "k1"})
+    there = await quick_notice.live()
+    at_once = (await quick_notice.events(there, until="notice"))[-1]["data"]
+    came_later = await quick_notice.live()
+    later = (await quick_notice.events(came_later, until="notice"))[-1]["data"]
+    for told in (at_once, later):
+        assert (told["lease_id"], told["code"]) == (number, "ends_soon")
+    assert at_once["at"] == later["at"]
 
 
 async def test_what_is_free_is_told_again_when_a_lease_changes_it(workbench: Any) -> None:

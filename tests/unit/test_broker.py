@@ -239,6 +239,11 @@ def test_a_borrowed_lease_is_told_that_it_gives_way_and_a_restart_remembers_it()
     (news,) = [one for one in paper.news if one.type == "notice"]
     assert (news.owner, news.payload.code, news.payload.at) == ("ben", "preempted", 1120.0)
     assert "The slice of b.ipynb ends in 2 min: it was borrowed" in news.payload.message
+    clock.time += 30
+    (stands,) = broker.notices(BEN)
+    assert (stands.lease_id, stands.at) == (held.id, 1120.0)
+    assert "ends in 1 min: it was borrowed" in stands.message, "told anew, as it is then"
+    assert broker.notices(vision) == []
     told = broker.request(vision, mine.id)
     assert told.reason is not None
     assert told.reason.code == "giving_way"

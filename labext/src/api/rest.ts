@@ -72,6 +72,8 @@ export class WorkbenchApi {
 
   leases = async (): Promise<Lease[]> => (await this.get<Leases>('leases')).leases;
 
+  lease = (id: number): Promise<Lease> => this.get<Lease>(`leases/${id}`);
+
   extend = (id: number, seconds: number): Promise<Lease> =>
     this.send<Lease>('POST', `leases/${id}/extend`, { seconds });
 

@@ -3,15 +3,13 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
-import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { LiveClient } from '../api/live';
 import { WorkbenchApi } from '../api/rest';
-import type { Notice } from '../api/types';
-import { sentenceOf } from '../talk';
 import { IGpuWorkbench } from '../tokens';
 import { FormModel } from './form';
+import { tellOfLeases } from './notices';
 import type { IPreferences } from './settings';
 import { DEFAULTS, preferencesOf } from './settings';
 import { profileName } from './words';
@@ -40,7 +38,7 @@ export const modelPlugin: JupyterFrontEndPlugin<IGpuWorkbench> = {
     const form = new FormModel();
     let preferences: IPreferences = DEFAULTS;
 
-    workbench.noticed.connect((_, notice) => tell(workbench, trans, notice));
+    tellOfLeases(workbench, trans);
     workbench.granted.connect((_, { lease, waited }) => {
       if (waited && preferences.notifyGrants) {
         const text = trans.__('Your slice %1 is there.', profileName(lease.profile));
@@ -72,31 +70,3 @@ export const modelPlugin: JupyterFrontEndPlugin<IGpuWorkbench> = {
     };
   }
 };
-
-/** What, when, why; and the two buttons where it is about a lease that is still mine. */
-function tell(workbench: Workbench, trans: TranslationBundle, notice: Notice): void {
-  const { lease_id, message, hint } = notice;
-  const text = hint ? `${message} ${hint}` : message;
-  const lease = lease_id === null ? undefined : workbench.leases.get(lease_id);
-  if (!lease) {
-    Notification.info(text, { autoClose: 10_000 });
-    return;
-  }
-  const attempt = (run: Promise<void>): void => {
-    run.catch((reason: unknown) => Notification.error(sentenceOf(reason)));
-  };
-  Notification.warning(text, {
-    autoClose: false,
-    actions: [
-      {
-        label: trans.__('Keep it'),
-        displayType: 'accent',
-        callback: () => attempt(workbench.extend(lease.id, 3600))
-      },
-      {
-        label: trans.__('Let it go'),
-        callback: () => attempt(workbench.release(lease.id))
-      }
-    ]
-  });
-}

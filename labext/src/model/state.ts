@@ -63,8 +63,14 @@ export class WorkbenchState {
     return this._shifted;
   }
 
+  /** Something to be told, once; of leases that are over nothing. */
   get noticed(): ISignal<this, Notice> {
     return this._noticed;
+  }
+
+  /** A lease of mine is over: told once, whichever way that was learned. */
+  get ended(): ISignal<this, Lease> {
+    return this._ended;
   }
 
   /** A lease of mine is new to this page. */
@@ -111,9 +117,22 @@ export class WorkbenchState {
         this.telemetry.take(event.data);
         break;
       case 'notice':
-        this._noticed.emit(event.data);
+        this.takeNotice(event.data);
         break;
     }
+  }
+
+  /** A page that comes back is told again of what still stands. */
+  private takeNotice(notice: Notice): void {
+    const { lease_id: id, code, at } = notice;
+    if (id !== null) {
+      const told = `${code} ${at}`;
+      if (this._over.has(id) || this._told.get(id) === told) {
+        return;
+      }
+      this._told.set(id, told);
+    }
+    this._noticed.emit(notice);
   }
 
   /** Replace everything. What waited and is a lease now was granted while nobody looked. */
@@ -168,6 +187,11 @@ export class WorkbenchState {
       this.leases.put(lease);
     }
     this._shifted.emit();
+    if (lease.state === 'ended' && !this._over.has(lease.id)) {
+      this._over.add(lease.id);
+      this._told.delete(lease.id);
+      this._ended.emit(lease);
+    }
     if (isNew) {
       this._granted.emit({ lease, waited: this._waited.delete(lease.id) });
     }
@@ -180,9 +204,14 @@ export class WorkbenchState {
 
   private _fleet: Fleet | null = null;
   private _status: Status | null = null;
+  /** Leases of mine that were seen to be over, by number. */
+  private readonly _over = new Set<number>();
+  /** The newest notice of each lease. */
+  private readonly _told = new Map<number, string>();
   /** Requests of mine that were seen waiting. */
   private readonly _waited = new Set<number>();
   private _changed = new Signal<this, void>(this);
+  private _ended = new Signal<this, Lease>(this);
   private _granted = new Signal<this, IGrant>(this);
   private _noticed = new Signal<this, Notice>(this);
   private _shifted = new Signal<this, void>(this);

@@ -34,6 +34,8 @@ export type Phase = 'loading' | 'ready' | 'failed';
 const HISTORY_SECONDS = 120;
 /** Slices whose past is read at first; with more than these nobody looks at each. */
 const MAX_BACKFILL = 24;
+/** Leases that ended while nobody told us; with more than these one is told of the first. */
+const MAX_ENDS = 24;
 /** Milliseconds in which several leases of one burst cause one read of the quotas. */
 const SETTLE = 200;
 
@@ -86,6 +88,10 @@ export class Workbench extends WorkbenchState implements IDisposable {
       this._meanwhile?.push(event);
     }
     super.apply(event);
+    if (event.type === 'hello' && this._unread) {
+      this._unread = false;
+      void this.refresh();
+    }
   }
 
   /** Read everything again; what is known stays when that fails, and `problem` says why. */
@@ -110,8 +116,10 @@ export class Workbench extends WorkbenchState implements IDisposable {
       this._meanwhile = null;
       this._phase = 'ready';
       this._problem = null;
+      const before = this.leases.items;
       this.takeAll({ status, fleet, requests, leases, clusters, jobs, sweeps });
       newer.forEach(event => super.apply(event));
+      void this.learnEnds(before);
       void this.backfill(this.leases.items);
     } catch (reason) {
       if (turn !== this._turn || this._disposed) {
@@ -247,10 +255,21 @@ export class Workbench extends WorkbenchState implements IDisposable {
     }
   }
 
-  private onLink(state: LinkState): void {
-    if (state === 'open') {
-      void this.refresh();
+  /** How those ended that ended while this page was told nothing. */
+  private async learnEnds(before: readonly Lease[]): Promise<void> {
+    const gone = before.filter(one => !this.leases.get(one.id));
+    for (const { id } of gone.slice(0, MAX_ENDS)) {
+      try {
+        this.takeLease(await this.api.lease(id));
+      } catch {
+        return; // Who was gone for so long reads it in the usage.
+      }
     }
+  }
+
+  private onLink(state: LinkState): void {
+    // Read with the first word, not before: from there on the server tells whatever changes.
+    this._unread = state === 'open';
     this.touch();
     this.plan();
   }
@@ -272,4 +291,6 @@ export class Workbench extends WorkbenchState implements IDisposable {
   private _problem: ApiError | null = null;
   private _statusSoon: ReturnType<typeof setTimeout> | undefined;
   private _turn = 0;
+  /** Connected, and nothing was read since. */
+  private _unread = false;
 }

@@ -203,6 +203,12 @@ class Broker:
             past = self._store.recent_leases(None if who.admin else who.user)
             return alive + [views.lease(who, one) for one in past if one.state == "ended"]
 
+    def notices(self, who: Principal) -> list[wire.Notice]:
+        """What stands to be said of the caller's own leases now."""
+        with self._lock:
+            mine = [one for one in self.alive() if one.user == who.user and one.noticed]
+            return [views.notice(one, self.keeper.now()) for one in mine]
+
     def lease(self, who: Principal, lease_id: int) -> wire.Lease:
         return views.lease(who, self._own(who, lease_id))
 

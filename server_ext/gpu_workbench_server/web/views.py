@@ -50,6 +50,8 @@ class Views:
         messages += [event("cluster", one.id, one) for one in services.clusters.list(who)]
         messages += [event("job", one.id, one) for one in services.jobs.list(who)]
         messages += [event("sweep", one.id, one) for one in services.sweeps.list(who)]
+        # Last: the window knows the leases by then. It may have been away when they were given.
+        messages += [event("notice", str(one.lease_id), one) for one in broker.notices(who)]
         return messages
 
     def changed(self, who: Principal, news: Iterable[News]) -> list[Message]:
