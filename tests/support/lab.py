@@ -150,7 +150,7 @@ class LabServer:
         assert self.process is not None
         self.process.wait()
 
-    def stop(self, seconds: float = 20.0) -> None:
+    def stop(self, seconds: float = 60.0) -> None:
         """SIGTERM, as a user or a service manager would; SIGKILL if that isn't heard."""
         self.alive.discard(self)
         if self.process is None or self.process.poll() is not None:
