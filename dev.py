@@ -72,8 +72,7 @@ def quiet(log: Path, *commands: list[object]) -> None:
     with log.open("w") as out:
         for command in commands:
             line = [str(c) for c in command]
-            out.write(f"+ {' '.join(line)}\n")
-            out.flush()
+            print("+", *line, file=out, flush=True)
             rc = subprocess.call(
                 line, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
@@ -290,7 +289,8 @@ def run(args: list[str]) -> int:
     """JupyterLab on 127.0.0.1, with settings and layout of its own: panel open, no questions."""
     prepare()
     lab, copies = STATE / "lab", ROOT / "notebooks"
-    lab.exists() or shutil.copytree(ROOT / "labext/first-start", lab)
+    if not lab.exists():
+        shutil.copytree(ROOT / "labext/first-start", lab)
     loud(PY, "examples", copies)
     os.environ["JUPYTERLAB_SETTINGS_DIR"] = str(lab / "settings")
     os.environ["JUPYTERLAB_WORKSPACES_DIR"] = str(lab / "workspaces")
