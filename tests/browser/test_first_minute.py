@@ -210,11 +210,11 @@ def test_a_lease_that_ended_while_there_was_no_connection_is_told_of_then(
 ) -> None:
     page = open_lab()
     panel = open_panel(page)
-    lease = lab.api("POST", "requests", {"what": "10GB", "name": "nap.ipynb", "seconds": 5})
+    lease = lab.api("POST", "requests", {"what": "10GB", "name": "nap.ipynb", "seconds": 15})
     expect(at(panel, "gw-lease")).to_have_count(1)
     lab.kill9()
     expect(panel).not_to_have_attribute("data-link", "open")
-    wait_for(lambda: time.time() > lease["created_at"] + 6, what="its time is over")
+    wait_for(lambda: time.time() > lease["created_at"] + 16, what="its time is over")
     lab.start()
     told = page.locator(".jp-toastContainer")
     expect(told).to_contain_text("The slice of nap.ipynb ended at")
