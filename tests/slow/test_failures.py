@@ -207,11 +207,14 @@ def test_a_killed_rank_is_named_within_seconds(run: Run) -> None:
     assert (cause.code, cause.rank) == ("killed", 1)
 
 
-def test_a_killed_launcher_is_told_and_no_rank_is_blamed(run: Run) -> None:
-    run.start(script=FOR_EVER, args=["100000"]).stepping()
+@pytest.mark.parametrize("which", ["torch's agent", "what it forks them from"])
+def test_a_killed_launcher_is_told_and_no_rank_is_blamed(run: Run, which: str) -> None:
+    ranks = run.start(script=FOR_EVER, args=["100000"]).stepping()["ranks"]
     assert run.process is not None
     (agent,) = psutil.Process(run.process.pid).children()
-    agent.kill()
+    nursery = psutil.Process(ranks[0]["pid"]).parent()
+    assert nursery is not None and nursery != agent
+    (agent if which == "torch's agent" else nursery).kill()
     run.ended()
     cause = cause_of(run)
     assert (cause.code, cause.rank) == ("launcher_killed", None), run.status

@@ -21,7 +21,8 @@ from .processes import die_with_parent
 from .rank import FUNCTION
 
 AGENT = "agent.json"
-"""`{"failures": [{rank, pid, exit_code, time}], "error": text or None}`"""
+"""`{"failures": [{rank, pid, exit_code, time}], "error": text or None, "killed_by": signal}`: what
+killed the process that ranks are forked from, where they ended with it."""
 
 
 def start(directory: Path, environment: dict[str, str]) -> subprocess.Popen[bytes] | forks.Child:
@@ -72,16 +73,20 @@ def main(directory: Path) -> int:
     except (Exception, SystemExit) as error:  # its parser exits for a flag that it doesn't know
         _tell(directory, error=f"accelerate: {type(error).__name__}: {error}")
         return 1
+    nursery = None
     if _may_fork(directory, spec):
         from . import rank_nursery
 
-        rank_nursery.serve_from_here(directory)
+        nursery = rank_nursery.serve_from_here(directory)
     _do_not_spread()
     try:
         launcher: Any = torchrun  # it has no types
         launcher.run(launcher.parse_args(["-m", "gpu_workbench.holders.rank", str(directory)]))
     except ChildFailedError as error:
-        _tell(directory, failures=[_failure(rank, one) for rank, one in error.failures.items()])
+        failures = [_failure(rank, one) for rank, one in error.failures.items()]
+        pids = [one["pid"] for one in failures]
+        killed_by = None if nursery is None else nursery.took_along(pids)
+        _tell(directory, [] if killed_by else failures, killed_by=killed_by)
         return 1
     except Exception as error:
         _tell(directory, error=f"{type(error).__name__}: {error}")
@@ -131,9 +136,13 @@ def _failure(rank: int, failure: Any) -> dict[str, Any]:
 
 
 def _tell(
-    directory: Path, failures: list[dict[str, Any]] | None = None, error: str | None = None
+    directory: Path,
+    failures: list[dict[str, Any]] | None = None,
+    error: str | None = None,
+    killed_by: int | None = None,
 ) -> None:
-    write_json(directory / AGENT, {"failures": failures or [], "error": error})
+    said = {"failures": failures or [], "error": error, "killed_by": killed_by}
+    write_json(directory / AGENT, said)
 
 
 if __name__ == "__main__":

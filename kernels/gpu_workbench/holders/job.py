@@ -312,7 +312,7 @@ class Supervisor:
             missing_torch=missing_torch,
             oom_kills=oom_kills() - self._oom_kills,
             agent_error=start_error or agent.get("error"),
-            agent_signal=self._agent_signal,
+            agent_signal=self._agent_signal or agent.get("killed_by"),
             # Where no rank came up, the agent's own last words are all there is.
             agent_log=None if started else tail(self._directory / "agent.log", lines=12),
         )

@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -49,17 +49,17 @@ def preload() -> None:
     gc.freeze()  # what is shared stays shared
 
 
-def serve_from_here(directory: Path) -> None:
+def serve_from_here(directory: Path) -> Nursery | None:
     """From now on torch's agent, in this process, gets its ranks forked. Call it before it starts.
 
-    Where a fork would not do (another thread, another torch), ranks are started as ever.
+    Where a fork would not do (another thread, another torch), ranks are started as ever: None.
     """
     from torch.distributed.elastic.multiprocessing.subprocess_handler import SubprocessHandler
 
     handler: Any = SubprocessHandler  # its methods are torch's own business
     started = getattr(handler, "_popen", None)
     if started is None or not warmth.is_single():
-        return
+        return None
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for one in (ours, theirs):
         one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PACKET)
@@ -69,23 +69,36 @@ def serve_from_here(directory: Path) -> None:
         ours.close()
         _serve(theirs, directory, agent)
     theirs.close()
-    nursery = _Nursery(ours, str(directory), started)
+    nursery = Nursery(ours, str(directory), started, pid)
     handler._popen = lambda self, args, env: nursery.popen(self, args, env)
+    return nursery
 
 
 # --- in the agent -----------------------------------------------------------------------------
 
 
-class _Nursery:
+class Nursery:
     """The agent's end."""
 
-    def __init__(self, line: socket.socket, directory: str, started: Popen) -> None:
+    def __init__(self, line: socket.socket, directory: str, started: Popen, pid: int) -> None:
+        self._pid = pid
         self._line = line
         self._words = ("-m", "gpu_workbench.holders.rank", directory)
         self._started = started
         self.ended: dict[int, int] = {}
         """pid → exit code, of ranks that are over."""
         self.gone = False
+        self._forked: set[int] = set()
+
+    def took_along(self, pids: Iterable[int]) -> int | None:
+        """The signal that killed it, if it was killed and all these ranks ended with it."""
+        if not self.gone or any(pid not in self._forked or pid in self.ended for pid in pids):
+            return None
+        with contextlib.suppress(ChildProcessError):
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            if pid and os.WIFSIGNALED(status):
+                return os.WTERMSIG(status)
+        return None
 
     def popen(self, handler: Any, args: tuple[str, ...], env: dict[str, str]) -> Any:
         """A rank: forked where it is one of ours, or started."""
@@ -97,6 +110,7 @@ class _Nursery:
             while not self.gone:
                 told = self._hear(None)
                 if told and "started" in told:
+                    self._forked.add(told["started"])
                     return _Rank(self, told["started"])
         return self._started(handler, args, env)
 
@@ -127,7 +141,7 @@ class _Nursery:
 class _Rank:
     """As much of `subprocess.Popen` as torch's agent uses."""
 
-    def __init__(self, nursery: _Nursery, pid: int) -> None:
+    def __init__(self, nursery: Nursery, pid: int) -> None:
         self._nursery = nursery
         self.pid = pid
 

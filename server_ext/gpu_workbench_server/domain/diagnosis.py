@@ -68,7 +68,8 @@ class End:
     agent_error: str | None = None
     agent_log: str | None = None
     agent_signal: int | None = None
-    """The signal that ended torch's agent, or mpirun, from outside; the ranks end with it."""
+    """That ended from outside who started the ranks (torch's agent, what it forks them from, or
+    mpirun); they end with it."""
     oom_kills: int = 0
     """Processes that the kernel killed for memory in the job's control group while it ran."""
     unwritable: str = ""
