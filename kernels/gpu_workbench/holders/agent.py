@@ -86,7 +86,7 @@ def main(directory: Path) -> int:
         failures = [_failure(rank, one) for rank, one in error.failures.items()]
         pids = [one["pid"] for one in failures]
         killed_by = None if nursery is None else nursery.took_along(pids)
-        _tell(directory, [] if killed_by else failures, killed_by=killed_by)
+        _tell(directory, failures, killed_by=killed_by)
         return 1
     except Exception as error:
         _tell(directory, error=f"{type(error).__name__}: {error}")
