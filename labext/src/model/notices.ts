@@ -9,6 +9,9 @@ import { shortName } from './paths';
 import { clockTime, profileName } from './words';
 import type { Workbench } from './workbench';
 
+/** Characters that JupyterLab shows of a notification. */
+const MOST_TEXT = 140;
+
 /** From now on; of each lease the newest alone is to be seen. */
 export function tellOfLeases(workbench: Workbench, trans: TranslationBundle): void {
   const shown = new Map<number, string>();
@@ -55,11 +58,19 @@ export function endOf(trans: TranslationBundle, lease: Lease, now: number): stri
   );
 }
 
-function textOf({ message, hint }: Notice): string {
-  return hint ? `${message} ${hint}` : message;
+/** What happens, and as many sentences of what to do as JupyterLab shows: it cuts the rest off. */
+export function textOf({ message, hint }: Notice): string {
+  let text = message;
+  for (const sentence of hint.split(/(?<=\.) /).filter(Boolean)) {
+    if (text.length + 1 + sentence.length > MOST_TEXT) {
+      break;
+    }
+    text += ` ${sentence}`;
+  }
+  return text;
 }
 
-/** The notification's id. */
+/** The notification's id. What has to give way can't be kept, and what stays needs no answer. */
 function tellWithButtons(
   workbench: Workbench,
   trans: TranslationBundle,
@@ -69,18 +80,20 @@ function tellWithButtons(
   const attempt = (run: Promise<void>): void => {
     run.catch((reason: unknown) => Notification.error(sentenceOf(reason)));
   };
+  if (notice.code === 'kept') {
+    return Notification.info(textOf(notice), { autoClose: 10_000 });
+  }
+  const keep: Notification.IAction = {
+    label: trans.__('Keep it'),
+    displayType: 'accent',
+    callback: () => attempt(workbench.extend(lease.id, 3600))
+  };
+  const letGo: Notification.IAction = {
+    label: trans.__('Let it go'),
+    callback: () => attempt(workbench.release(lease.id))
+  };
   return Notification.warning(textOf(notice), {
     autoClose: false,
-    actions: [
-      {
-        label: trans.__('Keep it'),
-        displayType: 'accent',
-        callback: () => attempt(workbench.extend(lease.id, 3600))
-      },
-      {
-        label: trans.__('Let it go'),
-        callback: () => attempt(workbench.release(lease.id))
-      }
-    ]
+    actions: notice.code === 'preempted' ? [letGo] : [keep, letGo]
   });
 }
