@@ -105,10 +105,12 @@ def test_a_cluster_from_the_form_to_work_in_a_notebook_and_back(
     expect(workers).to_have_count(2)
 
     slider = at(cluster, "gw-cluster-slider")
-    slider.focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
-    expect(at(cluster, "gw-scale-said")).to_contain_text("Asks for 2 more slices")
+    with time_stands_still(page):  # left alone for a moment it is taken at its word
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        page.clock.run_for(300)
+        expect(at(cluster, "gw-scale-said")).to_contain_text("Asks for 2 more slices")
     up(cluster, 4)
     expect(workers).to_have_count(4)
     expect(slider).to_have_value("4")
