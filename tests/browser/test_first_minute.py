@@ -196,7 +196,9 @@ def test_when_the_server_is_gone_the_panel_says_so_and_comes_back(
     panel = open_panel(page)
     expect(panel).to_have_attribute("data-link", "open")
     dialog = page.locator("dialog.jp-Dialog")  # JupyterLab says itself that the server is gone
-    page.add_locator_handler(dialog, lambda one: one.locator("button.jp-Dialog-button").last.click())
+    page.add_locator_handler(
+        dialog, lambda one: one.locator("button.jp-Dialog-button").last.click()
+    )
     lab.kill9()
     expect(panel).not_to_have_attribute("data-link", "open")
     lab.start()
