@@ -88,10 +88,22 @@ def test_a_change_is_seen_once_also_one_that_keeps_the_size(tmp_path: Path, file
     before = file.stat()
     file.write_text(POLICY.replace('"2d"', '"3d"'))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert source.changed()
-    assert not source.changed()
+    assert [source.changed() for _ in range(3)] == [False, True, False]
     file.unlink()
+    assert [source.changed() for _ in range(3)] == [False, True, False]
+
+
+def test_a_file_that_is_being_saved_is_left_until_it_is_whole(tmp_path: Path, file: Path) -> None:
+    source = PolicySource(settings(tmp_path, policy_file=file))
+    file.write_text("")
+    assert not source.changed(), "emptied, to be written"
+    file.write_text(POLICY.replace('"2d"', '"30d"'))
+    assert not source.changed(), "it may not be all"
     assert source.changed()
+    file.unlink()
+    assert not source.changed(), "another takes its place"
+    file.write_text(POLICY)
+    assert [source.changed() for _ in range(3)] == [False, True, False]
 
 
 # --- which GPU is in which pool -------------------------------------------------------------------

@@ -26,7 +26,7 @@ class PolicySource:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._seen = self._look()
+        self._taken = self._seen = self._look()
 
     def read(self) -> Policy:
         """The policy, now; `BadConfiguration` names line and key of every fault."""
@@ -44,9 +44,16 @@ class PolicySource:
         )
 
     def changed(self) -> bool:
-        """Whether the file is another one since the last call."""
+        """Whether the file is another one, and was left alone since the last call.
+
+        A file that is saved in place is empty or half written for a moment, one that is replaced may be
+        gone: what a look meets once is not taken for what somebody wanted.
+        """
         was, self._seen = self._seen, self._look()
-        return was != self._seen
+        if was != self._seen or self._seen == self._taken:
+            return False
+        self._taken = self._seen
+        return True
 
     def _look(self) -> tuple[int, ...] | None:
         """What changes with a file's content; None where there is no file at the moment."""
