@@ -10,14 +10,35 @@ import {
   resolved,
   splitArgs
 } from '../src/model/form';
+import { takenLately } from '../src/model/holdings';
 import { loadOf } from '../src/model/load';
 import { leaseOf, samePath } from '../src/model/paths';
 import { RING_LENGTH, Telemetry } from '../src/model/telemetry';
 import * as words from '../src/model/words';
+import type { Lease } from '../src/api/types';
 import { card, lease, tick } from './things';
 
 const trans = nullTranslator.load('test');
 const GIB = 2 ** 30;
+
+describe('what was taken lately', () => {
+  const now = 100_000;
+  const over = (id: number, name: string, about = {}): Lease =>
+    lease({ id, name, state: 'ended', end_reason: 'expired', ended_at: now - 100 + id, ...about });
+  const ids = (past: Lease[], held: Lease[] = []): number[] =>
+    takenLately(past, held, now).map(one => one.id);
+
+  it('is what was not given back, in the last hours', () => {
+    expect(ids([over(3, 'a.ipynb'), over(2, 'b.ipynb', { end_reason: 'released' })])).toEqual([3]);
+    expect(ids([over(3, 'a.ipynb', { ended_at: now - 13 * 3600 })])).toEqual([]);
+  });
+
+  it('of each notebook the last one counts, and none where it has another', () => {
+    expect(ids([over(3, 'a.ipynb'), over(2, 'work/a.ipynb'), over(1, '')])).toEqual([3, 1]);
+    expect(ids([over(3, 'a.ipynb', { end_reason: 'released' }), over(2, 'a.ipynb')])).toEqual([]);
+    expect(ids([over(3, 'a.ipynb')], [lease({ id: 4, name: 'a.ipynb' })])).toEqual([]);
+  });
+});
 
 describe('words', () => {
   it('writes memory as on the label of a GPU', () => {

@@ -83,6 +83,28 @@ describe('the panel', () => {
     expect(first?.querySelector('[role="img"]')?.getAttribute('aria-label')).toContain('43 %');
   });
 
+  it('tells which notebook lost its slice while nobody looked, and asks for another', async () => {
+    const server = new FakeServer();
+    const over = { state: 'ended', end_reason: 'reclaimed' } as const;
+    const ended_at = Date.now() / 1000 - 60;
+    server.past.set(6, lease({ ...over, id: 6, name: 'work/churn.ipynb', ended_at }));
+    server.past.set(5, lease({ ...over, id: 5, name: 'given.ipynb', end_reason: 'released' }));
+    const { context, find, text } = await shown(server);
+    expect(find('gw-taken').map(one => one.dataset['lease'])).toEqual(['6']);
+    expect(text('gw-taken')).toContain('churn.ipynb');
+    expect(text('gw-taken')).toContain('nobody used it');
+    expect(text('gw-mine-empty')).toContain('You hold nothing');
+    await act(async () => find('gw-taken-again')[0]?.click());
+    expect(context.form.state).toMatchObject({ purpose: 'kernel', profile: 'fraction-0.25' });
+    const select = find('gw-form-target')[0] as HTMLSelectElement;
+    expect(select.selectedOptions[0]?.text).toContain('churn.ipynb');
+    expect(context.form.state.target).toEqual({ kind: 'path', path: 'work/churn.ipynb' });
+    await act(async () =>
+      server.tell({ type: 'lease', data: lease({ id: 7, name: 'work/churn.ipynb' }) })
+    );
+    expect(find('gw-taken'), 'it has one again').toEqual([]);
+  });
+
   it('gives the reason and the position of what waits, and counts the others', async () => {
     const server = new FakeServer();
     server.requests.set(1, request({ id: 1, position: 1, mine: false }));

@@ -26,7 +26,7 @@ export class FakeServer {
   cards: Card[] = [card({ profile: 'mig-1g.10gb', memory_gb: 10, units: 0.14 }), card()];
   clusters = new Map<string, Cluster>();
   leases = new Map<number, Lease>();
-  /** Those that are over and told only to who asks for one. */
+  /** Those that are over, told to who asks for one, or for all that are over. */
   past = new Map<number, Lease>();
   requests = new Map<number, Ask>();
   readonly jobs = new FakeJobs();
@@ -91,14 +91,19 @@ export class FakeServer {
     const answer =
       this.trouble ??
       this.jobs.answer(path, url.searchParams) ??
-      this.route(call.method, path, body as Partial<Ask>);
+      this.route(call.method, path, body as Partial<Ask>, url.searchParams.has('ended'));
     const said = answer.body;
     return new Response(typeof said === 'string' ? said : JSON.stringify(said), {
       status: answer.status
     });
   }
 
-  private route(method: string, path: string, body: Partial<Ask> & { dry_run?: boolean }): Answer {
+  private route(
+    method: string,
+    path: string,
+    body: Partial<Ask> & { dry_run?: boolean },
+    ended: boolean
+  ): Answer {
     const [noun, id = '', verb = ''] = path.split('/');
     const known: Record<string, () => unknown> = {
       'GET status': () => this.status,
@@ -114,7 +119,7 @@ export class FakeServer {
       'GET leases': () =>
         id
           ? (this.leases.get(Number(id)) ?? this.past.get(Number(id)))
-          : { leases: [...this.leases.values()] },
+          : { leases: [...this.leases.values(), ...(ended ? this.past.values() : [])] },
       'POST leases': () => this.change(Number(id), verb === 'extend' ? { ends_at: 9e9 } : {}),
       'GET sweeps': () => ({ sweeps: this.sweeps }),
       'DELETE leases': () => this.change(Number(id), { state: 'ended' })

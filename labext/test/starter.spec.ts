@@ -102,6 +102,13 @@ describe('a notebook on a slice', () => {
     expect(opened).toEqual([onSlice('work/Untitled.ipynb')]);
   });
 
+  it('is made anew where it was deleted while its slice was waited for', async () => {
+    const { files, opened, starter } = await stage(1);
+    await starter.ask({ ...new FormModel().state, target: { kind: 'path', path: 'gone.ipynb' } });
+    expect(opened).toEqual([onSlice('gone.ipynb')]);
+    expect([...files.cells.keys()]).toEqual(['gone.ipynb']);
+  });
+
   it('is told of its slice even while nobody looks, and of no other', async () => {
     const { server, opened, live, starter } = await stage(0);
     const request = await starter.ask(new FormModel().state);

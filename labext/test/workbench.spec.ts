@@ -112,6 +112,20 @@ describe('the state', () => {
     ]);
   });
 
+  it('knows what ended before it was there, and tells nobody of it', async () => {
+    const server = new FakeServer();
+    server.past.set(7, lease({ id: 7, state: 'ended', end_reason: 'lost', ended_at: 5 }));
+    server.past.set(8, lease({ id: 8, state: 'ended', mine: false }));
+    server.past.set(9, lease({ id: 9, state: 'ended', purpose: 'job' }));
+    const workbench = await started(server);
+    const ends: number[] = [];
+    workbench.ended.connect((_, one) => ends.push(one.id));
+    await until('the past', () => workbench.past.items.length > 0);
+    server.tell({ type: 'lease', data: lease({ id: 7, state: 'ended', cleared: true }) });
+    expect(workbench.past.items.map(one => one.id)).toEqual([7]);
+    expect(ends).toEqual([]);
+  });
+
   it('tells a notice once, however often it is told, and none of a lease that is over', async () => {
     const server = new FakeServer();
     server.leases.set(7, lease({ id: 7 }));

@@ -72,6 +72,10 @@ export class WorkbenchApi {
 
   leases = async (): Promise<Lease[]> => (await this.get<Leases>('leases')).leases;
 
+  /** Mine that are over (an administrator's: everybody's), the newest; 100 at most. */
+  pastLeases = async (): Promise<Lease[]> =>
+    (await this.get<Leases>('leases', { ended: 1 })).leases.filter(one => one.state === 'ended');
+
   lease = (id: number): Promise<Lease> => this.get<Lease>(`leases/${id}`);
 
   extend = (id: number, seconds: number): Promise<Lease> =>

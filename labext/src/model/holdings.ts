@@ -1,6 +1,13 @@
-/** What I hold, as people see it: a cluster's leases, one for each worker, are one thing. Pure. */
+/**
+ * What I hold, as people see it: a cluster's leases, one for each worker, are one thing; and what I
+ * held until lately. Pure.
+ */
 
 import type { Lease } from '../api/types';
+import { leaseOf, nameOf, samePath } from './paths';
+
+/** Seconds; a night. */
+const LATELY = 12 * 3600;
 
 export interface IHolding {
   /** The lease; of a cluster, all of them as if they were one that ends with the first. */
@@ -34,4 +41,25 @@ export function holdingsOf(leases: readonly Lease[]): IHolding[] {
       cluster
     };
   });
+}
+
+/**
+ * Of leases that are over, newest first, those that a notebook lost in the last hours and that
+ * nobody has replaced since.
+ */
+export function takenLately(
+  past: readonly Lease[],
+  held: readonly Lease[],
+  now: number
+): readonly Lease[] {
+  const newest = past.filter(
+    (one, at) =>
+      !nameOf(one) || !past.slice(0, at).some(newer => samePath(nameOf(newer), nameOf(one)))
+  );
+  return newest.filter(
+    one =>
+      (one.end_reason ?? 'released') !== 'released' &&
+      (one.ended_at ?? 0) > now - LATELY &&
+      leaseOf(nameOf(one), held) === null
+  );
 }

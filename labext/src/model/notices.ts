@@ -5,7 +5,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Lease, Notice } from '../api/types';
 import { sentenceOf } from '../talk';
-import { shortName } from './paths';
+import { nameOf, shortName } from './paths';
 import { clockTime, profileName } from './words';
 import type { Workbench } from './workbench';
 
@@ -37,19 +37,24 @@ export function tellOfLeases(workbench: Workbench, trans: TranslationBundle): vo
   });
 }
 
-/** What to tell of a lease that is over; `null` where somebody gave it back or a cluster tells. */
-export function endOf(trans: TranslationBundle, lease: Lease, now: number): string | null {
-  const why = {
+/** Why a lease is over; `null` where somebody gave it back. */
+export function whyEnded(trans: TranslationBundle, lease: Lease): string | null {
+  return {
     expired: trans.__('its time was over.'),
     preempted: trans.__('it was borrowed, and went to somebody with a right to it.'),
     reclaimed: trans.__('nobody used it.'),
     lost: trans.__('what ran on it, or its GPU, was gone.'),
     released: null
   }[lease.end_reason ?? 'released'];
+}
+
+/** What to tell of a lease that is over; `null` where somebody gave it back or a cluster tells. */
+export function endOf(trans: TranslationBundle, lease: Lease, now: number): string | null {
+  const why = whyEnded(trans, lease);
   if (why === null || lease.purpose === 'cluster') {
     return null;
   }
-  const name = shortName(lease.holder?.name || lease.name) || profileName(lease.profile);
+  const name = shortName(nameOf(lease)) || profileName(lease.profile);
   return trans.__(
     'The slice of %1 ended at %2: %3',
     name,

@@ -12,6 +12,11 @@ export function samePath(a: string, b: string): boolean {
   return short !== '' && (long === short || long.endsWith(`/${short.replace(/^\/+/, '')}`));
 }
 
+/** What a lease is for: the path of its notebook, or a name that somebody gave. */
+export function nameOf(lease: Lease): string {
+  return lease.holder?.name || lease.name;
+}
+
 /** The lease whose kernel the notebook at `path` uses, or that waits for it. */
 export function leaseOf(path: string, leases: readonly Lease[]): Lease | null {
   const kernels = leases.filter(one => one.purpose === 'kernel' && one.state !== 'ended');

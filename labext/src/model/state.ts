@@ -49,6 +49,10 @@ export class WorkbenchState {
   );
   /** My leases that are not over, the one that ends first first. */
   readonly leases = new Keyed<number, Lease>((a, b) => a.ends_at - b.ends_at || a.id - b.id);
+  /** My notebooks' leases that are over, as far as known; the newest first. */
+  readonly past = new Keyed<number, Lease>(
+    (a, b) => (b.ended_at ?? 0) - (a.ended_at ?? 0) || b.id - a.id
+  );
   readonly clusters = new Keyed<string, Cluster>((a, b) => b.created_at - a.created_at);
   readonly jobs = new Keyed<string, Job>((a, b) => b.created_at - a.created_at);
   readonly sweeps = new Keyed<string, Sweep>((a, b) => b.created_at - a.created_at);
@@ -188,12 +192,20 @@ export class WorkbenchState {
     }
     this._shifted.emit();
     if (lease.state === 'ended' && !this._over.has(lease.id)) {
-      this._over.add(lease.id);
+      this.takePast(lease);
       this._told.delete(lease.id);
       this._ended.emit(lease);
     }
     if (isNew) {
       this._granted.emit({ lease, waited: this._waited.delete(lease.id) });
+    }
+  }
+
+  /** A lease of mine that is over, and of which nothing is to be told. */
+  protected takePast(lease: Lease): void {
+    this._over.add(lease.id);
+    if (lease.purpose === 'kernel') {
+      this.past.put(lease);
     }
   }
 

@@ -7,6 +7,8 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import type { Lease } from '../api/types';
+
 const GIB = 2 ** 30;
 
 export function gigabytes(bytes: number): string {
@@ -126,4 +128,10 @@ export function profileName(profile: string): string {
   return Math.abs(parts - Math.round(parts)) < 0.01
     ? `1/${Math.round(parts)} GPU`
     : `${Number(share)} GPU`;
+}
+
+/** "2g.20gb", "4×1g.10gb". */
+export function slicesOf(lease: Lease): string {
+  const profile = profileName(lease.profile);
+  return lease.slices.length > 1 ? `${lease.slices.length}×${profile}` : profile;
 }

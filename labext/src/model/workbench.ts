@@ -114,12 +114,13 @@ export class Workbench extends WorkbenchState implements IDisposable {
       // Events that came during the read are newer than parts of it: they are applied again.
       const newer = this._meanwhile;
       this._meanwhile = null;
+      const first = this._phase !== 'ready';
       this._phase = 'ready';
       this._problem = null;
       const before = this.leases.items;
       this.takeAll({ status, fleet, requests, leases, clusters, jobs, sweeps });
       newer.forEach(event => super.apply(event));
-      void this.learnEnds(before);
+      void (first ? this.learnPast() : this.learnEnds(before));
       void this.backfill(this.leases.items);
     } catch (reason) {
       if (turn !== this._turn || this._disposed) {
@@ -252,6 +253,17 @@ export class Workbench extends WorkbenchState implements IDisposable {
       } catch {
         return; // Only a nicety.
       }
+    }
+  }
+
+  /** Which of my leases ended before this page was open. */
+  private async learnPast(): Promise<void> {
+    try {
+      const past = await this.api.pastLeases();
+      // Of one that ended just now the event is still to come, and is told.
+      past.filter(one => one.mine && !this.leases.get(one.id)).forEach(one => this.takePast(one));
+    } catch {
+      // Only a nicety.
     }
   }
 

@@ -13,7 +13,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { Lease, Request } from '../api/types';
 import type { IFormState, Target } from '../model/form';
 import { askBody } from '../model/form';
-import { samePath } from '../model/paths';
+import { nameOf, samePath } from '../model/paths';
 import type { Workbench } from '../model/workbench';
 
 /** Name of the kernelspec whose provisioner claims a lease. */
@@ -80,12 +80,12 @@ export class NotebookStarter {
 
   /** Open a notebook on a lease that no kernel has taken yet. */
   async startOn(lease: Lease, folder?: string): Promise<void> {
-    await this.open(lease.name ? await this.ensure(lease.name) : await this.create(folder));
+    await this.open(lease.name || (await this.create(folder)));
   }
 
   /** Show the notebook whose kernel holds a lease. */
   async reveal(lease: Lease): Promise<void> {
-    const name = lease.holder?.name || lease.name;
+    const name = nameOf(lease);
     const open = this.options.tracker.find(one => samePath(one.context.path, name));
     const path = open?.context.path ?? lease.name;
     if (path) {
@@ -102,6 +102,7 @@ export class NotebookStarter {
       await commands.execute('docmanager:open', { path });
       return;
     }
+    await this.ensure(path);
     const kernel = { name: SLICE_KERNEL };
     await commands.execute('docmanager:open', { path, factory: 'Notebook', kernel });
   }
@@ -124,7 +125,7 @@ export class NotebookStarter {
   }
 
   /** The lease waits for this path and no other: where there is no file, it is made. */
-  private async ensure(path: string): Promise<string> {
+  private async ensure(path: string): Promise<void> {
     const { contents } = this.options;
     try {
       await contents.get(path, { content: false });
@@ -132,7 +133,6 @@ export class NotebookStarter {
       const content = { cells: [], metadata: {}, nbformat: 4, nbformat_minor: 5 };
       await contents.save(path, { type: 'notebook', format: 'json', content });
     }
-    return path;
   }
 
   /** Delete a notebook that we made, if it is still as empty as we made it. */

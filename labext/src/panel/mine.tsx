@@ -9,11 +9,12 @@ import { Sparkline } from '../chart/sparkline';
 import type { IHolding } from '../model/holdings';
 import { holdingsOf } from '../model/holdings';
 import { loadOf } from '../model/load';
-import { shortName } from '../model/paths';
-import { countdown, gigabytes, memoryOf, percent, profileName } from '../model/words';
+import { nameOf, shortName } from '../model/paths';
+import { countdown, gigabytes, memoryOf, percent, slicesOf } from '../model/words';
 import { useFollowed } from '../surface/follow';
 import { ActionButton, Failure, IconButton, Section, useAction } from '../surface/parts';
 import { useNow, usePanel } from './context';
+import { TakenList } from './taken';
 
 /** Rows drawn at once; more on demand. */
 const FIRST = 20;
@@ -43,6 +44,7 @@ export function MineSection(): React.ReactElement {
           {trans.__('Show all %1', held.length)}
         </button>
       )}
+      <TakenList />
     </Section>
   );
 }
@@ -89,7 +91,7 @@ function LeaseRow(props: { holding: IHolding }): React.ReactElement {
         >
           {name}
         </button>
-        <span className="gw-item-what">{sliceWords(lease)}</span>
+        <span className="gw-item-what">{slicesOf(lease)}</span>
         <TimeLeft lease={lease} />
       </div>
       <div className="gw-load">
@@ -165,7 +167,7 @@ function Load(props: { lease: Lease }): React.ReactElement {
 }
 
 export function leaseName(lease: Lease, trans: TranslationBundle): string {
-  const name = shortName(lease.holder?.name || lease.name);
+  const name = shortName(nameOf(lease));
   const kind = lease.holder?.kind ?? lease.purpose;
   if (!name) {
     return lease.holder ? trans.__('a kernel') : trans.__('unused slice');
@@ -181,10 +183,4 @@ export function leaseName(lease: Lease, trans: TranslationBundle): string {
     default:
       return name;
   }
-}
-
-/** "2g.20gb", "4×1g.10gb". */
-function sliceWords(lease: Lease): string {
-  const profile = profileName(lease.profile);
-  return lease.slices.length > 1 ? `${lease.slices.length}×${profile}` : profile;
 }

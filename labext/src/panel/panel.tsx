@@ -16,7 +16,8 @@
  *                       gw-form-args, gw-form-cost, gw-quotas, gw-form-submit; gw-said (what
  *                       happened), gw-trouble (an error, also elsewhere)
  *   gw-mine             section; gw-lease (`data-lease`, `data-state`): gw-lease-left, gw-lease-load,
- *                       gw-lease-start, gw-lease-extend, gw-lease-release; gw-mine-empty
+ *                       gw-lease-start, gw-lease-extend, gw-lease-release; gw-mine-empty;
+ *                       gw-taken (`data-lease`, lately over): gw-taken-again
  *   gw-waiting          section, only while somebody waits; gw-waiting-request (`data-request`):
  *                       gw-waiting-position, gw-waiting-reason, gw-waiting-cancel; gw-waiting-others
  *   gw-clusters         section; gw-clusters-empty; gw-cluster (`data-cluster`, `data-state`):

@@ -30,7 +30,8 @@ function NotebookFields(): React.ReactElement {
   const { form, current, trans } = usePanel();
   const target = useFollowed(form.changed, () => form.state.target);
   const path = useFollowed(current.changed, () => current.path);
-  const shown = target.kind === 'path' && target.path !== path ? 'new' : target.kind;
+  // Chosen while it was in front, or elsewhere: shown as long as it is what would be asked for.
+  const other = target.kind === 'path' && target.path !== path ? target.path : null;
   const choose = (kind: string): void => {
     const chosen: Target =
       kind === 'path' && path ? { kind: 'path', path } : { kind: kind === 'later' ? kind : 'new' };
@@ -38,10 +39,19 @@ function NotebookFields(): React.ReactElement {
   };
   return (
     <div className="gw-row">
-      <Choice wide label={trans.__('opens')} value={shown} testid="gw-form-target" choose={choose}>
+      <Choice
+        wide
+        label={trans.__('opens')}
+        value={other ?? target.kind}
+        testid="gw-form-target"
+        choose={choose}
+      >
         <option value="new">{trans.__('a new notebook')}</option>
         {path && (
           <option value="path">{trans.__('%1 (restarts its kernel)', shortName(path))}</option>
+        )}
+        {other && (
+          <option value={other}>{trans.__('%1 (restarts its kernel)', shortName(other))}</option>
         )}
         <option value="later">{trans.__('nothing yet')}</option>
       </Choice>
