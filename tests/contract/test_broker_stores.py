@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from gpu_workbench_server.errors import StoreTrouble
+from gpu_workbench_server.ports import Principal
 from tests.support.bugs import BUGS, Bug
-from tests.support.machine import StoreMachine, Wrong, run_steps
+from tests.support.machine import ADMIN, StoreMachine, Wrong, run_steps
 from tests.support.postgres import Postgres
 from tests.support.storerooms import StoreRoom, memory_room, postgres_room, sqlite_room
 
@@ -38,6 +39,18 @@ def machine_over(rooms: Rooms, bug: Bug | None = None) -> type[StoreMachine]:
 def test_the_books_are_right_after_each_step(rooms: Rooms, request: pytest.FixtureRequest) -> None:
     steps = STEPS[request.node.callspec.params["rooms"]]
     assert run_steps(machine_over(rooms), steps) >= steps
+
+
+def test_what_a_drained_gpu_takes_from_a_reservation_is_nobodys_fault() -> None:
+    state = machine_over(memory_room)()
+    state.start()
+    state.change_fleet(number=0, health="drained")
+    state.ask(what="gpu", who=Principal("ana"), count=1, same_node=False, seconds=1)
+    state.book("0.5", ADMIN, (None, None), 3, True, 30.0, 300.0)  # two of them on either node
+    state.nothing_is_wrong()
+    state.extend(number=0, seconds=60)
+    state.nothing_is_wrong()
+    state.teardown()
 
 
 def trusting_room() -> AbstractContextManager[StoreRoom]:

@@ -114,11 +114,13 @@ class Books:
         store: Store,
         snapshot: Snapshot,
         fleet: Iterable[Gpu],
+        there: Iterable[Gpu],
         limits: Limits,
     ) -> list[str]:
         """Everything that is wrong now; empty is good. To be asked after each step.
 
-        `snapshot` is what the store has now: reading it is most of the work.
+        `snapshot` is what the store has now: reading it is most of the work. `fleet` has all GPUs
+        that ever were, `there` is how they are at the moment.
         """
         by_sql = room.rows(_ALL)
         found = [sentence.format(what) for sentence, what in by_sql or ()]
@@ -135,7 +137,7 @@ class Books:
         found += self._history(store) if by_sql is None else []
         found += self._devices(snapshot, {gpu.uuid: gpu for gpu in fleet})
         found += self._quotas(limits)
-        found += self._reserved(snapshot, {gpu.uuid: gpu for gpu in fleet if gpu.health == "ok"})
+        found += self._reserved(snapshot, {gpu.uuid: gpu for gpu in there if gpu.health == "ok"})
         return found
 
     def _history(self, store: Store) -> list[str]:

@@ -315,7 +315,9 @@ class StoreMachine(RuleBasedStateMachine):
     def nothing_is_wrong(self) -> None:
         """By the books, by the broker's own rules, and in memory as in the store."""
         snapshot, state = self.store.load(), self.broker.keeper.state
-        faults = self.books.faults(self.room, self.store, snapshot, self.fleet, self.limits)
+        faults = self.books.faults(
+            self.room, self.store, snapshot, self.fleet, self.machines.gpus, self.limits
+        )
         # A limit that was lowered does not end leases: the books know who was within it before.
         faults += [one for one in broken(state) if "over the limit" not in one]
         if {one.id: one for one in snapshot.leases} != state.leases:
