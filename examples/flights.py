@@ -87,7 +87,7 @@ def for_trees(flights: pd.DataFrame) -> pd.DataFrame:
     """
     known = flights.dropna(subset=["arr_delay"]).reset_index(drop=True)
     table = known[["month", "day", "hour", "minute", "distance", *WEATHER]].astype("float32")
-    table["weekday"] = pd.to_datetime(known[["year", "month", "day"]]).dt.weekday
+    table["weekday"] = pd.to_datetime(known[["year", "month", "day"]]).dt.day_of_week
     for kind in ("carrier", "origin", "dest"):
         table[kind] = pd.factorize(known[kind], sort=True)[0]
     table["late"] = known["arr_delay"] > LATE_MINUTES

@@ -273,6 +273,16 @@ def mpi(lab: LabServer) -> Job:
     return ended
 
 
+def mpirun_killed(lab: LabServer) -> Job:
+    job = up(lab, launcher="mpi")
+    [mpirun] = [one for one in supervisor(lab, job).children(recursive=True)
+                if one.name().startswith(("mpirun", "orterun", "prterun"))]  # fmt: skip
+    mpirun.kill()
+    ended = over(lab, job)
+    assert ended["cause"]["code"] == "launcher_killed", ended
+    return ended
+
+
 class Unloadable:
     def __reduce__(self) -> Any:
         return (__import__, ("no_such_module_anywhere",))
@@ -320,6 +330,7 @@ WAYS: dict[str, tuple[Way, set[str]]] = {
     "its disk full": (disk_full, {"stopped", "lost", "failed"}),
     "a rank lost, the other goes on and is stopped": (resumed_with_fewer, {"stopped"}),
     "a rank of an MPI program killed": (mpi, {"failed"}),
+    "mpirun SIGKILLed": (mpirun_killed, {"failed"}),
 }  # fmt: skip
 
 

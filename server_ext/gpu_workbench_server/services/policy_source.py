@@ -46,8 +46,8 @@ class PolicySource:
     def changed(self) -> bool:
         """Whether the file is another one, and was left alone since the last call.
 
-        A file that is saved in place is empty or half written for a moment, one that is replaced may be
-        gone: what a look meets once is not taken for what somebody wanted.
+        A file that is saved in place is empty or half written for a moment, one that is replaced
+        may be gone: what a look meets once is not taken for what somebody wanted.
         """
         was, self._seen = self._seen, self._look()
         if was != self._seen or self._seen == self._taken:
