@@ -1,5 +1,6 @@
 import type { INotebookTracker } from '@jupyterlab/notebook';
 import type { Contents } from '@jupyterlab/services';
+import { ServerConnection } from '@jupyterlab/services';
 import { CommandRegistry } from '@lumino/commands';
 
 import { LiveClient } from '../src/api/live';
@@ -14,12 +15,16 @@ import { lease } from './things';
 /** Files by path, each with its cells; like the real one it answers without content unless asked. */
 class Files {
   readonly cells = new Map<string, unknown[]>();
+  /** What is said of a file that is not there. */
+  status = 404;
 
   get(path: string, options?: Contents.IFetchOptions): Promise<unknown> {
     const cells = this.cells.get(path);
     return cells
       ? Promise.resolve({ path, content: options?.content ? { cells } : null })
-      : Promise.reject(new Error('404'));
+      : Promise.reject(
+          new ServerConnection.ResponseError(new Response(null, { status: this.status }))
+        );
   }
 
   newUntitled({ path }: { path: string }): Promise<unknown> {
@@ -102,11 +107,28 @@ describe('a notebook on a slice', () => {
     expect(opened).toEqual([onSlice('work/Untitled.ipynb')]);
   });
 
-  it('is made anew where it was deleted while its slice was waited for', async () => {
-    const { files, opened, starter } = await stage(1);
-    await starter.ask({ ...new FormModel().state, target: { kind: 'path', path: 'gone.ipynb' } });
+  const forGone = {
+    ...new FormModel().state,
+    target: { kind: 'path', path: 'gone.ipynb' }
+  } as const;
+
+  it('is made where a slice is asked for one that is gone, and taken away with the request', async () => {
+    const { files, opened, starter, workbench } = await stage(1);
+    await starter.ask(forGone);
     expect(opened).toEqual([onSlice('gone.ipynb')]);
+    files.cells.clear();
+    const { id } = await starter.ask(forGone);
     expect([...files.cells.keys()]).toEqual(['gone.ipynb']);
+    await workbench.cancel(id);
+    await until('tidy', () => files.cells.size === 0);
+  });
+
+  it('is not written over where it could not be looked at', async () => {
+    const { files, server, opened, starter } = await stage(1);
+    files.status = 500;
+    await expect(starter.ask(forGone)).rejects.toThrow();
+    await expect(starter.startOn(lease({ name: 'gone.ipynb' }))).rejects.toThrow();
+    expect([files.cells.size, server.leases.size, opened]).toEqual([0, 0, []]);
   });
 
   it('is told of its slice even while nobody looks, and of no other', async () => {

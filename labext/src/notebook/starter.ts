@@ -8,6 +8,7 @@
 
 import type { INotebookTracker } from '@jupyterlab/notebook';
 import type { Contents } from '@jupyterlab/services';
+import { ServerConnection } from '@jupyterlab/services';
 import type { CommandRegistry } from '@lumino/commands';
 
 import type { Lease, Request } from '../api/types';
@@ -80,6 +81,9 @@ export class NotebookStarter {
 
   /** Open a notebook on a lease that no kernel has taken yet. */
   async startOn(lease: Lease, folder?: string): Promise<void> {
+    if (lease.name) {
+      await this.ensure(lease.name);
+    }
     await this.open(lease.name || (await this.create(folder)));
   }
 
@@ -102,7 +106,6 @@ export class NotebookStarter {
       await commands.execute('docmanager:open', { path });
       return;
     }
-    await this.ensure(path);
     const kernel = { name: SLICE_KERNEL };
     await commands.execute('docmanager:open', { path, factory: 'Notebook', kernel });
   }
@@ -112,7 +115,7 @@ export class NotebookStarter {
       case 'later':
         return null;
       case 'path':
-        return { path: target.path, made: false };
+        return { path: target.path, made: await this.ensure(target.path) };
       case 'new':
         return { path: await this.create(folder), made: true };
     }
@@ -124,15 +127,20 @@ export class NotebookStarter {
     return (await contents.newUntitled({ type: 'notebook', path })).path;
   }
 
-  /** The lease waits for this path and no other: where there is no file, it is made. */
-  private async ensure(path: string): Promise<void> {
+  /** A slice is for this path and no other: where there is no file, it is made, and that is said. */
+  private async ensure(path: string): Promise<boolean> {
     const { contents } = this.options;
     try {
       await contents.get(path, { content: false });
-    } catch {
+    } catch (reason) {
+      if (!(reason instanceof ServerConnection.ResponseError && reason.response.status === 404)) {
+        throw reason; // It may be there: nothing is written over it.
+      }
       const content = { cells: [], metadata: {}, nbformat: 4, nbformat_minor: 5 };
       await contents.save(path, { type: 'notebook', format: 'json', content });
+      return true;
     }
+    return false;
   }
 
   /** Delete a notebook that we made, if it is still as empty as we made it. */
