@@ -89,8 +89,10 @@ describe('the panel', () => {
     const ended_at = Date.now() / 1000 - 60;
     server.past.set(6, lease({ ...over, id: 6, name: 'work/churn.ipynb', ended_at }));
     server.past.set(5, lease({ ...over, id: 5, name: 'given.ipynb', end_reason: 'released' }));
+    server.past.set(4, lease({ ...over, id: 4, ended_at: ended_at - 9 }));
     const { context, find, text } = await shown(server);
-    expect(find('gw-taken').map(one => one.dataset['lease'])).toEqual(['6']);
+    expect(find('gw-taken').map(one => one.dataset['lease'])).toEqual(['6', '4']);
+    expect(find('gw-taken')[1]?.textContent).toContain('unused slice');
     expect(text('gw-taken')).toContain('churn.ipynb');
     expect(text('gw-taken')).toContain('nobody used it');
     expect(text('gw-mine-empty')).toContain('You hold nothing');
@@ -102,7 +104,7 @@ describe('the panel', () => {
     await act(async () =>
       server.tell({ type: 'lease', data: lease({ id: 7, name: 'work/churn.ipynb' }) })
     );
-    expect(find('gw-taken'), 'it has one again').toEqual([]);
+    expect(find('gw-taken'), 'it has one again').toHaveLength(1);
   });
 
   it('gives the reason and the position of what waits, and counts the others', async () => {

@@ -4,8 +4,7 @@ import React from 'react';
 
 import type { Lease } from '../api/types';
 import { TimeChart } from '../chart/timechart';
-import { gigabytes, profileName, shortLeft } from '../model/words';
-import { leaseName } from '../panel/mine';
+import { gigabytes, leaseName, profileName, shortLeft } from '../model/words';
 import { useTold } from '../surface/follow';
 import { useDashboard } from './context';
 import { togetherOf } from './picture';

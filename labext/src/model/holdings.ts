@@ -52,14 +52,11 @@ export function takenLately(
   held: readonly Lease[],
   now: number
 ): readonly Lease[] {
-  const newest = past.filter(
+  const lately = past.filter(one => (one.ended_at ?? 0) > now - LATELY);
+  return lately.filter(
     (one, at) =>
-      !nameOf(one) || !past.slice(0, at).some(newer => samePath(nameOf(newer), nameOf(one)))
-  );
-  return newest.filter(
-    one =>
       (one.end_reason ?? 'released') !== 'released' &&
-      (one.ended_at ?? 0) > now - LATELY &&
-      leaseOf(nameOf(one), held) === null
+      leaseOf(nameOf(one), held) === null &&
+      !lately.slice(0, at).some(newer => samePath(nameOf(newer), nameOf(one)))
   );
 }

@@ -6,7 +6,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Lease, Notice } from '../api/types';
 import { sentenceOf } from '../talk';
 import { nameOf, shortName } from './paths';
-import { clockTime, profileName } from './words';
+import { clockTime, profileName, whyEnded } from './words';
 import type { Workbench } from './workbench';
 
 /** Characters that JupyterLab shows of a notification. */
@@ -35,17 +35,6 @@ export function tellOfLeases(workbench: Workbench, trans: TranslationBundle): vo
       Notification.warning(text, { autoClose: false });
     }
   });
-}
-
-/** Why a lease is over; `null` where somebody gave it back. */
-export function whyEnded(trans: TranslationBundle, lease: Lease): string | null {
-  return {
-    expired: trans.__('its time was over.'),
-    preempted: trans.__('it was borrowed, and went to somebody with a right to it.'),
-    reclaimed: trans.__('nobody used it.'),
-    lost: trans.__('what ran on it, or its GPU, was gone.'),
-    released: null
-  }[lease.end_reason ?? 'released'];
 }
 
 /** What to tell of a lease that is over; `null` where somebody gave it back or a cluster tells. */

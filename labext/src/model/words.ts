@@ -1,5 +1,5 @@
 /**
- * Numbers as people read them: "14.2 GB", "1:42:10", "in about 12 min", "at 14:32", "0.25 GPU".
+ * What people read: "14.2 GB", "1:42:10", "in about 12 min", "at 14:32", "0.25 GPU", "4×1g.10gb".
  *
  * Pure; whoever calls brings the translation. Memory is written as on a GPU's label: an "80 GB"
  * card has 80 · 2³⁰ bytes.
@@ -8,6 +8,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Lease } from '../api/types';
+import { nameOf, shortName } from './paths';
 
 const GIB = 2 ** 30;
 
@@ -134,4 +135,35 @@ export function profileName(profile: string): string {
 export function slicesOf(lease: Lease): string {
   const profile = profileName(lease.profile);
   return lease.slices.length > 1 ? `${lease.slices.length}×${profile}` : profile;
+}
+
+/** Why a lease is over; `null` where somebody gave it back. */
+export function whyEnded(trans: TranslationBundle, lease: Lease): string | null {
+  return {
+    expired: trans.__('its time was over.'),
+    preempted: trans.__('it was borrowed, and went to somebody with a right to it.'),
+    reclaimed: trans.__('nobody used it.'),
+    lost: trans.__('what ran on it, or its GPU, was gone.'),
+    released: null
+  }[lease.end_reason ?? 'released'];
+}
+
+/** What people call a lease: its notebook, "cluster flights", "unused slice". */
+export function leaseName(lease: Lease, trans: TranslationBundle): string {
+  const name = shortName(nameOf(lease));
+  const kind = lease.holder?.kind ?? lease.purpose;
+  if (!name) {
+    return lease.holder ? trans.__('a kernel') : trans.__('unused slice');
+  }
+  if (name.startsWith(kind)) {
+    return name; // "cluster 1" says it already.
+  }
+  switch (kind) {
+    case 'cluster':
+      return trans.__('cluster %1', name);
+    case 'job':
+      return trans.__('job %1', name);
+    default:
+      return name;
+  }
 }

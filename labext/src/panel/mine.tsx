@@ -1,7 +1,6 @@
 /** "Mine": what I hold, what it does, how long it is mine, and what I can do next. */
 
 import { closeIcon } from '@jupyterlab/ui-components';
-import type { TranslationBundle } from '@jupyterlab/translation';
 import React, { useEffect, useMemo, useRef, useState } from 'react';
 
 import type { Lease } from '../api/types';
@@ -9,8 +8,7 @@ import { Sparkline } from '../chart/sparkline';
 import type { IHolding } from '../model/holdings';
 import { holdingsOf } from '../model/holdings';
 import { loadOf } from '../model/load';
-import { nameOf, shortName } from '../model/paths';
-import { countdown, gigabytes, memoryOf, percent, slicesOf } from '../model/words';
+import { countdown, gigabytes, leaseName, memoryOf, percent, slicesOf } from '../model/words';
 import { useFollowed } from '../surface/follow';
 import { ActionButton, Failure, IconButton, Section, useAction } from '../surface/parts';
 import { useNow, usePanel } from './context';
@@ -164,23 +162,4 @@ function Load(props: { lease: Lease }): React.ReactElement {
       </span>
     </>
   );
-}
-
-export function leaseName(lease: Lease, trans: TranslationBundle): string {
-  const name = shortName(nameOf(lease));
-  const kind = lease.holder?.kind ?? lease.purpose;
-  if (!name) {
-    return lease.holder ? trans.__('a kernel') : trans.__('unused slice');
-  }
-  if (name.startsWith(kind)) {
-    return name; // "cluster 1" says it already.
-  }
-  switch (kind) {
-    case 'cluster':
-      return trans.__('cluster %1', name);
-    case 'job':
-      return trans.__('job %1', name);
-    default:
-      return name;
-  }
 }

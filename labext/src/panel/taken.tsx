@@ -4,9 +4,8 @@ import React from 'react';
 
 import type { Lease } from '../api/types';
 import { takenLately } from '../model/holdings';
-import { whyEnded } from '../model/notices';
-import { nameOf, samePath, shortName } from '../model/paths';
-import { clockTime, profileName, slicesOf } from '../model/words';
+import { nameOf, samePath } from '../model/paths';
+import { clockTime, leaseName, slicesOf, whyEnded } from '../model/words';
 import { useFollowed } from '../surface/follow';
 import { StateTag } from '../surface/state';
 import { useNow, usePanel } from './context';
@@ -51,7 +50,7 @@ function TakenRow(props: { lease: Lease; now: number }): React.ReactElement {
           title={path}
           onClick={() => void actions.reveal(lease)}
         >
-          {shortName(path) || profileName(lease.profile)}
+          {leaseName(lease, trans)}
         </button>
         <span className="gw-item-what">{slicesOf(lease)}</span>
         <StateTag state="ended" />
